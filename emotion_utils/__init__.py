@@ -1,0 +1,1 @@
+"""Faces and convolutional networks: the package behind the notebooks."""

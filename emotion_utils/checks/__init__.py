@@ -1,0 +1,109 @@
+"""Is my answer right? One module per notebook; every check prints a verdict and a hint, never the answer.
+
+A check is a function of the reader's answer, decorated with `@check(hints=…)`. It returns quietly when the answer is
+right and raises `Wrong` with what it saw when it is not. The decorator turns that into the three verdicts:
+
+* *not yet*: the stub is still there (`...` or `None`),
+* a staged hint: the first wrong answer hears what was observed; each further one a more telling hint,
+* *correct*.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+class Wrong(Exception):
+    """Raised inside a check, with one sentence on what the reader's answer did (not what it should have done)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: `status` is "not yet", "wrong" or "correct"; `message` is the sentence printed."""
+
+    status: str
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.status == "correct"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        # The check has printed its message; showing the returned value as well would say it twice.
+        return {}
+
+
+def require(condition: Any, message: str) -> None:
+    """Raise `Wrong(message)` unless `condition` holds."""
+    if not bool(condition):
+        raise Wrong(message)
+
+
+def is_stub(answer: Any) -> bool:
+    """Say whether an answer is still the stub: `...`, `None`, or a sequence or dictionary holding one."""
+    if answer is None or answer is ...:
+        return True
+    if isinstance(answer, dict):
+        return any(is_stub(value) for value in answer.values())
+    return isinstance(answer, list | tuple) and any(is_stub(value) for value in answer)
+
+
+def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., Verdict]]:
+    """Make a check of a function that raises `Wrong` (or any error) for a wrong answer; stage its `hints`.
+
+    A function passed as the answer counts as a stub while calling it returns `...` or `None`: the check then sees
+    that return value and should pass it through `unfinished`.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., Verdict]:
+        attempts = 0
+
+        @functools.wraps(function)
+        def wrapper(*answers: Any, **options: Any) -> Verdict:
+            nonlocal attempts
+            name = function.__name__
+            try:
+                if any(is_stub(answer) for answer in answers):
+                    raise _Unfinished
+                function(*answers, **options)
+            except _Unfinished:
+                verdict = Verdict(
+                    "not yet", f"{name}: not yet. Replace the stub with your answer, then run the cell again."
+                )
+            except Exception as error:
+                seen = (
+                    str(error)
+                    if isinstance(error, Wrong)
+                    else f"your code raised {type(error).__name__}: {error}"
+                )
+                hint = (
+                    f" Hint {min(attempts, len(hints))}: {hints[min(attempts, len(hints)) - 1]}"
+                    if attempts and hints
+                    else ""
+                )
+                attempts += 1
+                verdict = Verdict("wrong", f"{name}: not right yet. What happened: {seen}{hint}")
+            else:
+                verdict = Verdict("correct", f"{name}: correct.")
+            print(verdict.message)
+            return verdict
+
+        def reset() -> None:
+            nonlocal attempts
+            attempts = 0
+
+        wrapper.reset = reset  # type: ignore[attr-defined]  # the tests start every check from its first hint
+        return wrapper
+
+    return decorate
+
+
+class _Unfinished(Exception):
+    """The reader's function still returns the stub."""
+
+
+def unfinished(value: Any) -> Any:
+    """Return `value`, or stop the check with *not yet* when the reader's function returned the stub."""
+    if is_stub(value):
+        raise _Unfinished
+    return value

@@ -1,0 +1,80 @@
+"""Where files lie, and how they are written so that a good file is never replaced by half of a new one."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def data_dir() -> Path:
+    """Return the folder of the data: `EMOTION_DATA_DIR`, else `data/` of the repository (may be read-only)."""
+    return Path(os.environ.get("EMOTION_DATA_DIR") or REPOSITORY / "data").expanduser()
+
+
+def user_cache_dir() -> Path:
+    """Return the folder that the operating system sets aside for this user's caches."""
+    home = Path.home()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
+    return base / "emotion_utils"
+
+
+def writable_dir(*candidates: Path) -> Path:
+    """Return the first folder that can be made and written to, falling back to the system's temporary folder.
+
+    Raises:
+        PermissionError: none of them, not even the temporary folder, takes a file.
+    """
+    tried = [*candidates, Path(tempfile.gettempdir()) / "emotion_utils"]
+    for folder in tried:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    raise PermissionError(
+        f"No folder takes a file; tried {', '.join(map(str, tried))}. Make one of them writable, or set "
+        "EMOTION_DATA_DIR to a folder that is."
+    )
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success it is renamed into place, on any error it is removed.
+
+    Raises:
+        OSError: as raised inside the block (disk full, no permission), with the final path and advice added.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        # mkstemp makes files that only their owner can read; give the usual permissions instead.
+        os.chmod(part, 0o666 & ~_umask())
+        os.replace(part, path)
+    except OSError as error:
+        raise type(error)(
+            error.errno,
+            f"Could not write {path} ({error.strerror or error}). Free some space or choose a folder you may write "
+            "to; a file that stood there before is untouched",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
