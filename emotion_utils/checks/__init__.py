@@ -71,11 +71,7 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
                     "not yet", f"{name}: not yet. Replace the stub with your answer, then run the cell again."
                 )
             except Exception as error:
-                seen = (
-                    str(error)
-                    if isinstance(error, Wrong)
-                    else f"your code raised {type(error).__name__}: {error}"
-                )
+                seen = str(error) if isinstance(error, Wrong) else f"your code raised {type(error).__name__}: {error}"
                 hint = (
                     f" Hint {min(attempts, len(hints))}: {hints[min(attempts, len(hints)) - 1]}"
                     if attempts and hints
