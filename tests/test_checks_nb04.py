@@ -1,0 +1,490 @@
+"""Checks of notebook 04: the solution and an equivalent pass, typical wrong answers do not, a stub is *not yet*."""
+
+import copy
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from emotion_utils.checks import nb04 as check
+
+CHECKS = (
+    check.count_updates,
+    check.epoch_mean,
+    check.smoothed_cross_entropy,
+    check.nesterov_step,
+    check.early_stop,
+    check.pick_rate,
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_hints():
+    for function in (*CHECKS, check.checkpoint):
+        function.reset()
+
+
+# --- count_updates -----------------------------------------------------------------------------------------------
+
+
+def updates(faces, batch_size, epochs, drop_last):
+    return epochs * (faces // batch_size if drop_last else math.ceil(faces / batch_size))
+
+
+def updates_by_counting(faces, batch_size, epochs, drop_last):
+    full, rest = divmod(faces, batch_size)
+    return sum(full + (rest > 0 and not drop_last) for _ in range(epochs))
+
+
+def updates_rounds_down(faces, batch_size, epochs, drop_last):
+    return epochs * (faces // batch_size)
+
+
+def updates_rounds_up(faces, batch_size, epochs, drop_last):
+    return epochs * math.ceil(faces / batch_size)
+
+
+def updates_across_epochs(faces, batch_size, epochs, drop_last):
+    return faces * epochs // batch_size if drop_last else math.ceil(faces * epochs / batch_size)
+
+
+def updates_one_epoch(faces, batch_size, epochs, drop_last):
+    return faces // batch_size if drop_last else math.ceil(faces / batch_size)
+
+
+def updates_fraction(faces, batch_size, epochs, drop_last):
+    return epochs * faces / batch_size
+
+
+def updates_always_one_more(faces, batch_size, epochs, drop_last):
+    return epochs * (faces // batch_size + (not drop_last))
+
+
+# --- epoch_mean --------------------------------------------------------------------------------------------------
+
+
+def mean(means, sizes):
+    return sum(m * n for m, n in zip(means, sizes, strict=True)) / sum(sizes)
+
+
+def mean_by_tensors(means, sizes):
+    sizes = torch.tensor(sizes, dtype=torch.float64)
+    return (torch.tensor(means, dtype=torch.float64) * sizes / sizes.sum()).sum()
+
+
+def mean_of_means(means, sizes):
+    return sum(means) / len(means)
+
+
+def mean_first_size(means, sizes):
+    return sum(m * n for m, n in zip(means, sizes, strict=True)) / (sizes[0] * len(sizes))
+
+
+def mean_without_last(means, sizes):
+    return mean(means[:-1], sizes[:-1]) if len(means) > 1 else means[0]
+
+
+def mean_sum(means, sizes):
+    return sum(means)
+
+
+# --- smoothed_cross_entropy --------------------------------------------------------------------------------------
+
+
+def smoothed(logits, labels, smoothing):
+    log_p = logits - logits.logsumexp(1, keepdim=True)
+    target = functional.one_hot(labels, logits.shape[1]) * (1 - smoothing) + smoothing / logits.shape[1]
+    return -(target * log_p).sum(1).mean()
+
+
+def smoothed_as_a_mixture(logits, labels, smoothing):
+    log_p = torch.log_softmax(logits, dim=1)
+    hard = -log_p[torch.arange(len(labels)), labels]
+    return ((1 - smoothing) * hard - smoothing * log_p.mean(1)).mean()
+
+
+def smoothed_not_at_all(logits, labels, smoothing):
+    return functional.cross_entropy(logits, labels)
+
+
+def smoothed_over_the_others(logits, labels, smoothing):
+    log_p = torch.log_softmax(logits, dim=1)
+    one_hot = functional.one_hot(labels, logits.shape[1])
+    target = one_hot * (1 - smoothing) + (1 - one_hot) * smoothing / (logits.shape[1] - 1)
+    return -(target * log_p).sum(1).mean()
+
+
+def smoothed_unstable(logits, labels, smoothing):
+    p = logits.exp() / logits.exp().sum(1, keepdim=True)
+    target = functional.one_hot(labels, logits.shape[1]) * (1 - smoothing) + smoothing / logits.shape[1]
+    return -(target * p.log()).sum(1).mean()
+
+
+def smoothed_sum(logits, labels, smoothing):
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+
+
+def smoothed_every_face(logits, labels, smoothing):
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+
+
+def smoothed_detached(logits, labels, smoothing):
+    return torch.tensor(functional.cross_entropy(logits, labels, label_smoothing=smoothing).item())
+
+
+def smoothed_softmax_twice(logits, labels, smoothing):
+    return functional.cross_entropy(logits.softmax(1), labels, label_smoothing=smoothing)
+
+
+# --- nesterov_step -----------------------------------------------------------------------------------------------
+
+
+def _step(parameters, gradients, velocities, rule):
+    pairs = [rule(p, g, v) for p, g, v in zip(parameters, gradients, velocities, strict=True)]
+    return [p for p, _ in pairs], [v for _, v in pairs]
+
+
+def nesterov(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    def rule(p, g, v):
+        g = g + weight_decay * p
+        v = momentum * v + g
+        return p - learning_rate * (g + momentum * v), v
+
+    return _step(parameters, gradients, velocities, rule)
+
+
+def nesterov_in_place(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    for p, g, v in zip(parameters, gradients, velocities, strict=True):
+        g = g + weight_decay * p
+        v.mul_(momentum).add_(g)
+        p.sub_(learning_rate * g + learning_rate * momentum * v)
+    return parameters, velocities
+
+
+def heavy_ball(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    def rule(p, g, v):
+        v = momentum * v + g + weight_decay * p
+        return p - learning_rate * v, v
+
+    return _step(parameters, gradients, velocities, rule)
+
+
+def nesterov_without_decay(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    return nesterov(parameters, gradients, velocities, learning_rate, momentum, 0.0)
+
+
+def nesterov_decay_apart(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    shrunk = [p * (1 - learning_rate * weight_decay) for p in parameters]
+    return nesterov(shrunk, gradients, velocities, learning_rate, momentum, 0.0)
+
+
+def nesterov_old_velocity(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    def rule(p, g, v):
+        g = g + weight_decay * p
+        return p - learning_rate * (g + momentum * v), momentum * v + g
+
+    return _step(parameters, gradients, velocities, rule)
+
+
+def nesterov_averaging(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    def rule(p, g, v):
+        g = g + weight_decay * p
+        v = momentum * v + (1 - momentum) * g
+        return p - learning_rate * (g + momentum * v), v
+
+    return _step(parameters, gradients, velocities, rule)
+
+
+def nesterov_uphill(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    return nesterov(parameters, gradients, velocities, -learning_rate, momentum, weight_decay)
+
+
+def nesterov_parameters_alone(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
+    return nesterov(parameters, gradients, velocities, learning_rate, momentum, weight_decay)[0]
+
+
+# --- early_stop --------------------------------------------------------------------------------------------------
+
+
+def stop(losses, patience):
+    best = waited = 0
+    for epoch in range(1, len(losses)):
+        if losses[epoch] < losses[best]:
+            best, waited = epoch, 0
+        else:
+            waited += 1
+        if waited == patience:
+            return best, epoch
+    return best, len(losses) - 1
+
+
+def stop_by_search(losses, patience):
+    for last in range(len(losses)):
+        best = losses.index(min(losses[: last + 1]))
+        if last - best == patience:
+            return best, last
+    return best, last
+
+
+def stop_never(losses, patience):
+    return losses.index(min(losses)), len(losses) - 1
+
+
+def stop_against_the_epoch_before(losses, patience):
+    best = waited = 0
+    for epoch in range(1, len(losses)):
+        best = epoch if losses[epoch] < losses[best] else best
+        waited = 0 if losses[epoch] < losses[epoch - 1] else waited + 1
+        if waited == patience:
+            return best, epoch
+    return best, len(losses) - 1
+
+
+def stop_one_late(losses, patience):
+    return stop(losses, patience + 1)
+
+
+def stop_ties_improve(losses, patience):
+    best = waited = 0
+    for epoch in range(1, len(losses)):
+        if losses[epoch] <= losses[best]:
+            best, waited = epoch, 0
+        else:
+            waited += 1
+        if waited == patience:
+            return best, epoch
+    return best, len(losses) - 1
+
+
+def stop_looks_ahead(losses, patience):
+    return losses.index(min(losses)), stop(losses, patience)[1]
+
+
+def stop_forgets_to_reset(losses, patience):
+    best = waited = 0
+    for epoch in range(1, len(losses)):
+        if losses[epoch] < losses[best]:
+            best = epoch
+        else:
+            waited += 1
+        if waited == patience:
+            return best, epoch
+    return best, len(losses) - 1
+
+
+# --- pick_rate ---------------------------------------------------------------------------------------------------
+
+
+def smooth(losses, width=9):
+    padded = functional.pad(losses[None, None], (width // 2, width // 2), mode="replicate")
+    return functional.avg_pool1d(padded, width, stride=1)[0, 0]
+
+
+def finite(rates, losses):
+    end = int(torch.isfinite(losses).long().cumprod(0).sum())
+    return rates[:end], losses[:end]
+
+
+def rate_tenth_of_lowest(rates, losses):
+    rates, losses = finite(rates, losses)
+    return rates[smooth(losses).argmin()] / 10
+
+
+def rate_middle_of_the_fall(rates, losses):
+    rates, losses = finite(rates, losses)
+    smoothed_losses = smooth(losses, 15)
+    half = (losses[:10].mean() + smoothed_losses.min()) / 2
+    return float(rates[(smoothed_losses < half).nonzero()[0, 0]])
+
+
+def rate_lowest(rates, losses):
+    rates, losses = finite(rates, losses)
+    return rates[losses.argmin()]
+
+
+def rate_last(rates, losses):
+    return rates[-1]
+
+
+def rate_cautious(rates, losses):
+    return 1e-5
+
+
+def rate_middle_of_the_range(rates, losses):
+    return rates[len(rates) // 2] * 10
+
+
+def rate_not_a_number(rates, losses):
+    return rates[losses.argmin()] / 10  # argmin picks the NaN
+
+
+def rate_steepest_without_smoothing(rates, losses):
+    rates, losses = finite(rates, losses)
+    return rates[losses.diff().argmin()]
+
+
+RIGHT = [
+    (check.count_updates, updates),
+    (check.count_updates, updates_by_counting),
+    (check.epoch_mean, mean),
+    (check.epoch_mean, mean_by_tensors),
+    (check.smoothed_cross_entropy, smoothed),
+    (check.smoothed_cross_entropy, smoothed_as_a_mixture),
+    (check.nesterov_step, nesterov),
+    (check.nesterov_step, nesterov_in_place),
+    (check.early_stop, stop),
+    (check.early_stop, stop_by_search),
+    (check.pick_rate, rate_tenth_of_lowest),
+    (check.pick_rate, rate_middle_of_the_fall),
+]
+WRONG = [
+    (check.count_updates, updates_rounds_down),
+    (check.count_updates, updates_rounds_up),
+    (check.count_updates, updates_across_epochs),
+    (check.count_updates, updates_one_epoch),
+    (check.count_updates, updates_fraction),
+    (check.count_updates, updates_always_one_more),
+    (check.epoch_mean, mean_of_means),
+    (check.epoch_mean, mean_first_size),
+    (check.epoch_mean, mean_without_last),
+    (check.epoch_mean, mean_sum),
+    (check.smoothed_cross_entropy, smoothed_not_at_all),
+    (check.smoothed_cross_entropy, smoothed_over_the_others),
+    (check.smoothed_cross_entropy, smoothed_unstable),
+    (check.smoothed_cross_entropy, smoothed_sum),
+    (check.smoothed_cross_entropy, smoothed_every_face),
+    (check.smoothed_cross_entropy, smoothed_detached),
+    (check.smoothed_cross_entropy, smoothed_softmax_twice),
+    (check.nesterov_step, heavy_ball),
+    (check.nesterov_step, nesterov_without_decay),
+    (check.nesterov_step, nesterov_decay_apart),
+    (check.nesterov_step, nesterov_old_velocity),
+    (check.nesterov_step, nesterov_averaging),
+    (check.nesterov_step, nesterov_uphill),
+    (check.nesterov_step, nesterov_parameters_alone),
+    (check.early_stop, stop_never),
+    (check.early_stop, stop_against_the_epoch_before),
+    (check.early_stop, stop_one_late),
+    (check.early_stop, stop_ties_improve),
+    (check.early_stop, stop_looks_ahead),
+    (check.early_stop, stop_forgets_to_reset),
+    (check.pick_rate, rate_lowest),
+    (check.pick_rate, rate_last),
+    (check.pick_rate, rate_cautious),
+    (check.pick_rate, rate_middle_of_the_range),
+    (check.pick_rate, rate_not_a_number),
+    (check.pick_rate, rate_steepest_without_smoothing),
+]
+
+
+@pytest.mark.parametrize(("function", "answer"), RIGHT, ids=lambda f: f.__name__)
+def test_right_answers_pass(function, answer):
+    verdict = function(answer)
+    assert verdict.status == "correct", verdict.message
+
+
+@pytest.mark.parametrize(("function", "answer"), WRONG, ids=lambda f: f.__name__)
+def test_wrong_answers_do_not(function, answer):
+    verdicts = [function(answer) for _ in range(4)]
+    assert all(v.status == "wrong" for v in verdicts)
+    assert "Hint" not in verdicts[0].message
+    assert "Hint 1" in verdicts[1].message
+
+
+@pytest.mark.parametrize("function", CHECKS, ids=lambda f: f.__name__)
+def test_a_stub_is_not_yet(function):
+    assert function(...).status == "not yet"
+    assert function(lambda *_: ...).status == "not yet"
+    assert function(lambda *_: None).status == "not yet"
+
+
+# --- checkpoint --------------------------------------------------------------------------------------------------
+
+
+def pack(model, optimizer, epoch):
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
+    return copy.deepcopy(state)
+
+
+def unpack(state, model, optimizer):
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["epoch"]
+
+
+def pack_through_a_file(tmp_path):
+    def save(model, optimizer, epoch):
+        torch.save([model.state_dict(), optimizer.state_dict(), epoch], tmp_path / "state.pt")
+        return tmp_path / "state.pt"
+
+    def load(path, model, optimizer):
+        weights, memory, epoch = torch.load(path, weights_only=True)
+        model.load_state_dict(weights)
+        optimizer.load_state_dict(memory)
+        return torch.tensor(epoch)
+
+    return save, load
+
+
+def live_pack(model, optimizer, epoch):
+    return {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "epoch": epoch}
+
+
+def parameters_pack(model, optimizer, epoch):
+    weights = {name: value.detach().clone() for name, value in model.named_parameters()}
+    return {"model": weights, "optimizer": copy.deepcopy(optimizer.state_dict()), "epoch": epoch}
+
+
+def parameters_unpack(state, model, optimizer):
+    model.load_state_dict(state["model"], strict=False)
+    optimizer.load_state_dict(state["optimizer"])
+    return state["epoch"]
+
+
+def without_optimizer(state, model, optimizer):
+    model.load_state_dict(state["model"])
+    return state["epoch"]
+
+
+def epoch_off_by_one(state, model, optimizer):
+    return unpack(state, model, optimizer) + 1
+
+
+def nothing_loaded(state, model, optimizer):
+    return state["epoch"]
+
+
+def test_checkpoint_right(tmp_path):
+    assert check.checkpoint(pack, unpack).status == "correct"
+    assert check.checkpoint(*pack_through_a_file(tmp_path)).status == "correct"
+
+
+@pytest.mark.parametrize(
+    ("save", "load", "seen"),
+    [
+        (live_pack, unpack, "parameter"),
+        (parameters_pack, parameters_unpack, "running average"),
+        (pack, without_optimizer, "unbroken run"),
+        (pack, epoch_off_by_one, "epoch"),
+        (pack, nothing_loaded, "parameter"),
+    ],
+)
+def test_checkpoint_wrong(save, load, seen):
+    verdict = check.checkpoint(save, load)
+    assert verdict.status == "wrong"
+    assert seen in verdict.message
+
+
+def test_checkpoint_stub():
+    assert check.checkpoint(..., ...).status == "not yet"
+    assert check.checkpoint(lambda *_: ..., unpack).status == "not yet"
+    assert check.checkpoint(pack, lambda *_: ...).status == "not yet"
+
+
+def test_checks_leave_the_global_random_state_alone():
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    check.checkpoint(pack, unpack)
+    check.pick_rate(rate_tenth_of_lowest)
+    assert torch.equal(before, torch.get_rng_state())
