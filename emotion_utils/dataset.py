@@ -1,0 +1,328 @@
+"""Faces as tensors with honest splits.
+
+A data set of small grey faces fits in memory: 28,709 FER2013 faces are 66 MB. So a `FaceDataset` is one uint8 tensor
+of images, one int64 tensor of labels and what else is known about them. Batches are cut from the tensor, augmented
+and normalised all at once, which is many times faster than treating images one by one, and needs no worker processes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from emotion_utils.randomness import permutation, stream_key
+
+# FER2013's order of classes is the project's: label 0 is angry, label 6 is neutral.
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+Augmentation = Callable[[Tensor, Tensor, int, int], Tensor]
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """Give float32 images in [0, 1]: uint8 is divided by 255, float is taken to be in [0, 1] already."""
+    return images.to(torch.float32) / 255 if images.dtype == torch.uint8 else images.to(torch.float32)
+
+
+def normalise(images: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
+    """Scale to [0, 1], subtract the mean and divide by the standard deviation; float32, the shape of `images`."""
+    return (to_unit(images) - mean) / std
+
+
+def denormalise(images: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
+    """Undo `normalise`, for looking at what the network sees: float32 clipped to [0, 1]."""
+    return (images * std + mean).clamp(0, 1)
+
+
+def pixel_statistics(images: Tensor) -> tuple[float, float]:
+    """Return mean and standard deviation of all pixels of uint8 images, scaled to [0, 1].
+
+    The sums are of whole numbers, hence exact, and the same on every machine.
+    """
+    total, squares = 0, 0
+    for chunk in images.split(4096):
+        total += int(chunk.sum(dtype=torch.int64))
+        squares += int(chunk.to(torch.int32).square_().sum(dtype=torch.int64))
+    mean = total / images.numel()
+    variance = squares / images.numel() - mean**2
+    # A set of one blank image has no spread; 1 keeps the division harmless.
+    return mean / 255, max(variance, 0.0) ** 0.5 / 255 or 1.0
+
+
+class FaceDataset(Dataset):
+    """Faces in memory. `ds[i]` is one normalised image, float32 `(1, H, W)`, and its label, an int.
+
+    Attributes:
+        images: uint8 `(N, 1, H, W)`.
+        labels: int64 `(N,)`, each below `len(classes)`.
+        classes: name of each label.
+        name, split: which data set, and which part of it: "training", "validation" or "test".
+        names: file name or row of each image, or None.
+        twins: bool `(N,)`, True where an identical image was there to learn from; None where that is unknown.
+        truth: for drawn faces, what was drawn: a dictionary of tensors whose first size is N; else None.
+        notes: sentences on what the loader did (skipped files, carved splits); `load` prints them.
+        mean, std: of the *training* split's pixels scaled to [0, 1], also in the validation and the test split.
+        augment, seed, epoch: an `Augment` or None, and what it draws from besides the index of an image.
+
+    Raises:
+        TypeError: images are not uint8, or labels not whole numbers.
+        ValueError: wrong shape, no images, a label outside the classes, or lengths that differ.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        classes: Sequence[str] = EMOTIONS,
+        *,
+        name: str = "faces",
+        split: str = "training",
+        names: Sequence[str] | None = None,
+        twins: Tensor | None = None,
+        truth: dict[str, Tensor] | None = None,
+        notes: Sequence[str] = (),
+        mean: float | None = None,
+        std: float | None = None,
+        augment: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.images, self.labels, self.classes = torch.as_tensor(images), torch.as_tensor(labels), tuple(classes)
+        _check_images_and_labels(self.images, self.labels, self.classes)
+        self.labels = self.labels.to(torch.int64)
+        self.name, self.split, self.notes = name, split, list(notes)
+        self.names = None if names is None else list(names)
+        self.twins, self.truth = twins, truth
+        for what, values in [("names", self.names), ("twins", twins), *(truth or {}).items()]:
+            if values is not None and len(values) != len(self.images):
+                raise ValueError(f"{what} has {len(values)} entries for {len(self.images)} images; give one for each.")
+        if mean is None or std is None:
+            mean, std = pixel_statistics(self.images)
+        self.mean, self.std = mean, std
+        self.augment, self.seed, self.epoch = augment, seed, 0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
+        """Return images, float32 `(B, 1, H, W)` augmented and normalised, and labels, int64 `(B,)`."""
+        # The augmentation's random numbers come from these indices, so they count from 0 even if given as -1.
+        index = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device) % len(self)
+        images = to_unit(self.images[index])
+        if self.augment is not None:
+            images = self.augment(images, index, self.seed, self.epoch)
+        return normalise(images, self.mean, self.std), self.labels[index]
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"Image {i} was asked for; there are {len(self)}, numbered 0 to {len(self) - 1}.")
+        images, labels = self.batch([int(i)])
+        return images[0], int(labels[0])
+
+    def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, int]]:
+        """Return many samples at once. PyTorch's DataLoader calls this, if it is there, with the indices of a batch."""
+        images, labels = self.batch(indices)
+        return list(zip(images.unbind(), labels.tolist(), strict=True))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch: it decides the order of the samples and the draws of the augmentation."""
+        self.epoch = epoch
+
+    def loader(self, batch_size: int, shuffle: bool = False, seed: int = 0, drop_last: bool = False) -> DataLoader:
+        """Return PyTorch's DataLoader; with `shuffle`, the order is a function of `(seed, self.epoch)` alone."""
+        order = EpochOrder(self, seed) if shuffle else None
+        return DataLoader(self, batch_size=batch_size, sampler=order, drop_last=drop_last)
+
+    def _copy(self, **changes: Any) -> "FaceDataset":
+        """Make a new data set that shares whatever is not named in `changes`."""
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__ | changes)
+        return copy
+
+    def subset(self, indices: Sequence[int] | Tensor, **changes: Any) -> "FaceDataset":
+        """Return the images at `indices` (whole numbers, or a bool mask `(N,)`), with `mean` and `std` kept."""
+        index = torch.as_tensor(indices)
+        if index.dtype == torch.bool:
+            index = index.nonzero()[:, 0]
+        if index.numel() == 0:
+            raise ValueError(f"A subset of {self.name} needs at least one image, and `indices` is empty.")
+        return self._copy(
+            images=self.images[index],
+            labels=self.labels[index],
+            names=None if self.names is None else [self.names[i] for i in index.tolist()],
+            twins=None if self.twins is None else self.twins[index],
+            truth=None if self.truth is None else {key: value[index] for key, value in self.truth.items()},
+            **changes,
+        )
+
+    def with_augment(self, augment: Augmentation | None, seed: int = 0) -> "FaceDataset":
+        """Return the same images, in the same memory, augmented whenever they are read (None: not augmented)."""
+        return self._copy(augment=augment, seed=seed, epoch=0)
+
+    def to(self, device: str | torch.device) -> "FaceDataset":
+        """Return the data set with images and labels on `device`, where `batch` then augments them."""
+        return self._copy(images=self.images.to(device), labels=self.labels.to(device))
+
+    def divide(self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0) -> list["FaceDataset"]:
+        """Cut into training, validation and test (as many as fractions): stratified, identical images together.
+
+        The first part is the training split, so all parts take its `mean` and `std`.
+        """
+        parts = split(self.labels, fractions, groups=group_identical(self.images), seed=seed)
+        mean, std = pixel_statistics(self.images[parts[0]])
+        titles = ["training", "validation", "test", *(f"part {i}" for i in range(4, len(parts) + 1))]
+        if len(parts) == 2:
+            titles = ["training", "test"] if self.split == "test" else ["training", "validation"]
+        made = []
+        for number, (title, part) in enumerate(zip(titles, parts, strict=False)):
+            twins = torch.zeros(len(part), dtype=torch.bool) if number else None
+            made.append(self.subset(part, split=title, mean=mean, std=std)._copy(twins=twins))
+        return made
+
+    def class_counts(self) -> Tensor:
+        """Count the images of each class: int64 `(C,)`."""
+        return torch.bincount(self.labels.cpu(), minlength=len(self.classes))
+
+    def describe(self) -> str:
+        """Describe the data set in a few lines of text: size, class balance, pixel statistics, twins, notes."""
+        height, width = self.images.shape[-2:]
+        lines = [f"{self.name}, {self.split} split: {len(self):,} images of {height}×{width} pixels"]
+        width = max(map(len, self.classes))
+        for title, count in zip(self.classes, self.class_counts().tolist(), strict=True):
+            lines.append(f"  {title:<{width}} {count:>7,} {count / len(self):6.1%}")
+        lines.append(f"  training pixels: mean {self.mean:.3f}, standard deviation {self.std:.3f}")
+        if self.twins is not None:
+            lines.append(f"  images with an identical twin in training: {int(self.twins.sum()):,}")
+        return "\n".join(lines + [f"  {note}" for note in self.notes])
+
+    def __repr__(self) -> str:
+        return f"FaceDataset({self.name}, {self.split}: {len(self):,} images, {len(self.classes)} classes)"
+
+
+def _check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
+    if images.dtype != torch.uint8:
+        raise TypeError(
+            f"images are {images.dtype}; they are kept as torch.uint8, 0 to 255. Floats in [0, 1] convert with "
+            "(images * 255).round().to(torch.uint8)."
+        )
+    if images.ndim != 4 or images.shape[1] != 1:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}; expected (N, 1, height, width), grey images one after another. "
+            "images[:, None] adds a missing channel; load_image turns colour into grey."
+        )
+    if len(images) == 0:
+        raise ValueError("There are no images. Check the folder or file that they came from.")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(
+            f"labels are {labels.dtype}; a label is a whole number, the position of its class in `classes`. If they "
+            "are whole numbers stored as floats, convert them with labels.long()."
+        )
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"labels have shape {tuple(labels.shape)} for {len(images)} images; give one label per image.")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise ValueError(
+            f"labels run from {low} to {high}, but {len(classes)} classes ({', '.join(classes)}) have labels 0 to "
+            f"{len(classes) - 1}. Correct the labels or name all classes."
+        )
+
+
+class EpochOrder(Sampler[int]):
+    """A shuffled order that is a function of `(seed, dataset.epoch)`, so a resumed run sees what it would have seen."""
+
+    def __init__(self, dataset: FaceDataset, seed: int = 0) -> None:
+        self.dataset, self.seed = dataset, seed
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        key = stream_key(self.seed, "order", self.dataset.epoch)
+        return iter(permutation(key, len(self.dataset)).tolist())
+
+
+def group_identical(images: Tensor) -> Tensor:
+    """Number each image by the first image that is identical to it: int64 `(N,)`; alone, that is its own index."""
+    first: dict[bytes, int] = {}
+    rows = images.cpu().contiguous().flatten(1).numpy()
+    return torch.tensor([first.setdefault(row.tobytes(), i) for i, row in enumerate(rows)], dtype=torch.int64)
+
+
+def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = None, seed: int = 0) -> list[Tensor]:
+    """Divide indices at random into parts with the same class balance, keeping each group on one side.
+
+    The items are shuffled, then dealt out class by class; each group goes to the part that is furthest behind its
+    share. So every class is divided in the wanted proportions, to within an item or two (or a group).
+
+    Args:
+        labels: int64 `(N,)`. A group whose labels differ counts for the class of its first item.
+        fractions: share of each part; they add up to 1.
+        groups: int64 `(N,)`, items with the same number stay together; None lets all go where they may.
+        seed: another seed gives another division.
+
+    Returns:
+        For each fraction, the sorted int64 indices of its items.
+
+    Raises:
+        ValueError: fractions that are negative or do not add up to 1.
+    """
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(f"fractions {tuple(fractions)} must be positive and add up to 1, not {sum(fractions):g}.")
+    labels = torch.as_tensor(labels).cpu()
+    ids = torch.arange(len(labels)) if groups is None else torch.as_tensor(groups).cpu()
+    members: dict[int, list[int]] = {}
+    for item, group in enumerate(ids.tolist()):
+        members.setdefault(group, []).append(item)
+    dealt = list(members.values())
+    dealt = [dealt[i] for i in permutation(stream_key(seed, "split"), len(dealt)).tolist()]
+    dealt.sort(key=lambda items: int(labels[items[0]]))  # sort is stable: shuffled within each class
+    parts: list[list[int]] = [[] for _ in fractions]
+    seen = 0
+    for items in dealt:
+        seen += len(items)
+        behind = [fraction * seen - len(part) for fraction, part in zip(fractions, parts, strict=True)]
+        parts[behind.index(max(behind))].extend(items)
+    return [torch.tensor(sorted(part), dtype=torch.int64) for part in parts]
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Groups of identical images. A group is int64 `(k, 2)`: number of the data set, index in it.
+
+    `groups` holds all of them, `across` those that lie in more than one data set, `conflicting` those whose labels
+    differ.
+    """
+
+    groups: list[Tensor]
+    across: list[Tensor]
+    conflicting: list[Tensor]
+
+    def __str__(self) -> str:
+        images = sum(len(group) for group in self.groups)
+        return (
+            f"{len(self.groups):,} groups of identical images ({images:,} images); {len(self.across):,} lie in more "
+            f"than one split; {len(self.conflicting):,} have conflicting labels"
+        )
+
+
+def find_duplicates(*datasets: FaceDataset) -> Duplicates:
+    """Find images that are equal pixel by pixel, within and across data sets."""
+    images = torch.cat([dataset.images.cpu() for dataset in datasets])
+    labels = torch.cat([dataset.labels.cpu() for dataset in datasets])
+    place = [(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))]
+    members: dict[int, list[int]] = {}
+    for item, group in enumerate(group_identical(images).tolist()):
+        members.setdefault(group, []).append(item)
+    found = [items for items in members.values() if len(items) > 1]
+    groups = [torch.tensor([place[i] for i in items]) for items in found]
+    across = [group for group in groups if len(group[:, 0].unique()) > 1]
+    conflicting = [group for group, items in zip(groups, found, strict=True) if len(labels[items].unique()) > 1]
+    return Duplicates(groups, across, conflicting)
+
+
+def find_blank(images: Tensor, tolerance: int = 0) -> Tensor:
+    """Return the indices (int64) of uint8 images whose grey levels differ by no more than `tolerance`."""
+    pixels = images.flatten(1)
+    spread = pixels.amax(1).to(torch.int16) - pixels.amin(1).to(torch.int16)
+    return (spread <= tolerance).nonzero()[:, 0]
