@@ -13,7 +13,7 @@ CHECKS = (
     check.count_updates,
     check.epoch_mean,
     check.smoothed_cross_entropy,
-    check.nesterov_step,
+    check.adam_step,
     check.early_stop,
     check.pick_rate,
 )
@@ -137,71 +137,61 @@ def smoothed_softmax_twice(logits, labels, smoothing):
     return functional.cross_entropy(logits.softmax(1), labels, label_smoothing=smoothing)
 
 
-# --- nesterov_step -----------------------------------------------------------------------------------------------
+# --- adam_step ---------------------------------------------------------------------------------------------------
 
 
-def _step(parameters, gradients, velocities, rule):
-    pairs = [rule(p, g, v) for p, g, v in zip(parameters, gradients, velocities, strict=True)]
-    return [p for p, _ in pairs], [v for _, v in pairs]
+def adam(weight, gradient, mean, square, step, learning_rate):
+    mean = 0.9 * mean + 0.1 * gradient
+    square = 0.999 * square + 0.001 * gradient**2
+    move = (mean / (1 - 0.9**step)) / ((square / (1 - 0.999**step)).sqrt() + 1e-8)
+    return weight - learning_rate * move, mean, square
 
 
-def nesterov(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    def rule(p, g, v):
-        g = g + weight_decay * p
-        v = momentum * v + g
-        return p - learning_rate * (g + momentum * v), v
-
-    return _step(parameters, gradients, velocities, rule)
-
-
-def nesterov_in_place(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    for p, g, v in zip(parameters, gradients, velocities, strict=True):
-        g = g + weight_decay * p
-        v.mul_(momentum).add_(g)
-        p.sub_(learning_rate * g + learning_rate * momentum * v)
-    return parameters, velocities
+def adam_in_place(weight, gradient, mean, square, step, learning_rate):
+    mean.lerp_(gradient, 0.1)
+    square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+    root = square.sqrt() / math.sqrt(1 - 0.999**step) + 1e-8
+    weight.addcdiv_(mean, root, value=-learning_rate / (1 - 0.9**step))
+    return [weight, mean, square]
 
 
-def heavy_ball(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    def rule(p, g, v):
-        v = momentum * v + g + weight_decay * p
-        return p - learning_rate * v, v
-
-    return _step(parameters, gradients, velocities, rule)
+def adam_without_hats(weight, gradient, mean, square, step, learning_rate):
+    _, mean, square = adam(weight, gradient, mean, square, step, learning_rate)
+    return weight - learning_rate * mean / (square.sqrt() + 1e-8), mean, square
 
 
-def nesterov_without_decay(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    return nesterov(parameters, gradients, velocities, learning_rate, momentum, 0.0)
+def adam_returns_hats(weight, gradient, mean, square, step, learning_rate):
+    weight, mean, square = adam(weight, gradient, mean, square, step, learning_rate)
+    return weight, mean / (1 - 0.9**step), square / (1 - 0.999**step)
 
 
-def nesterov_decay_apart(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    shrunk = [p * (1 - learning_rate * weight_decay) for p in parameters]
-    return nesterov(shrunk, gradients, velocities, learning_rate, momentum, 0.0)
+def adam_counts_from_zero(weight, gradient, mean, square, step, learning_rate):
+    return adam(weight, gradient, mean, square, step + 1, learning_rate)
 
 
-def nesterov_old_velocity(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    def rule(p, g, v):
-        g = g + weight_decay * p
-        return p - learning_rate * (g + momentum * v), momentum * v + g
-
-    return _step(parameters, gradients, velocities, rule)
+def adam_epsilon_inside(weight, gradient, mean, square, step, learning_rate):
+    _, mean, square = adam(weight, gradient, mean, square, step, learning_rate)
+    move = (mean / (1 - 0.9**step)) / (square / (1 - 0.999**step) + 1e-8).sqrt()
+    return weight - learning_rate * move, mean, square
 
 
-def nesterov_averaging(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    def rule(p, g, v):
-        g = g + weight_decay * p
-        v = momentum * v + (1 - momentum) * g
-        return p - learning_rate * (g + momentum * v), v
-
-    return _step(parameters, gradients, velocities, rule)
+def adam_without_root(weight, gradient, mean, square, step, learning_rate):
+    _, mean, square = adam(weight, gradient, mean, square, step, learning_rate)
+    move = (mean / (1 - 0.9**step)) / (square / (1 - 0.999**step) + 1e-8)
+    return weight - learning_rate * move, mean, square
 
 
-def nesterov_uphill(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    return nesterov(parameters, gradients, velocities, -learning_rate, momentum, weight_decay)
+def adam_forgets_the_square(weight, gradient, mean, square, step, learning_rate):
+    weight, mean, _ = adam(weight, gradient, mean, square, step, learning_rate)
+    return weight, mean, gradient**2
 
 
-def nesterov_parameters_alone(parameters, gradients, velocities, learning_rate, momentum, weight_decay):
-    return nesterov(parameters, gradients, velocities, learning_rate, momentum, weight_decay)[0]
+def adam_uphill(weight, gradient, mean, square, step, learning_rate):
+    return adam(weight, gradient, mean, square, step, -learning_rate)
+
+
+def adam_weight_alone(weight, gradient, mean, square, step, learning_rate):
+    return adam(weight, gradient, mean, square, step, learning_rate)[0]
 
 
 # --- early_stop --------------------------------------------------------------------------------------------------
@@ -331,8 +321,8 @@ RIGHT = [
     (check.epoch_mean, mean_by_tensors),
     (check.smoothed_cross_entropy, smoothed),
     (check.smoothed_cross_entropy, smoothed_as_a_mixture),
-    (check.nesterov_step, nesterov),
-    (check.nesterov_step, nesterov_in_place),
+    (check.adam_step, adam),
+    (check.adam_step, adam_in_place),
     (check.early_stop, stop),
     (check.early_stop, stop_by_search),
     (check.pick_rate, rate_tenth_of_lowest),
@@ -356,13 +346,14 @@ WRONG = [
     (check.smoothed_cross_entropy, smoothed_every_face),
     (check.smoothed_cross_entropy, smoothed_detached),
     (check.smoothed_cross_entropy, smoothed_softmax_twice),
-    (check.nesterov_step, heavy_ball),
-    (check.nesterov_step, nesterov_without_decay),
-    (check.nesterov_step, nesterov_decay_apart),
-    (check.nesterov_step, nesterov_old_velocity),
-    (check.nesterov_step, nesterov_averaging),
-    (check.nesterov_step, nesterov_uphill),
-    (check.nesterov_step, nesterov_parameters_alone),
+    (check.adam_step, adam_without_hats),
+    (check.adam_step, adam_returns_hats),
+    (check.adam_step, adam_counts_from_zero),
+    (check.adam_step, adam_epsilon_inside),
+    (check.adam_step, adam_without_root),
+    (check.adam_step, adam_forgets_the_square),
+    (check.adam_step, adam_uphill),
+    (check.adam_step, adam_weight_alone),
     (check.early_stop, stop_never),
     (check.early_stop, stop_against_the_epoch_before),
     (check.early_stop, stop_one_late),

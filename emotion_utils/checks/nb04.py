@@ -1,4 +1,4 @@
-"""Checks for notebook 04: counting updates, averaging, smoothed loss, Nesterov, early stopping, rates, checkpoints."""
+"""Checks for notebook 04: counting updates, averaging, smoothed loss, Adam, early stopping, rates, checkpoints."""
 
 import copy
 import math
@@ -97,44 +97,41 @@ def smoothed_cross_entropy(answer: Callable[[Tensor, Tensor, float], Tensor]) ->
 
 @check(
     hints=(
-        "Print velocity and parameter after one step and after two. Which of the two goes wrong first?",
-        "Weight decay joins the gradient before anything else happens, so the velocity sees it too.",
-        "Nesterov looks ahead: the step uses the gradient plus a share of the velocity that was just updated.",
+        "Print all three results after step 1 and after step 2. Which is the first to go wrong?",
+        "The hats are for this step alone: what you return as memory has none. Steps count from 1.",
+        "Look at the denominator: the square root covers the corrected square alone, and the 1e-8 comes after it.",
     )
 )
-def nesterov_step(answer: Callable[..., tuple[list[Tensor], list[Tensor]]]) -> None:
-    """Check `answer(parameters, gradients, velocities, learning_rate, momentum, weight_decay)` over several steps.
+def adam_step(answer: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> None:
+    """Check `answer(weight, gradient, mean, square, step, learning_rate)` against `torch.optim.Adam`, step by step.
 
-    It should return `(parameters, velocities)`; working in place is fine too.
+    It should return `(weight, mean, square)`; working in place is fine too. Tiny gradients tell where the 1e-8 goes.
     """
     generator = torch.Generator().manual_seed(7)
-    settings = [(0.1, 0.0, 0.0), (0.1, 0.9, 0.0), (0.05, 0.5, 0.0), (0.1, 0.9, 0.1), (0.3, 0.8, 0.5)]
-    for learning_rate, momentum, weight_decay in settings:
-        shapes = [(3, 2), (4,), ()]
-        theirs = [nn.Parameter(torch.randn(shape, generator=generator)) for shape in shapes]
-        mine = [p.detach().clone() for p in theirs]
-        velocities = [torch.zeros_like(p) for p in mine]
-        optimizer = torch.optim.SGD(
-            theirs, lr=learning_rate, momentum=momentum, nesterov=momentum > 0, weight_decay=weight_decay
-        )
-        for step in range(1, 5):
-            gradients = [torch.randn(p.shape, generator=generator) for p in mine]
-            for parameter, gradient in zip(theirs, gradients, strict=True):
-                parameter.grad = gradient.clone()
+    for learning_rate, size in ((0.1, 1.0), (0.001, 1.0), (0.3, 10.0), (0.1, 1e-6), (0.1, 1e-8)):
+        theirs = nn.Parameter(torch.randn(3, 2, generator=generator))
+        weight, mean, square = theirs.detach().clone(), torch.zeros(3, 2), torch.zeros(3, 2)
+        optimizer = torch.optim.Adam([theirs], lr=learning_rate, foreach=False)
+        for step in range(1, 6):
+            gradient = size * torch.randn(3, 2, generator=generator)
+            theirs.grad = gradient.clone()
             optimizer.step()
-            result = unfinished(answer(mine, gradients, velocities, learning_rate, momentum, weight_decay))
+            result = unfinished(answer(weight, gradient, mean, square, step, learning_rate))
             require(
-                isinstance(result, list | tuple) and len(result) == 2,
-                "your function should return two things: the parameters and the velocities",
+                isinstance(result, list | tuple) and len(result) == 3,
+                "your function should return three things: weight, mean and square",
             )
-            mine, velocities = ([unfinished(t) for t in part] for part in result)
-            require(len(mine) == len(velocities) == len(shapes), "a parameter or a velocity has gone missing")
-            case = f"learning rate {learning_rate}, momentum {momentum}, weight decay {weight_decay}"
-            for m, t in zip(mine, theirs, strict=True):
-                require(m.shape == t.shape, f"a parameter of shape {tuple(t.shape)} came back as {tuple(m.shape)}")
+            weight, mean, square = result
+            case = f"at step {step}, with learning rate {learning_rate} and gradients of size {size:g}"
+            memory = optimizer.state[theirs]
+            wanted = (theirs.detach(), memory["exp_avg"], memory["exp_avg_sq"])
+            for name, mine, right in zip(("weight", "mean", "square"), result, wanted, strict=True):
+                require(isinstance(mine, Tensor), f"{name} should be a tensor, not {type(mine).__name__}")
+                require(mine.shape == right.shape, f"{name} has shape {tuple(mine.shape)}, not the weight's")
+                scale = float(right.abs().max()) if name != "weight" else 1.0
                 require(
-                    torch.allclose(m, t, rtol=1e-4, atol=1e-5),
-                    f"with {case} your parameters leave the path of torch.optim.SGD at step {step}",
+                    torch.allclose(mine.detach(), right, rtol=1e-3, atol=1e-4 * scale),
+                    f"{case}, your {name} leaves the path of torch.optim.Adam",
                 )
 
 
