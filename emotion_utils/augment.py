@@ -53,7 +53,8 @@ class Augment:
         Args:
             images: float32 `(N, 1, H, W)` in [0, 1], on any device.
             index: int64 `(N,)`, the number of each image in its data set.
-            seed, epoch: with the index, all that the result depends on; batch size and order play no part.
+            seed: another seed gives other draws.
+            epoch: each epoch has its own draws. Batch size and order play no part in them.
 
         Returns:
             float32 `(N, 1, H, W)` in [0, 1], on the device of `images`.
