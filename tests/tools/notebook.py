@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -98,8 +99,19 @@ def _collapse(text: str) -> str:
     return "\n".join(re.split(r"\r+", line.rstrip("\r"))[-1] for line in text.split("\n"))
 
 
+def _without_paths(value: Any) -> Any:
+    """Make paths relative in every text of an output: of this repository, and of the user's home folder."""
+    if isinstance(value, str):
+        return value.replace(f"{REPOSITORY}{os.sep}", "").replace(str(Path.home()), "~")
+    if isinstance(value, list):
+        return [_without_paths(item) for item in value]
+    if isinstance(value, dict):
+        return nbformat.from_dict({name: _without_paths(item) for name, item in value.items()})
+    return value
+
+
 def clean(notebook: nbformat.NotebookNode) -> None:
-    """Remove what a reader does not need and what breaks viewers: widget views and state, timings, bar updates."""
+    """Remove what a reader does not need and what breaks viewers: widget views and state, timings, absolute paths."""
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO})
     notebook.nbformat_minor = 5
     for cell in notebook.cells:
@@ -120,7 +132,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         for output in kept:
             if output.output_type == "stream":
                 output.text = _collapse(output.text)
-        cell.outputs = [output for output in kept if output.get("text", "text").strip()]
+        cell.outputs = [_without_paths(output) for output in kept if output.get("text", "text").strip()]
 
 
 def build(source: Path, target: Path) -> None:
