@@ -39,14 +39,12 @@ def denormalise(images: Tensor, mean: float | Tensor, std: float | Tensor) -> Te
 def pixel_statistics(images: Tensor) -> tuple[float, float]:
     """Return mean and standard deviation of all pixels of uint8 images, scaled to [0, 1].
 
-    The sums are of whole numbers, hence exact, and the same on every machine.
+    The histogram of the 256 grey levels holds all that is needed, in whole numbers, so the result is exact.
     """
-    total, squares = 0, 0
-    for chunk in images.split(4096):
-        total += int(chunk.sum(dtype=torch.int64))
-        squares += int(chunk.to(torch.int32).square_().sum(dtype=torch.int64))
-    mean = total / images.numel()
-    variance = squares / images.numel() - mean**2
+    counts = torch.bincount(images.flatten(), minlength=256)
+    levels = torch.arange(256, device=counts.device)
+    mean = int((counts * levels).sum()) / images.numel()
+    variance = int((counts * levels**2).sum()) / images.numel() - mean**2
     # A set of one blank image has no spread; 1 keeps the division harmless.
     return mean / 255, max(variance, 0.0) ** 0.5 / 255 or 1.0
 
@@ -269,14 +267,13 @@ def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = No
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"fractions {tuple(fractions)} must be positive and add up to 1, not {sum(fractions):g}.")
-    labels = torch.as_tensor(labels).cpu()
-    ids = torch.arange(len(labels)) if groups is None else torch.as_tensor(groups).cpu()
+    classes = torch.as_tensor(labels).tolist()
     members: dict[int, list[int]] = {}
-    for item, group in enumerate(ids.tolist()):
+    for item, group in enumerate(range(len(classes)) if groups is None else groups.tolist()):
         members.setdefault(group, []).append(item)
     dealt = list(members.values())
     dealt = [dealt[i] for i in permutation(stream_key(seed, "split"), len(dealt)).tolist()]
-    dealt.sort(key=lambda items: int(labels[items[0]]))  # sort is stable: shuffled within each class
+    dealt.sort(key=lambda items: classes[items[0]])  # sort is stable: shuffled within each class
     parts: list[list[int]] = [[] for _ in fractions]
     seen = 0
     for items in dealt:

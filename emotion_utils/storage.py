@@ -37,6 +37,8 @@ def writable_dir(*candidates: Path) -> Path:
     for folder in tried:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if not folder.stat().st_mode & 0o222:
+                continue  # marked read-only: root could write there all the same, but is not meant to
             with tempfile.TemporaryFile(dir=folder):
                 return folder
         except OSError:
