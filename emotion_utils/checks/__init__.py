@@ -28,9 +28,9 @@ class Verdict:
     def __bool__(self) -> bool:
         return self.status == "correct"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+    def _ipython_display_(self) -> None:
         # The check has printed its message; showing the returned value as well would say it twice.
-        return {}
+        return None
 
 
 def require(condition: Any, message: str) -> None:
