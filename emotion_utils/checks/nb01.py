@@ -1,0 +1,225 @@
+"""Checks for notebook 01: expressions, class shares, blank images, leaks, normalising, splitting, augmenting."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from emotion_utils.action_units import ACTION_UNITS, AU_INDEX, EMOTION_TO_AUS
+from emotion_utils.augment import Augment
+from emotion_utils.checks import Wrong, check, require, unfinished
+
+
+def _indices(value: Any, what: str) -> Tensor:
+    """Turn a list, set or tensor of whole numbers into int64 `(k,)`, or say what came instead."""
+    try:
+        tensor = torch.as_tensor(sorted(value) if isinstance(value, set) else value)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"{what} should be indices, and your function returned {type(value).__name__}") from None
+    require(tensor.dtype != torch.bool, f"{what} should be indices, and your function returned a mask of bools")
+    require(tensor.numel() == 0 or not tensor.is_floating_point(), f"{what} are {tensor.dtype}, not whole numbers")
+    return tensor.to(torch.int64).flatten()
+
+
+@check(
+    hints=(
+        "Open the list of units again: which of them raise and draw together the brows, and which open the eyes?",
+        "Surprise has raised brows, too. What do the brows and the mouth corners do in fear, and not in surprise?",
+        "In fear the brows are raised and lowered at once (so they rise inside), and the lips are stretched sideways.",
+    )
+)
+def build_fear(answer: Mapping[str, float]) -> None:
+    """Check that the recipe is closest, by the angle between intensities, to one of the textbook recipes of fear."""
+    require(isinstance(answer, Mapping), f"your answer is of type {type(answer).__name__}; a dictionary is asked for")
+    mine = torch.zeros(len(ACTION_UNITS))
+    for name, value in answer.items():
+        require(name in AU_INDEX, f"there is no unit called {name!r}")
+        strength = sum(value) / 2 if isinstance(value, tuple) else value
+        require(0 <= strength <= 1, f"{name} has the intensity {strength}; intensities run from 0 to 1")
+        mine[AU_INDEX[name]] = strength
+    require((mine > 0).sum() >= 3, f"{int((mine > 0).sum())} units are at work, and at least three are asked for")
+    closest, best = "", -1.0
+    for emotion, variants in EMOTION_TO_AUS.items():
+        for variant in variants:
+            recipe = torch.zeros(len(ACTION_UNITS))
+            for name, value in variant.units.items():
+                recipe[AU_INDEX[name]] = value
+            similarity = float(F.cosine_similarity(mine, recipe, dim=0))
+            if similarity > best:
+                closest, best = emotion, similarity
+    require(closest == "fear", f"among the textbook recipes, the closest to yours belongs to {closest!r}")
+
+
+@check(
+    hints=(
+        "Count the labels of each class, then divide. By what?",
+        "The result always has one entry for each class, even if the last classes do not occur among the labels.",
+    )
+)
+def class_shares(answer: Callable[[Tensor, int], Any]) -> None:
+    """Check `answer(labels, classes)` on random labels, with classes that do not occur."""
+    generator = torch.Generator().manual_seed(10)
+    for trial in range(12):
+        classes = int(torch.randint(2, 9, (), generator=generator))
+        used = classes if trial % 2 else max(1, classes - 2)
+        labels = torch.randint(0, used, (int(torch.randint(1, 60, (), generator=generator)),), generator=generator)
+        got = torch.as_tensor(unfinished(answer(labels.clone(), classes)), dtype=torch.float64).flatten()
+        case = f"for {len(labels)} labels and {classes} classes"
+        require(len(got) == classes, f"{case} you returned {len(got)} numbers")
+        require(abs(float(got.sum()) - 1) < 1e-4, f"{case} your shares add up to {float(got.sum()):.3f}")
+        truth = F.one_hot(labels, classes).double().mean(0)
+        wrong = (got - truth).abs() > 1e-4
+        require(not wrong.any(), f"{case} the share of class {int(wrong.int().argmax())} is off")
+
+
+@check(
+    hints=(
+        "An image is flat when its brightest and its darkest pixel agree. Compare within each image, not with a level.",
+        "Flatten each image to a row first; then take the largest and the smallest number of every row.",
+    )
+)
+def find_blank(answer: Callable[[Tensor], Any]) -> None:
+    """Check `answer(images)` on random images among which some are flat, some nearly flat, some nearly black."""
+    generator = torch.Generator().manual_seed(11)
+    for trial in range(8):
+        images = torch.randint(0, 256, (20, 1, 12, 10), generator=generator).to(torch.uint8)
+        images[3] //= 64  # dark, not flat
+        images[5] = 90
+        images[5, 0, 11, 9] = 91  # one pixel differs
+        flat = torch.randperm(20, generator=generator)[: trial % 5]
+        flat = flat[(flat != 3) & (flat != 5)]
+        for i in flat.tolist():
+            images[i] = (0, 255, 128, 7)[i % 4]
+        got = _indices(unfinished(answer(images.clone())), "the blank images")
+        missed = set(flat.tolist()) - set(got.tolist())
+        extra = set(got.tolist()) - set(flat.tolist())
+        require(not missed, f"you missed a flat image whose pixels are all {int(images[min(missed or {0}), 0, 0, 0])}")
+        require(not extra, f"you reported an image with grey levels {_levels(images, extra)}, which is not flat")
+
+
+def _levels(images: Tensor, which: set[int]) -> str:
+    i = min(which) if which else 0
+    require(0 <= i < len(images), f"you reported image {i} of {len(images)}")
+    return f"{int(images[i].min())} to {int(images[i].max())}"
+
+
+@check(
+    hints=(
+        "For each test image ask a question with the answer yes or no, then count the yes.",
+        "Two images are identical when *all* pixels agree. Equal means or sums are not enough.",
+        "A row of bytes can be looked up in a set: `image.numpy().tobytes()`.",
+    )
+)
+def count_leaks(answer: Callable[[Tensor, Tensor], Any]) -> None:
+    """Check `answer(train_images, test_images)` with none, one and several twins, and with near misses."""
+    generator = torch.Generator().manual_seed(12)
+    for trial in range(8):
+        train = torch.randint(0, 256, (30, 1, 8, 8), generator=generator).to(torch.uint8)
+        test = torch.randint(0, 256, (12, 1, 8, 8), generator=generator).to(torch.uint8)
+        twins = trial % 4
+        for i in range(twins):
+            test[i] = train[7 * i]
+        if twins:
+            train[20:23] = test[0]  # the first twin occurs four times in training
+        if twins > 1:
+            test[11] = test[0]  # and twice in the test
+        test[8] = train[9].flatten()[torch.randperm(64, generator=generator)].view(1, 8, 8)  # same pixels, other order
+        test[9] = train[10]
+        test[9, 0, 7, 7] ^= 1  # differs in one pixel by one level
+        truth = twins + (twins > 1)
+        got = unfinished(answer(train.clone(), test.clone()))
+        try:
+            number = int(got)
+        except (TypeError, ValueError, RuntimeError):
+            raise Wrong(f"a whole number is asked for, and your function returned {type(got).__name__}") from None
+        size = "too many" if number > truth else "too few"
+        require(number == truth, f"with 12 test images and 30 training images you counted {number}, which is {size}")
+
+
+@check(
+    hints=(
+        "Three steps: scale to 0…1, subtract, divide. In which unit are the mean and the standard deviation given?",
+        "`uint8` cannot hold negative numbers or fractions: convert before you calculate.",
+        "An operation that ends in `_`, or `/=`, changes the tensor that you were given.",
+    )
+)
+def normalise(answer: Callable[[Tensor, float, float], Tensor]) -> None:
+    """Check `answer(images, mean, std)` on random bytes: values, dtype, shape, and the input left alone."""
+    generator = torch.Generator().manual_seed(13)
+    for shape in ((1, 1, 6, 5), (7, 1, 9, 9), (3, 1, 48, 48)):
+        images = torch.randint(0, 256, shape, generator=generator).to(torch.uint8)
+        mean, std = (0.2 + 0.5 * float(torch.rand((), generator=generator)) for _ in range(2))
+        given = images.clone()
+        got = unfinished(answer(given, mean, std))
+        require(torch.equal(given, images), "your function changed the images that it was given")
+        require(isinstance(got, Tensor), f"a tensor is asked for, and your function returned {type(got).__name__}")
+        require(got.shape == images.shape, f"for shape {tuple(images.shape)} you returned shape {tuple(got.shape)}")
+        require(got.dtype == torch.float32, f"you returned {got.dtype}")
+        restored = (got.double() * std + mean) * 255
+        worst = float((restored - images.double()).abs().max())
+        require(worst < 0.05, f"undoing your result gives pixels that are off by up to {worst:.1f} grey levels")
+
+
+@check(
+    hints=(
+        "Treat one class after the other: find its indices, shuffle them, cut off the share.",
+        "`torch.randperm` takes a generator: `torch.Generator().manual_seed(seed)` makes the shuffle repeatable.",
+        "Collect the pieces of all classes with `torch.cat`; every index must be in exactly one part.",
+    )
+)
+def stratified_split(answer: Callable[[Tensor, float, int], tuple[Tensor, Tensor]]) -> None:
+    """Check `answer(labels, share, seed)`: a partition, stratified, random, repeatable."""
+    generator = torch.Generator().manual_seed(14)
+    for share in (0.1, 0.25, 0.5):
+        counts = torch.randint(20, 80, (4,), generator=generator)
+        labels = torch.repeat_interleave(torch.arange(4), counts)
+        labels = labels[torch.randperm(len(labels), generator=generator)]
+        parts = unfinished(answer(labels.clone(), share, 1))
+        require(isinstance(parts, list | tuple) and len(parts) == 2, "your function should return two index tensors")
+        kept, held = (_indices(part, "each part") for part in parts)
+        together = torch.cat([kept, held]).sort().values
+        case = f"with {len(labels)} images and share={share}"
+        require(
+            torch.equal(together, torch.arange(len(labels))),
+            f"{case}, the two parts have {len(kept)} and {len(held)} images, and not each image is there exactly once",
+        )
+        for c in range(4):
+            got = int((labels[held] == c).sum())
+            asked = share * int(counts[c])
+            require(abs(got - asked) <= 1, f"{case}, {got} of the {int(counts[c])} images of class {c} are held out")
+        again = _indices(answer(labels.clone(), share, 1)[1], "each part")
+        require(set(again.tolist()) == set(held.tolist()), f"{case}, the same seed gave two different splits")
+        other = _indices(answer(labels.clone(), share, 2)[1], "each part")
+        require(set(other.tolist()) != set(held.tolist()), f"{case}, the seeds 1 and 2 gave the same split")
+
+
+@check(
+    hints=(
+        "Each knob has a value that switches it off. For most it is 0. What is it for `scale`?",
+        "`shift` is a fraction of the width: 3 of 48 pixels.",
+    )
+)
+def only_shift(answer: Augment) -> None:
+    """Check an augmentation by what it does to a bright spot on grey: it moves by up to 3 pixels, nothing else."""
+    require(isinstance(answer, Augment), f"your answer is of type {type(answer).__name__}; an Augment is asked for")
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    # A spot that is longer than wide and lies off the centre shows a mirror, a turn and a change of size.
+    spot = 0.3 + 0.4 * torch.exp(-((x - 14) ** 2) / 18 - ((y - 20) ** 2) / 50)
+    out = answer(spot.expand(256, 1, 48, 48).clone(), torch.arange(256), 3, 1)[:, 0]
+    weight = (out - 0.3).clamp(min=0)
+    mass = weight.sum((1, 2))
+    level, peak = out[:, 44:, 44:].mean((1, 2)), out.amax((1, 2))
+    require((level - 0.3).abs().max() < 0.01 and (peak - 0.7).abs().max() < 0.03, "it changes grey levels, too")
+    dx = (weight * x).sum((1, 2)) / mass - 14
+    dy = (weight * y).sum((1, 2)) / mass - 20
+    require(dx.abs().max() < 8, f"a spot on the left came out {float(dx.abs().max()):.0f} pixels away, as if mirrored")
+    wide = (weight * (x - 14 - dx[:, None, None]) ** 2).sum((1, 2)) / mass
+    tall = (weight * (y - 20 - dy[:, None, None]) ** 2).sum((1, 2)) / mass
+    lean = (weight * (x - 14 - dx[:, None, None]) * (y - 20 - dy[:, None, None])).sum((1, 2)) / mass
+    require((wide - 9).abs().max() < 0.5 and (tall - 25).abs().max() < 1, "it changes the size of the face, too")
+    require(lean.abs().max() < 0.5, "it turns the face, too")
+    reach = max(float(dx.abs().max()), float(dy.abs().max()))
+    require(2.7 < reach < 3.2, f"the largest shift among 256 draws is {reach:.1f} pixels")
+    require(min(float(dx.abs().max()), float(dy.abs().max())) > 2.5, "it shifts in one direction only")
