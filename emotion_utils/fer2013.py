@@ -108,7 +108,7 @@ def load_rows(source: Path, verbose: bool = True) -> Rows:
     try:
         folder = writable_dir(*(candidate.parent for candidate in candidates))
         _write_cache(folder / (name if folder == candidates[0].parent else private), rows, stamp)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         rows.notes.append(f"The cache could not be written, so the next start reads the source again ({error})")
     return rows
 

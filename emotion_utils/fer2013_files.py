@@ -113,9 +113,7 @@ def read_source(path: Path, verbose: bool = True) -> Rows:
     ) as error:
         # gzip reports damage as a bare OSError; a real one (no permission, disk failure) carries a number.
         if isinstance(error, OSError) and error.errno is not None:
-            raise type(error)(
-                error.errno, f"Could not read {path} ({error.strerror}). Check its permissions"
-            ) from error
+            raise OSError(error.errno, f"Could not read {path} ({error.strerror}). Check its permissions") from error
         raise ValueError(
             f"{path} is damaged or incomplete ({error}). Delete it and get it again: `{FETCH}`."
         ) from error

@@ -56,24 +56,26 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     Raises:
         OSError: as raised inside the block (disk full, no permission), with the final path and advice added.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    part = Path(name)
+    path, part = Path(path), None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        part = Path(name)
         yield part
         # mkstemp makes files that only their owner can read; give the usual permissions instead.
         os.chmod(part, 0o666 & ~_umask())
         os.replace(part, path)
     except OSError as error:
-        raise type(error)(
+        # OSError makes a PermissionError and the like of itself, according to the number.
+        raise OSError(
             error.errno,
             f"Could not write {path} ({error.strerror or error}). Free some space or choose a folder you may write "
             "to; a file that stood there before is untouched",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
 
 
 def _umask() -> int:
