@@ -44,13 +44,14 @@ def read_splits(folder: Path | None = None, seed: int = 0, verbose: bool = True)
     Raises:
         FileNotFoundError, ValueError: no source, or one that cannot be used.
     """
-    rows = load_rows(find_source(folder), verbose)
+    source = find_source(folder)
+    rows = load_rows(source, verbose)
     index = {usage: (rows.usage == number).nonzero()[:, 0] for number, usage in enumerate(USAGES)}
     notes = list(rows.notes)
     training = index["Training"]
     if len(training) == 0:
         raise ValueError(
-            f"FER2013 without its Training rows (found {len(rows.usage):,} others): there is nothing to learn from. "
+            f"{source} lacks the Training rows (it has {len(rows.usage):,} others): there is nothing to learn from. "
             "Get the whole file with `python -m emotion_utils fetch fer2013`."
         )
     for usage, official in zip(USAGES, OFFICIAL_ROWS, strict=True):
@@ -65,7 +66,8 @@ def read_splits(folder: Path | None = None, seed: int = 0, verbose: bool = True)
         parts = [training[part] for part in cut]
         if min(map(len, parts)) == 0:
             raise ValueError(
-                f"FER2013 with {len(training)} Training rows is too small to carve off validation images; it takes 20."
+                f"{source} has only {len(training)} Training rows; carving off validation images takes 20. Get the "
+                f"whole file with `python -m emotion_utils fetch fer2013`."
             )
         what = "validation" if carved == 1 else "validation and test"
         missing = " and ".join(usage for usage in USAGES[1:] if usage not in tests)

@@ -131,8 +131,8 @@ def _open_table(stack: ExitStack, file: IO[bytes], name: str, size: int) -> tupl
                 return found
         return None
     if name.lower().endswith((".tar.gz", ".tgz")):
-        # "r|gz" reads front to back, so 270 MB are unpacked once, as they are needed.
-        archive = stack.enter_context(tarfile.open(fileobj=file, mode="r|gz"))  # noqa: SIM115
+        # The members are looked at one by one, so what lies behind the table is never unpacked.
+        archive = stack.enter_context(tarfile.open(fileobj=file, mode="r:gz"))  # noqa: SIM115
         for info in archive:
             if info.isfile() and Path(info.name).name.lower() in _FORMS[:: len(_ENDINGS)]:
                 return archive.extractfile(info), info.size
