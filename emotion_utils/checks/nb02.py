@@ -1,0 +1,287 @@
+"""Checks for notebook 02, convolution and pooling. References come from `torch.nn.functional`, not the notebook."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emotion_utils.models import trace_shapes
+from emotion_utils.receptive import receptive_field
+
+from . import Wrong, check, require, unfinished
+
+
+def _same(got: Any, want: Tensor, call: str, tolerance: float = 1e-4) -> None:
+    """Raise `Wrong` unless `got` is a tensor (or array, or nested list) of the shape and the values of `want`."""
+    try:
+        got = torch.as_tensor(got, dtype=want.dtype)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"{call} returned {type(got).__name__}, which cannot be read as a tensor") from None
+    require(got.shape == want.shape, f"{call} returned shape {tuple(got.shape)}, which does not fit")
+    off = int(((got - want).abs() > tolerance * (1 + want.abs())).sum())
+    require(off == 0, f"{call} has a fitting shape, but {off} of its {want.numel()} values are off")
+
+
+def _whole(value: Any, call: str) -> int:
+    """Return a whole number given as int, float or tensor; raise `Wrong` for anything else."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise Wrong(f"{call} returned {type(value).__name__}, not a number") from None
+    require(number == round(number), f"{call} returned {value}, which is not a whole number")
+    return round(number)
+
+
+@check(
+    hints=[
+        "Compare the two sums in the text: which kernel weight meets the window's top left pixel?",
+        "The top left pixel meets the bottom right weight. Which change of the kernel brings that weight there?",
+        "Both axes change, and the image does not. `torch.flip(tensor, dims=…)` reverses any axes you name.",
+    ]
+)
+def true_convolution(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Compare with a flipped kernel's cross-correlation on random images and kernels, squares and oblongs."""
+    generator = torch.Generator().manual_seed(21)
+    for height, width, rows, columns in [(5, 5, 3, 3), (6, 8, 2, 3), (7, 5, 3, 1), (4, 9, 4, 2)]:
+        image = torch.randn(height, width, generator=generator)
+        kernel = torch.randn(rows, columns, generator=generator)
+        kept = kernel.clone()
+        got = unfinished(answer(image, kernel))
+        want = functional.conv2d(image[None, None], kernel.rot90(2)[None, None])[0, 0]
+        _same(got, want, f"on an image {height}×{width} and a kernel {rows}×{columns}, your function's result")
+        require(torch.equal(kernel, kept), "your function changed the kernel it was given; work on a copy")
+
+
+@check(
+    hints=[
+        "Try it on paper: 5 pixels in a row, kernel 3. In how many places does the kernel fit? Now with stride 2?",
+        "The first window starts at the padded edge. How far can it still move before it falls off the other end?",
+        "Count the starting place, then the steps of `stride` pixels that still fit. One falling off does not count.",
+    ]
+)
+def output_size(answer: Callable[..., int]) -> None:
+    """Compare with the size that `torch` really returns, over many settings, strides that do not divide included."""
+    settings = list(itertools.product((5, 12, 47, 48), (1, 2, 3, 5), (0, 1, 2), (1, 2, 3)))
+    for size, kernel, padding, stride in settings:
+        call = f"output_size({size}, kernel={kernel}, padding={padding}, stride={stride})"
+        got = unfinished(answer(size, kernel, padding, stride))
+        want = functional.conv2d(
+            torch.zeros(1, 1, size, size), torch.zeros(1, 1, kernel, kernel), None, stride, padding
+        )
+        require(_whole(got, call) == want.shape[-1], f"{call} gave {got}, and a convolution does not")
+    require(
+        _whole(answer(20, 4), "output_size(20, 4)") == 17,
+        "the two last arguments should be optional, and mean no padding and a stride of one",
+    )
+
+
+@check(
+    hints=[
+        "A sum of products is blind to brightness when adding 1 to every pixel adds nothing. And so the weights?",
+        "Vertical edges leave no trace when every single column of the kernel sums to the same number. Which one?",
+        "A line is dark between two brighter neighbours, above and below. Give its own row weights of one sign and "
+        "the rows around it weights of the other.",
+    ]
+)
+def line_kernel(answer: Tensor) -> None:
+    """Probe the kernel with flat patches, vertical edges, dark and bright lines and steps of random heights."""
+    try:
+        kernel = torch.as_tensor(answer, dtype=torch.float32)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"the kernel is {type(answer).__name__}, which cannot be read as a tensor") from None
+    require(kernel.ndim == 2, f"the kernel has shape {tuple(kernel.shape)}; two axes are wanted")
+    rows, columns = kernel.shape
+    require(min(rows, columns) >= 3 and max(rows, columns) <= 9, f"a kernel of {rows}×{columns} is outside 3×3 to 9×9")
+    require(rows % 2 == 1, f"a kernel of {rows} rows has no middle row for the line")
+    kernel = kernel / kernel.abs().max().clamp_min(1e-12)
+    generator = torch.Generator().manual_seed(22)
+
+    def respond(patch: Tensor) -> float:
+        return float((kernel * patch).sum())
+
+    for _ in range(20):
+        level, contrast = (0.3 + 0.4 * torch.rand(2, generator=generator)).tolist()
+        flat = torch.full((rows, columns), level)
+        require(
+            abs(respond(flat)) < 1e-3, f"a flat patch of grey level {level:.2f} gave {respond(flat):+.2f}, not zero"
+        )
+        column = int(torch.randint(1, columns, (1,), generator=generator))
+        edge = flat.clone()
+        edge[:, column:] += contrast
+        require(abs(respond(edge)) < 1e-3, f"a vertical edge at column {column} gave {respond(edge):+.2f}, not zero")
+        line = flat.clone()
+        line[rows // 2] -= contrast
+        dark = respond(line)
+        require(
+            dark > 0.1 * contrast, f"a dark line through the middle row gave {dark:+.2f}; it should be well above zero"
+        )
+        for row in range(1, rows):
+            step = flat.clone()
+            step[row:] -= contrast
+            seen = abs(respond(step))
+            require(
+                seen < 0.9 * dark,
+                f"a step from bright to dark gave {seen:.2f} and a line of the same contrast {dark:.2f}; "
+                "the line should win clearly",
+            )
+
+
+@check(
+    hints=[
+        "Look at how `max_pool` cuts its windows, and at the one line that reduces each window to a number.",
+        "Steps between windows are `stride` pixels, which need not be the window's size. Channels stay apart.",
+        "Only the reduction differs from `max_pool`: it runs over the last two axes, and over no other.",
+    ]
+)
+def average_pool(answer: Callable[[Tensor, int, int], Tensor]) -> None:
+    """Compare with `functional.avg_pool2d`, windows that overlap, leave gaps or do not divide the image included."""
+    generator = torch.Generator().manual_seed(23)
+    for shape, size, stride in [((2, 3, 8, 8), 2, 2), ((1, 1, 7, 9), 3, 2), ((3, 2, 9, 6), 2, 3), ((1, 4, 5, 5), 5, 1)]:
+        images = torch.randn(shape, generator=generator)
+        got = unfinished(answer(images, size, stride))
+        _same(got, functional.avg_pool2d(images, size, stride), f"average_pool({shape}, size={size}, stride={stride})")
+
+
+@check(
+    hints=[
+        "Print the shape of what you return next to the input's. Then compare the middle: only the border differs.",
+        "Columns missing on the left are copies of the columns at the right end, and the other way round. So for rows.",
+        "Make the image larger by wrapping it round, k // 2 pixels on each side, and convolve that without padding. "
+        "`torch.cat` can glue the strips on; `functional.pad` has a mode for it too.",
+    ]
+)
+def circular_convolution(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Compare with a convolution in circular mode, and test that shifting first or last gives the same."""
+    generator = torch.Generator().manual_seed(24)
+    for batch, channels, outputs, height, width, kernel in [(1, 1, 1, 6, 6, 3), (2, 3, 4, 9, 7, 5), (1, 2, 2, 8, 5, 1)]:
+        images = torch.randn(batch, channels, height, width, generator=generator)
+        weight = torch.randn(outputs, channels, kernel, kernel, generator=generator)
+        call = f"on images {tuple(images.shape)} and weights {tuple(weight.shape)}, your function's result"
+        got = unfinished(answer(images, weight))
+        half = kernel // 2
+        layer = nn.Conv2d(channels, outputs, kernel, padding=half, padding_mode="circular", bias=False)
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            _same(got, layer(images), call)
+
+
+@check(
+    hints=[
+        "Take one layer of stride 2 and list the pixels that units 0, 1 and 2 look at. Which shifts keep that pattern?",
+        "After two layers of stride 2, how far apart are the windows of neighbouring units, in pixels of the input?",
+        "The output can only move by whole units. How many pixels is one unit after all the layers?",
+    ]
+)
+def shift_survives(answer: Callable[[list[int], int], bool]) -> None:
+    """Compare with what layers of random weights really do to shifted noise, by circular convolutions."""
+    generator = torch.Generator().manual_seed(25)
+    for strides, shift in itertools.product(
+        ([1], [2], [1, 2], [2, 2], [3], [2, 3], [2, 1, 2], []), (0, 1, 2, 3, 4, 6, 8)
+    ):
+        images = torch.randn(1, 1, 48, 48, dtype=torch.float64, generator=generator)
+        moved = images.roll(shift, dims=-1)
+        jump = 1
+        for stride in strides:
+            weight = torch.randn(1, 1, 3, 3, dtype=torch.float64, generator=generator)
+            images = functional.conv2d(functional.pad(images, (1, 1, 1, 1), mode="circular"), weight, stride=stride)
+            moved = functional.conv2d(functional.pad(moved, (1, 1, 1, 1), mode="circular"), weight, stride=stride)
+            jump *= stride
+        want = torch.allclose(moved, images.roll(shift // jump, dims=-1))
+        got = unfinished(answer(list(strides), shift))
+        call = f"shift_survives({strides}, {shift})"
+        require(
+            isinstance(got, bool | int) or hasattr(got, "item"), f"{call} returned {type(got).__name__}, not a bool"
+        )
+        require(bool(got) == want, f"{call} said {bool(got)}; layers with these strides, tried out, do otherwise")
+
+
+@check(
+    hints=[
+        "Draw a kernel of 3 with dilation 2: its three pixels lie two apart. How many pixels from first to last?",
+        "From first to last it spans (kernel − 1) gaps. How wide is a gap, counted in units of the layer below?",
+        "A gap is `dilation` units of the layer below, and each of those is `jump` pixels apart. Dilation does not "
+        "change the jump itself.",
+    ]
+)
+def field_after(answer: Callable[[list[tuple[int, int, int]]], int]) -> None:
+    """Compare with the width of the patch that has a gradient, for random stacks of kernel, stride and dilation."""
+    stacks = [
+        [(3, 1, 1)],
+        [(3, 1, 2)],
+        [(5, 2, 1), (3, 1, 1)],
+        [(3, 2, 2), (3, 1, 3)],
+        [(2, 2, 1), (3, 1, 2), (2, 2, 1)],
+    ]
+    generator = torch.Generator().manual_seed(26)
+    for _ in range(6):
+        draws = torch.randint(1, 4, (3, 3), generator=generator).tolist()
+        stacks.append([(kernel, min(stride, 2), dilation) for kernel, stride, dilation in draws])
+    for stack in stacks:
+        line = torch.zeros(1, 1, 200, requires_grad=True)
+        signal = line
+        for kernel, stride, dilation in stack:
+            signal = functional.conv1d(signal, torch.ones(1, 1, kernel), stride=stride, dilation=dilation)
+        (gradient,) = torch.autograd.grad(signal[0, 0, 3], line)
+        seen = gradient[0, 0].nonzero().flatten()
+        want = int(seen[-1] - seen[0]) + 1
+        call = f"field_after({stack})"
+        got = unfinished(answer(list(stack)))
+        require(_whole(got, call) == want, f"{call} gave {got}; the pixels that have a gradient say otherwise")
+
+
+@check(
+    hints=[
+        "Two layers, two counts, one sum. What does one output value of the first layer cost, and how many are there?",
+        "In the first layer each channel is convolved with one kernel of its own: a value costs k × k, not C × k × k.",
+        "The second layer is an ordinary convolution whose kernel is 1×1; it sees all the input channels.",
+    ]
+)
+def separable_multiply_adds(answer: Callable[[int, int, int, int, int], int]) -> None:
+    """Compare with the work of two real layers, counted value by value from their weights."""
+    for in_channels, out_channels, kernel, height, width in [
+        (1, 1, 3, 4, 4),
+        (32, 64, 3, 24, 24),
+        (5, 7, 5, 6, 9),
+        (64, 8, 1, 3, 2),
+        (16, 16, 7, 12, 10),
+    ]:
+        depthwise = nn.Conv2d(in_channels, in_channels, kernel, padding="same", groups=in_channels)
+        pointwise = nn.Conv2d(in_channels, out_channels, 1)
+        want = (depthwise.weight.numel() + pointwise.weight.numel()) * height * width
+        call = f"separable_multiply_adds({in_channels}, {out_channels}, {kernel}, {height}, {width})"
+        got = unfinished(answer(in_channels, out_channels, kernel, height, width))
+        require(_whole(got, call) == want, f"{call} gave {got}; the two layers, counted, do a different number")
+
+
+@check(
+    hints=[
+        "Cost is (weights × positions): the same layer is four times cheaper after the image was halved.",
+        "A field grows by (kernel − 1) × jump: which layers make a large kernel cheap, early ones or late ones?",
+        "Compare three places to halve the image: before, in and after a convolution. Where are many channels dear?",
+    ]
+)
+def frugal_stem(answer: nn.Module, budget: int) -> None:
+    """Check shape, number of convolutions and ReLUs, receptive field and cost; print the figures."""
+    require(isinstance(answer, nn.Sequential), f"the stem is {type(answer).__name__}; build it as one nn.Sequential")
+    layers = list(answer.modules())
+    convolutions = sum(isinstance(layer, nn.Conv2d) for layer in layers)
+    bends = sum(isinstance(layer, nn.ReLU) for layer in layers)
+    trace = trace_shapes(answer, (1, 1, 48, 48))
+    with torch.no_grad():
+        shape = tuple(answer(torch.zeros(2, 1, 48, 48)).shape[1:])
+    fields = receptive_field(answer)
+    size = fields[-1].size if fields else 1
+    print(f"Your stem: output {shape}, field {size} pixels, {trace.total_multiply_adds:,} multiply-adds.")
+    require(shape == (64, 6, 6), f"a face came out as {shape}, and (64, 6, 6) is wanted")
+    require(
+        convolutions >= 3 and bends >= 3,
+        f"it has {convolutions} convolutions and {bends} ReLUs; three of each at least",
+    )
+    require(size >= 24, f"each unit of its output sees {size} pixels across, and 24 are wanted")
+    require(
+        trace.total_multiply_adds <= budget,
+        f"it costs {trace.total_multiply_adds:,} multiply-adds, and {budget:,} are allowed",
+    )

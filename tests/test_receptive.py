@@ -1,0 +1,72 @@
+"""The receptive field by formula equals the one measured by gradients, and the one notebook 02 builds."""
+
+import pytest
+import torch
+from torch import nn
+
+from emotion_utils.receptive import influence, receptive_field
+
+STACKS = {
+    "one 3x3": [nn.Conv2d(1, 2, 3)],
+    "same padding": [nn.Conv2d(1, 2, 5, padding="same"), nn.Conv2d(2, 2, 3, padding="valid")],
+    "stride": [nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=1)],
+    "pooling": [nn.Conv2d(1, 2, 3, padding=1), nn.AvgPool2d(2), nn.Conv2d(2, 2, 3, padding=1), nn.AvgPool2d(3, 2, 1)],
+    "dilation": [nn.Conv2d(1, 2, 3, dilation=3, padding=3), nn.BatchNorm2d(2), nn.Conv2d(2, 1, 3, dilation=2)],
+}
+
+
+def positive(layers: list[nn.Module]) -> nn.Sequential:
+    """Make all weights positive, so that no gradient can cancel."""
+    model = nn.Sequential(*layers).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.abs_().add_(0.1)
+    return model
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_formula_equals_the_pixels_that_have_a_gradient(name):
+    model = positive(STACKS[name])
+    size = 47
+    field = receptive_field(model)[-1]
+    used = influence(model, torch.rand(1, 1, size, size)) > 0
+    middle = model(torch.rand(1, 1, size, size)).shape[-1] // 2
+    start, stop = field.window(middle)
+    assert 0 <= start < stop <= size, "the test wants a field inside the image"
+    columns = used.any(0).nonzero().flatten()
+    rows = used.any(1).nonzero().flatten()
+    assert (int(columns[0]), int(columns[-1]) + 1) == (start, stop)
+    assert (int(rows[0]), int(rows[-1]) + 1) == (start, stop)
+
+
+def test_neighbouring_units_are_a_jump_apart():
+    model = positive(STACKS["pooling"])
+    field = receptive_field(model)[-1]
+    images = torch.rand(1, 1, 48, 48, requires_grad=True)
+    maps = model(images)
+    starts = []
+    for column in (5, 6):
+        (gradient,) = torch.autograd.grad(maps[0, :, 6, column].sum(), images, retain_graph=True)
+        starts.append(int(gradient[0, 0].abs().sum(0).nonzero()[0]))
+    assert starts[1] - starts[0] == field.jump
+    assert starts[0] == field.window(5)[0]
+
+
+def test_walk_ends_where_a_unit_sees_everything():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 8), nn.Conv2d(1, 1, 3))
+    assert [row.size for row in receptive_field(model)] == [3]
+
+
+def test_kernel_that_is_no_square_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"layer 0: kernel_size \(3, 5\)"):
+        receptive_field(nn.Sequential(nn.Conv2d(1, 1, (3, 5))))
+
+
+def test_influence_leaves_the_model_as_it_was():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with torch.no_grad():
+        influence(model, torch.rand(2, 1, 9, 9))
+    assert model.training
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
