@@ -80,7 +80,7 @@ def _folder(data_dir: str | Path | None) -> Path | None:
 def _load_synthetic(split: str, data_dir: str | Path | None, verbose: bool) -> FaceDataset:
     from emotion_utils import synthetic  # here, because drawing faces needs imports that FER2013 does not
 
-    return synthetic.load_split(split, data_dir=_folder(data_dir), verbose=verbose)
+    return synthetic.load_split(split, data_dir=_folder(data_dir), progress=verbose)
 
 
 def _finish(dataset: FaceDataset, limit: int | None, seed: int, verbose: bool) -> FaceDataset:
@@ -100,13 +100,13 @@ def to_grey(image: Image.Image, size: int | None = None) -> np.ndarray:
     """Turn a Pillow image of any mode into grey levels, uint8 `(size, size)`; None keeps the size.
 
     The photo is turned upright as its EXIF data says, the middle square is cut out, and transparent pixels become
-    white. 16-bit images are scaled down, not cut off, which is what Pillow's own conversion would do.
+    white. 16-bit images are scaled to 8 bits; Pillow's own conversion would cut them off at 255.
     """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):
         values = np.asarray(image, dtype=np.float32)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0 if values.max(initial=0) > 1 else 1.0
-        image = Image.fromarray((values / max(top, values.max(initial=0)) * 255).clip(0, 255).astype(np.uint8))
+        white = 65535 if image.mode.startswith("I") else 1 if values.max() <= 1 else 255
+        image = Image.fromarray((values / white * 255).clip(0, 255).astype(np.uint8))
     elif image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
