@@ -1,0 +1,145 @@
+"""Training: one step, then an epoch, then many, in a way that can stop anywhere and go on as if it had not.
+
+Nothing depends on a random state: the order of the images, their augmentation and the units that dropout leaves out
+are functions of (seed, epoch, step). So a checkpoint is weights, momentum and a few sums, and a run that was
+killed and resumed ends with the same bits as one that was not (same machine, same number of threads).
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from emotion_utils.checkpoint import CheckpointError, load_checkpoint, lock_folder, save_checkpoint
+from emotion_utils.dataset import FaceDataset
+from emotion_utils.history import History, describe_row
+from emotion_utils.lr_range import LRRange, lr_range_test
+from emotion_utils.optimisation import (
+    TrainConfig,
+    learning_rate_at,
+    pick_device,
+    seed_everything,
+    sgd_parameter_groups,
+)
+from emotion_utils.run import Loss, Run
+from emotion_utils.steps import DivergedError, Team, check_fit
+
+__all__ = [
+    "CheckpointError",
+    "DivergedError",
+    "History",
+    "LRRange",
+    "Loss",
+    "Run",
+    "Team",
+    "TrainConfig",
+    "learning_rate_at",
+    "lr_range_test",
+    "pick_device",
+    "seed_everything",
+    "sgd_parameter_groups",
+    "train",
+]
+
+
+def train(
+    model: nn.Module,
+    train_set: FaceDataset,
+    val_set: FaceDataset | None,
+    config: TrainConfig | None = None,
+    *,
+    run_dir: str | Path | None = None,
+    resume: bool = False,
+    tensorboard: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    loss: Loss | None = None,
+    team: Team | None = None,
+) -> History:
+    """Train `model` in place by stochastic gradient descent.
+
+    Afterwards the model holds the last weights (their average, if `config.average` is set), is in evaluation mode and
+    knows `mean`, `std` and `classes` of the training set. `history.best_weights` are those of the best epoch.
+
+    Args:
+        model: any network from normalised images `(N, 1, H, W)` to logits `(N, C)`.
+        train_set: what to learn from.
+        val_set: what to measure on after each epoch; None for none (then the last weights count as the best).
+        config: all settings; None takes the defaults.
+        run_dir: folder for `last.pt` (a checkpoint), `best.pt` and `history.csv`. What an earlier run left there moves to
+            its sub-folder `previous`.
+        resume: go on from `last.pt` in `run_dir`, or start if there is none.
+        tensorboard: folder for TensorBoard's event files.
+        checkpoint_every: write `last.pt` also after this many steps, not only after each epoch.
+        loss: `loss(logits, labels, index)` gives the loss of each image, `(B,)`, instead of cross-entropy; `index` says
+            which images of the training set they are.
+        team: processes that share the work; None works alone.
+
+    Raises:
+        ShapeError: model and data do not fit together; the message names the layer or the number of classes.
+        DivergedError: the loss stopped being a finite number; the message says what to try.
+        CheckpointError: `last.pt` is damaged, or of another model, other settings or other data.
+        RuntimeError: another run is writing into `run_dir`.
+        ValueError: a device that is not there, or a batch too small for batch norm.
+    """
+    config = config or TrainConfig()
+    if run_dir is None and (resume or checkpoint_every):
+        raise ValueError("resume and checkpoint_every need run_dir=…, the folder where checkpoints lie.")
+    check_fit(model, train_set, val_set)
+    run = Run(model, train_set, val_set, config, loss, team or Team())
+    if run_dir is None or run.team.rank > 0:
+        return _finish(run, run_dir, resume, tensorboard, None)
+    with lock_folder(run_dir):
+        return _finish(run, run_dir, resume, tensorboard, checkpoint_every)
+
+
+def _finish(run: Run, run_dir, resume: bool, tensorboard, checkpoint_every: int | None) -> History:
+    """Restore what there is to restore, then run to the end, writing checkpoints and event files."""
+    folder = None if run_dir is None else Path(run_dir)
+    if folder and resume and (folder / "last.pt").exists():
+        run.restore(load_checkpoint(folder / "last.pt"), folder / "last.pt")
+    elif folder and run.team.rank == 0:
+        _set_aside(folder)
+    if run.team.rank > 0:
+        folder = tensorboard = None
+    writer = _open_tensorboard(tensorboard, len(run.history)) if tensorboard else None
+
+    def save() -> None:
+        if folder:
+            save_checkpoint(run.state(), folder / "last.pt")
+
+    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+        while not run.finished:
+            improved = run.epoch_to_its_end(checkpoint_every, save)
+            row = run.history.rows[-1]
+            if folder:
+                if improved:
+                    save_checkpoint(run.describe() | {"weights": run.history.best_weights, **row}, folder / "best.pt")
+                save()
+                run.history.to_csv(folder / "history.csv")
+            for column in row if writer else ():
+                writer.add_scalar(column, row[column], row["epoch"])
+            if run.config.progress and run.team.rank == 0:
+                print(describe_row(row, run.config.epochs), flush=True)
+    if writer:
+        writer.close()
+    run.model.load_state_dict(run.shown.state_dict())
+    run.model.eval()
+    return run.history
+
+
+def _set_aside(folder: Path) -> None:
+    """Move an earlier run's files to `folder/previous`, so that two runs never mix and none is lost at once."""
+    for name in ("last.pt", "best.pt", "history.csv"):
+        if (folder / name).exists():
+            (folder / "previous").mkdir(exist_ok=True)
+            (folder / name).replace(folder / "previous" / name)
+
+
+def _open_tensorboard(folder: str | Path, epochs_done: int):
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError(
+            "tensorboard=… needs the package tensorboard: install it, or leave the argument out."
+        ) from error
+    return SummaryWriter(str(folder), purge_step=epochs_done + 1)
