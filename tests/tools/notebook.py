@@ -121,8 +121,8 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             continue
         kept: list[nbformat.NotebookNode] = []
         for output in cell.outputs:
-            if WIDGET_VIEW in output.get("data", {}):
-                # The text/plain beside a widget view is the widget's repr, which tells a reader nothing.
+            if output.get("data", {}).pop(WIDGET_VIEW, None) and "image/png" not in output.data:
+                # Without a picture to fall back on, only the widget's repr is left, which tells a reader nothing.
                 continue
             before = kept[-1] if kept else None
             if output.output_type == "stream" and before is not None and before.get("name") == output.name:
