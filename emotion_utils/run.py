@@ -110,7 +110,10 @@ class Run:
         total = float(self.sums[0])
         if not math.isfinite(total):
             raise diverged(
-                total, learning_rate_at(step, self.config.epochs * self.batches_per_epoch, self.config), where
+                total,
+                self.config,
+                learning_rate_at(step, self.config.epochs * self.batches_per_epoch, self.config),
+                where,
             )
 
     def end_epoch(self, epoch: int, begun: float) -> bool:
@@ -152,7 +155,7 @@ class Run:
         return loss / len(self.val_set), right / len(self.val_set)
 
     def describe(self) -> dict[str, Any]:
-        """Say what this run is: architecture, classes, settings, data. Two runs that agree here may continue each other."""
+        """Say what this run is; two runs that agree on this may continue each other."""
         data = self.train_set
         return {
             "architecture": {"kind": type(self.model).__name__, "arguments": getattr(self.model, "config", None)},

@@ -96,10 +96,11 @@ def forward_losses(
     return logits, F.cross_entropy(logits, labels, reduction="none", label_smoothing=config.label_smoothing)
 
 
-def diverged(loss: float, rate: float, where: str) -> DivergedError:
+def diverged(loss: float, config: TrainConfig, rate: float, where: str) -> DivergedError:
     """Make the error for a loss that is not finite."""
+    better = min(config.learning_rate / 10, 0.1)
     return DivergedError(
-        f"The loss is {loss} {where}, at learning rate {rate:.3g}: the steps were too large. Build a new model (this one's "
-        f"weights are spoilt) and try learning_rate={rate / 10:.1g}; lr_range_test shows which rates work. If a small "
-        "rate fails as well, look for images or labels that are not finite numbers."
+        f"The loss is {loss} {where}, at learning rate {rate:.3g}: the steps were too large. Build a new model, as this "
+        f"one's weights are spoilt, and try learning_rate={better:.1g}; lr_range_test shows which rates work. If a small "
+        "rate fails as well, look for weights or inputs that are not finite."
     )

@@ -65,8 +65,8 @@ def train(
         train_set: what to learn from.
         val_set: what to measure on after each epoch; None for none (then the last weights count as the best).
         config: all settings; None takes the defaults.
-        run_dir: folder for `last.pt` (a checkpoint), `best.pt` and `history.csv`. What an earlier run left there moves to
-            its sub-folder `previous`.
+        run_dir: folder for `last.pt` (a checkpoint), `best.pt` and `history.csv`. What an earlier run left there moves
+            to its sub-folder `previous`.
         resume: go on from `last.pt` in `run_dir`, or start if there is none.
         tensorboard: folder for TensorBoard's event files.
         checkpoint_every: write `last.pt` also after this many steps, not only after each epoch.
