@@ -77,18 +77,16 @@ class Augment:
         angle = draw[:, 1] * self.rotate * torch.pi / 180
         low, high = self.scale
         factor = (low + high + draw[:, 2] * (high - low)) / 2
-        # For each output pixel `theta` gives the place in the input to read, hence the division by the factor.
-        cos, sin = angle.cos() / factor, angle.sin() / factor
-        shift = 2 * self.shift * draw[:, 3:5]  # affine_grid's coordinates run from -1 to 1
-        height, width = images.shape[-2:]
-        theta = torch.stack(
-            [
-                torch.stack([flip * cos, -flip * sin * height / width, shift[:, 0]], 1),
-                torch.stack([sin * width / height, cos, shift[:, 1]], 1),
-            ],
-            1,
-        )
-        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        # For each output pixel we say where in the input to read: that is the inverse change, hence the division.
+        cos, sin = (angle.cos() / factor)[:, None], (angle.sin() / factor)[:, None]
+        flip, shift = flip[:, None], 2 * self.shift * draw[:, 3:5, None]
+        # Coordinates of grid_sample run from -1 to 1 over both sides, so `aspect` keeps right angles right.
+        (height, width), aspect = images.shape[-2:], images.shape[-2] / images.shape[-1]
+        x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
+        y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
+        grid = images.new_empty(len(images), height, width, 2)
+        grid[..., 0] = (flip * cos * x + shift[:, 0])[:, None, :] - (flip * sin * aspect * y)[:, :, None]
+        grid[..., 1] = (sin / aspect * x + shift[:, 1])[:, None, :] + (cos * y)[:, :, None]
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
     def _light(self, images: Tensor, draw: Tensor) -> Tensor:
