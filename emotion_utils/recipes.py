@@ -1,0 +1,152 @@
+"""The recipes behind `python -m emotion_utils.train`: a network and its settings for each data set, by name.
+
+Every choice for FER2013 was made on validation data carved from its Training part, never on its test parts. Notebook 09
+goes from `EmotionCNN` to these recipes one change at a time.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emotion_utils import fer2013
+from emotion_utils.augment import Augment
+from emotion_utils.data import load
+from emotion_utils.dataset import EMOTIONS, FaceDataset, split
+from emotion_utils.face_net import FaceNet
+from emotion_utils.models import EmotionCNN, FaceModel
+from emotion_utils.optimisation import TrainConfig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and how to train it.
+
+    Attributes:
+        build: makes the network; give it `classes`.
+        config: the settings of the training.
+        everything: train on all labelled images that are not test images, with nothing left to validate on.
+        soft: learn the shares of FER+'s votes instead of FER2013's labels.
+        purpose: one line for the reader.
+    """
+
+    build: Callable[..., FaceModel]
+    config: TrainConfig
+    everything: bool
+    purpose: str
+    soft: bool = False
+
+
+_deep = partial(FaceNet, residuals=2, dropout=0.2)
+_mild = Augment(flip=0.5, rotate=8, scale=(0.9, 1.1), shift=0.06, brightness=0.0, contrast=0.0)
+_strong = Augment(flip=0.5, rotate=12, scale=(0.85, 1.15), shift=0.08, brightness=0.1, contrast=0.2, erase=0.5)
+
+_fast = TrainConfig(
+    epochs=12, batch_size=128, learning_rate=0.1, weight_decay=5e-4, label_smoothing=0.1, average=0.999, augment=_mild
+)
+_best = TrainConfig(
+    epochs=75, batch_size=128, learning_rate=0.1, warmup=0.1, weight_decay=5e-4, label_smoothing=0.1, average=0.999,
+    augment=_strong,
+)  # fmt: skip
+_drawn = TrainConfig(epochs=8, batch_size=128, learning_rate=0.05, average=0.995, augment=_mild)
+
+RECIPES = {
+    ("fer2013", "fast"): Recipe(FaceNet, _fast, False, "human level in minutes on two CPU cores"),
+    ("fer2013", "best"): Recipe(_deep, _best, True, "the shipped weights"),
+    ("ferplus", "best"): Recipe(_deep, _best, True, "the same network, taught by FER+'s votes", soft=True),
+    ("synthetic", "fast"): Recipe(EmotionCNN, _drawn, False, "drawn faces in a minute"),
+    ("synthetic", "best"): Recipe(EmotionCNN, _drawn, False, "the shipped weights for drawn faces"),
+}
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a recipe learns from and is measured on.
+
+    Attributes:
+        training, validation: data sets; validation is None where a recipe takes everything.
+        targets: float32 `(N, C)`, soft labels of the training images, or None.
+        test: loads the test split when it is called, not before.
+    """
+
+    training: FaceDataset
+    validation: FaceDataset | None
+    targets: Tensor | None
+    test: Callable[[], FaceDataset]
+
+
+def load_for(recipe: Recipe, name: str, data_dir: Path | None = None, limit: int | None = None, verbose=True) -> Data:
+    """Load the data of a recipe; with `limit`, that many images of each split."""
+    source = "fer2013" if recipe.soft else name
+    options = {"data_dir": data_dir, "limit": limit, "verbose": False}
+    if recipe.everything and source == "fer2013":
+        training, validation = load_all_training(data_dir, limit), None
+    else:
+        training = load(source, "training", **options | {"verbose": verbose})
+        validation = None if recipe.everything else load(source, "validation", **options)
+    targets = None
+    if recipe.soft:
+        training, targets = with_votes(training, data_dir)
+        validation = None if validation is None else with_votes(validation, data_dir)[0]
+
+    def test() -> FaceDataset:
+        loaded = load(source, "test", **options)
+        if recipe.everything and source == "fer2013":
+            # All of Training has been learnt, so a twin is one in any part of it.
+            learnt = {row.numpy().tobytes() for row in training.images}
+            loaded.twins = torch.tensor([image.numpy().tobytes() in learnt for image in loaded.images])
+        return with_votes(loaded, data_dir)[0] if recipe.soft else loaded
+
+    return Data(training, validation, targets, test)
+
+
+def load_all_training(data_dir: Path | None = None, limit: int | None = None) -> FaceDataset:
+    """Load FER2013's Training part whole, 28,709 images, also where `load` would carve validation images from it."""
+    rows = fer2013.load_rows(fer2013.find_source(data_dir))
+    index = (rows.usage == 0).nonzero()[:, 0]
+    names = [rows.names[i] for i in index.tolist()]
+    dataset = FaceDataset(rows.images[index], rows.labels[index], EMOTIONS, name="fer2013", names=names)
+    if limit is None or limit >= len(dataset):
+        return dataset
+    return dataset.subset(split(dataset.labels, [limit / len(dataset), 1 - limit / len(dataset)])[0])
+
+
+def with_votes(dataset: FaceDataset, data_dir: Path | None = None) -> tuple[FaceDataset, Tensor]:
+    """Relabel FER2013 images by FER+'s votes: the data set with the class that got most, and the shares `(N, C)`.
+
+    Images that half of the people or more took for something else (no face, contempt, can't tell) are left out.
+    """
+    shares, keep = fer2013.soft_labels(fer2013.load_ferplus_votes(dataset, data_dir))
+    kept = dataset.subset(keep)
+    kept.labels = shares[keep].argmax(1)
+    return kept, shares[keep]
+
+
+def vote_loss(targets: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Make the loss of soft labels: cross-entropy against the shares of the votes, `(B,)` for a batch.
+
+    `targets` is float32 `(N, C)`, each row adding up to 1; the loss looks them up by the index of each image.
+    """
+
+    def loss(logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        return -(targets[index.to(targets.device)].to(logits.device) * F.log_softmax(logits, 1)).sum(1)
+
+    return loss
+
+
+class FlipAverage(nn.Module):
+    """A network that looks at each image and at its mirror image and averages the two lists of probabilities."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images `(N, 1, H, W)` to the logarithms of mean probabilities, float32 `(N, C)`."""
+        straight, mirrored = (self.model(x).float().log_softmax(1) for x in (images, images.flip(3)))
+        return torch.logaddexp(straight, mirrored) - math.log(2)

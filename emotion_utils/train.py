@@ -1,0 +1,160 @@
+"""Train a recipe from a shell: `python -m emotion_utils.train fer2013 --preset fast`, also under torchrun.
+
+Several processes on one machine, here two: `torchrun --nproc-per-node 2 -m emotion_utils.train fer2013`. On several
+machines, the same on each, with `--nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500` added before `-m`. If a
+process dies, `--max-restarts 3` starts the team anew and training goes on from the last checkpoint.
+"""
+
+import argparse
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from emotion_utils.checkpoint import CheckpointError
+from emotion_utils.history import History
+from emotion_utils.models import FaceModel
+from emotion_utils.parallel import join_team, leave_team, was_restarted
+from emotion_utils.recipes import RECIPES, FlipAverage, Recipe, load_for, vote_loss
+from emotion_utils.shapes import ShapeError
+from emotion_utils.steps import DivergedError, Team
+from emotion_utils.training import pick_device, seed_everything, train
+from emotion_utils.weights import save_weights
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line's parser."""
+    data = sorted({name for name, _ in RECIPES})
+    p = argparse.ArgumentParser(prog="python -m emotion_utils.train", description=__doc__.splitlines()[0])
+    p.add_argument("data", choices=data, help="what to learn from; ferplus is fer2013 with the crowd's votes as labels")
+    p.add_argument("--preset", choices=["fast", "best"], default="fast", help="which recipe (default: fast)")
+    p.add_argument("--run-dir", type=Path, help="folder for checkpoints and weights (default: runs/DATA-PRESET)")
+    p.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
+    p.add_argument("--holdout", action="store_true", help="leave validation images out, also where a recipe takes all")
+    p.add_argument(
+        "--test", action="store_true", help="measure on the test split at the end; look once, choose nothing"
+    )
+    p.add_argument("--data-dir", type=Path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
+    p.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
+    p.add_argument("--batch-size", type=int, help="another batch size than the recipe's, over all processes together")
+    p.add_argument("--learning-rate", type=float, help="another learning rate than the recipe's")
+    p.add_argument("--seed", type=int, default=0, help="decides starting weights, order and augmentation")
+    p.add_argument("--limit", type=int, help="learn from so many images only, for a trial")
+    p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    p.add_argument(
+        "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="auto: bf16 where it is faster"
+    )
+    p.add_argument("--threads", type=int, help="CPU threads of each process")
+    p.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="also write a checkpoint after so many steps")
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Train as the command line says; an error that the user can do something about is a sentence, not a traceback."""
+    options = parser().parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    try:
+        team = join_team(options.device)
+        run_recipe(options, team)
+    except (CheckpointError, DivergedError, FileNotFoundError, OSError, ShapeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except RuntimeError as error:
+        if "Another run is writing" not in str(error):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. The same command with --resume goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    finally:
+        leave_team()
+    return 0
+
+
+def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, History]:
+    """Load the data, build the network, train it, and report; all processes of a team call this."""
+    if (options.data, options.preset) not in RECIPES:
+        known = [preset for name, preset in RECIPES if name == options.data]
+        raise ValueError(f"There is no preset {options.preset!r} for {options.data}; choose one of {', '.join(known)}.")
+    recipe = with_options(RECIPES[options.data, options.preset], options)
+    leads = team.rank == 0
+    data = load_for(recipe, options.data, options.data_dir, options.limit, verbose=leads)
+
+    seed_everything(options.seed)
+    model = recipe.build(classes=data.training.classes)
+    if leads:
+        parameters = sum(p.numel() for p in model.parameters())
+        held = f"{len(data.validation):,} for validation" if data.validation else "none held out"
+        print(f"{options.data}, {options.preset}: {parameters:,} parameters, {len(data.training):,} images, {held}")
+        print(f"{recipe.config.precision}, {team.size} × {torch.get_num_threads()} threads", flush=True)
+    begun = time.perf_counter()
+    folder = options.run_dir or Path("runs") / f"{options.data}-{options.preset}"
+    history = train(
+        model,
+        data.training,
+        data.validation,
+        recipe.config,
+        run_dir=folder,
+        resume=options.resume or was_restarted(),
+        checkpoint_every=options.checkpoint_every,
+        loss=None if data.targets is None else vote_loss(data.targets),
+        team=team,
+    )
+    if leads:
+        print(f"{sum(history['seconds']):.0f} s of training, {time.perf_counter() - begun:.0f} s since the start")
+        report(model, data.validation, "validation")
+        if options.test:
+            report(model, data.test(), "test")
+        facts = {"data": options.data, "preset": options.preset, "seed": options.seed, "epochs": recipe.config.epochs}
+        path = save_weights(model, folder / "weights.safetensors", facts | {"images": len(data.training)})
+        print(f"Weights: {path}")
+    return model, history
+
+
+def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+    """Replace what the command line says otherwise."""
+    given = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
+    changes = {name: value for name, value in given.items() if value is not None}
+    precision = options.precision
+    if precision == "auto":
+        precision = "bf16" if bf16_is_faster(pick_device(options.device)) else "fp32"
+    config = dataclasses.replace(
+        recipe.config, seed=options.seed, device=options.device, precision=precision, **changes
+    )
+    return dataclasses.replace(recipe, config=config, everything=recipe.everything and not options.holdout)
+
+
+def bf16_is_faster(device: torch.device) -> bool:
+    """Say whether the processor multiplies bfloat16 in hardware; others would only imitate it, slowly."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    # These functions of torch are not public, hence the care; without them the answer is no, which always works.
+    checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(check() for check in checks if check)
+
+
+def report(model: FaceModel, dataset, name: str) -> None:
+    """Print accuracy with and without averaging over the mirror image."""
+    if dataset is None:
+        return
+    from emotion_utils.evaluation import evaluate
+
+    for way, network in (("single view", model), ("with mirror image", FlipAverage(model))):
+        result = evaluate(network, dataset)
+        low, high = result.interval
+        text = (
+            f"{name}, {way}: accuracy {result.accuracy:.1%} ({low:.1%} to {high:.1%}), macro-F1 {result.macro_f1:.1%}"
+        )
+        if dataset.twins is not None and dataset.twins.any():
+            text += f"; without twins {result.accuracy_without_twins:.1%}, twins {result.accuracy_with_twins:.1%}"
+        print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
