@@ -100,7 +100,7 @@ def diverged(loss: float, config: TrainConfig, rate: float, where: str) -> Diver
     """Make the error for a loss that is not finite."""
     better = min(config.learning_rate / 10, 0.1)
     return DivergedError(
-        f"The loss is {loss} {where}, at learning rate {rate:.3g}: the steps were too large. Build a new model, as this "
-        f"one's weights are spoilt, and try learning_rate={better:.1g}; lr_range_test shows which rates work. If a small "
-        "rate fails as well, look for weights or inputs that are not finite."
+        f"The loss is {loss} {where}, at learning rate {rate:.3g}: the steps were too large. Build a new model, as the "
+        f"weights of this one are spoilt, and try learning_rate={better:.1g}; lr_range_test shows which rates work. If "
+        "a small rate fails as well, look for weights or inputs that are not finite."
     )
