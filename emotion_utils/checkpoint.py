@@ -44,12 +44,12 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote, tensors on the CPU.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        OSError: there is no such file, or it may not be read.
         CheckpointError: the file is damaged or no checkpoint of this package.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
+    except OSError:  # missing, a folder, no permission: says so by itself
         raise
     except Exception as error:  # torch raises many kinds for a damaged file, KeyError and UnpicklingError among them
         reason = (str(error).splitlines() or [type(error).__name__])[0]
