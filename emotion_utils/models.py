@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from emotion_utils.dataset import normalise
 from emotion_utils.shapes import ShapeError, Trace, trace_shapes
 
-__all__ = ["MLP", "EmotionCNN", "FaceModel", "LinearModel", "ShapeError", "Trace", "trace_shapes"]
+__all__ = ["MLP", "EmotionCNN", "FaceModel", "LinearModel", "ShapeError", "Trace", "load_pretrained", "trace_shapes"]
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -260,3 +260,15 @@ def _check_arguments(widths, kernel, convs_per_block, pooling, dropout, image_si
             f"{len(widths)} blocks halve {image_size} pixels {len(widths)} times, which leaves none. Use at most "
             f"{most} blocks for this image_size, or larger images."
         )
+
+
+def load_pretrained(name: str) -> FaceModel:
+    """Load a trained network that comes with the package: "synthetic", "fer2013" or "ferplus".
+
+    Raises:
+        ValueError: no such name.
+        WeightsError: the file is missing or damaged.
+    """
+    from emotion_utils.weights import load_pretrained as load  # here, because weights.py needs the networks above
+
+    return load(name)
