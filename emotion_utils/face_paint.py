@@ -28,9 +28,10 @@ def skin(f: SimpleNamespace, s: SimpleNamespace, size: int) -> Tensor:
     across, down = f.u * 0.21 + i.texture * 7.3, f.v * 0.21 + i.texture * 3.1
     blotches = noise_tiles.sample("smooth", across, down)
     grain = noise_tiles.sample("fine", across * 1.9, down * 1.9)
-    f.grain = grain
+    f.grain = grain * min(1.0, size / 140)  # below that size the eye, and a camera, averages pores
+    grain = f.grain
     tone = i.skin_tone * (1 + 0.035 * blotches + (0.03 + 0.03 * s.old) * grain)
-    tone = tone * (1 - 0.35 * i.freckles * (grain - 0.9).clamp(0, 1) * bump((f.v * 2.2) ** 2))
+    tone = tone * (1 - 0.35 * i.freckles * (grain - 0.5).clamp(0, 1) * bump((f.v * 2.2) ** 2))
     tone = tone * (1 - 0.10 * spot(f.a, f.v, 0.42, 0.12, 0.16, 0.14) * (0.6 + i.skin_tone * 0.5))
     # Beard: cheeks below the ear line, chin and upper lip; patchy at its edge.
     line = f.v - 0.36 - 0.45 * (0.55 - f.a).clamp(min=0) + 0.05 * blotches
@@ -51,7 +52,7 @@ def mouth(albedo: Tensor, f: SimpleNamespace, s: SimpleNamespace, soft: Tensor) 
     past = (f.m - 0.98).clamp(min=0)
     lips = ramp(torch.minimum(v - f.outer_up, f.outer_low - v) - past, soft) * ramp(1.03 - f.m, 0.12)
     upper = ramp(f.middle - v, 0.05)
-    tone = albedo * (1 - 0.30 * i.lip_tone - 0.12 * upper - 0.05)
+    tone = albedo * (1 - 0.38 * i.lip_tone - 0.12 * upper - 0.13)
     tone = tone * (1 + 0.05 * torch.cos(f.u * 120 + 5 * i.texture))
     albedo = blend(albedo, tone, lips)
     gap = f.inner_low - f.inner_up
@@ -65,10 +66,11 @@ def mouth(albedo: Tensor, f: SimpleNamespace, s: SimpleNamespace, soft: Tensor) 
     tongue = ramp(v - f.inner_low + 0.10, 0.08) * bump((f.m * 1.5) ** 2) * ((gap - 0.12) * 5).clamp(0, 1)
     cavity = blend(cavity, 0.34 * i.skin_tone + 0.08, tongue * 0.8)
     comb = 1 - 0.13 * (torch.cos(f.u * 92).abs() * -1 + 1) ** 3
-    high = ramp(f.inner_up + 0.075 - 0.02 * f.m - v, soft) * ramp(0.92 - f.m, 0.25)
+    show = 0.022 + 0.055 * torch.maximum(torch.maximum(a.AU12, a.AU10), 0.7 * a.AU20)
+    high = ramp(f.inner_up + show * (1 - 0.3 * f.m) - v, soft) * ramp(0.92 - f.m, 0.25)
     low = ramp(v - f.inner_low + 0.04 * a.AU16, soft) * ramp(0.85 - f.m, 0.25) * (a.AU16 * 2).clamp(max=1)
     teeth = torch.maximum(high, low)
-    white = (0.86 - 0.22 * f.m * f.m - 0.08 * s.old) * comb
+    white = (0.80 - 0.22 * f.m * f.m - 0.08 * s.old) * comb
     cavity = blend(cavity, white, teeth)
     return blend(albedo, cavity, inside)
 
@@ -85,7 +87,7 @@ def eyes(
     r2 = dx * dx + dy * dy
     r = torch.sqrt(r2 + 1e-8)
     # The ball is shaded: darker under the upper lid and towards the corners.
-    white = 0.80 - 0.20 * bump(((v - f.upper) * (1 / 0.028)) ** 2) - 0.22 * f.x * f.x
+    white = 0.72 - 0.18 * bump(((v - f.upper) * (1 / 0.028)) ** 2) - 0.22 * f.x * f.x
     tone = 0.10 + 0.42 * i.iris_tone
     iris = tone * (0.75 + 0.5 * (dy * (1 / s.iris)).clamp(-1, 1)) - 0.12 * bump(((r - s.iris) * (1 / 0.012)) ** 2)
     ball = blend(white, iris.clamp(min=0.03), ramp(s.iris - r, soft))
@@ -162,8 +164,8 @@ def hair_layers(
     far = torch.sqrt(du * du + dv * dv)
     wavy = 0.05 * i.hair_curl * torch.sin(far * 22 + 6 * around)
     strands = noise_tiles.sample("strand", around * 0.28 + wavy + i.texture * 5, far * 0.25 + i.texture)
-    curls = noise_tiles.sample("fine", x * 0.30 + i.texture, y * 0.30)
-    strands = strands + (curls * 1.2 - strands) * i.hair_curl
+    curls = noise_tiles.sample("fine", x * 0.13 + i.texture, y * 0.13)
+    strands = strands + (curls - strands) * i.hair_curl
     gap = look.f + volume + 0.02 * strands
     length = -0.45 + 1.9 * i.hair_length
     hang = ramp(length + 0.05 * strands - look.y, 0.10)
@@ -176,10 +178,10 @@ def hair_layers(
     t4 = temple * temple
     t4 = t4 * t4
     rim = line + t4 * t4 * (0.75 + 0.5 * i.hair_length - 0.25 * i.hairline.clamp(-1, 1))
-    front = ramp(rim + (0.05 + 0.05 * i.fringe) * strands - f.v, soft * 2 + 0.05) * ramp(gap, soft * 2) * bald
+    front = ramp(rim + (0.03 + 0.05 * i.fringe) * strands - f.v, soft * 2 + 0.09) * ramp(gap, soft * 2) * bald
     cap = -0.35 * look.x * p.light_x - 0.30 * (y + 0.6) * p.light_y * -1
     sheen = bump(((far - 0.55) * 4) ** 2) * (0.4 + 0.6 * (1 - i.hair_curl))
-    shine = (0.85 + 0.25 * strands + cap + 0.5 * sheen * (strands + 0.6).clamp(min=0)).clamp(min=0.25)
+    shine = (0.85 + 0.17 * strands + cap + 0.5 * sheen * (strands + 0.6).clamp(min=0)).clamp(min=0.25)
     tone = (0.035 + 0.62 * i.hair_tone) * shine
     return SimpleNamespace(behind=behind, front=front, tone=tone, strands=strands)
 

@@ -57,8 +57,8 @@ def feature_coordinates(s: SimpleNamespace, look: SimpleNamespace, p: SimpleName
     mq = (1 - m * m).clamp_(min=0)
     root = torch.sqrt(mq)
     middle = s.mouth_v + pick(s.corner) * (m * m).clamp_(max=1.6)
-    inner_up = middle - pick(s.open_up) * mq
-    inner_low = middle + s.open_low * mq
+    inner_up = middle - pick(s.open_up) * (mq + (root - mq) * s.round)
+    inner_low = middle + s.open_low * (mq + (root - mq) * s.round)
     bow = 1 - 0.22 * bump((a * (1 / 0.045)) ** 2)
     outer_up = inner_up - s.lip_up * root * bow
     outer_low = inner_low + s.lip_low * mq * (1.25 - 0.25 * mq)
@@ -73,10 +73,10 @@ def nose_height(u: Tensor, v: Tensor, s: SimpleNamespace, lift: Tensor | float =
     tip = s.nose_v - 0.075
     k = ((v + 0.33) / (tip + 0.33)).clamp(0, 1)
     ridge = s.bridge + (s.nose_h - s.bridge) * k * k
-    ends = ((v + 0.50) * 6).clamp(0, 1) * ramp(s.nose_v + 0.01 - v, 0.09)
+    ends = ((v + 0.50) * 6).clamp(0, 1) * ramp(s.nose_v - v, 0.15)
     across = (u * (1 / (0.055 + 0.035 * k))) ** 2
     wings = spot(u.abs(), v, 0.72 * s.nose_w, s.nose_v - 0.055 - lift, 0.045, 0.05)
-    return ridge * ends * bump(across) + 0.075 * wings
+    return ridge * ends * bump(across) + 0.06 * wings
 
 
 def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[Tensor, Tensor]:
@@ -102,10 +102,10 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     h = h + 0.055 * spot(a, v, s.eye_u, s.eye_v, 0.11, 0.085)
     cheekbone = spot(a, v, 0.44, 0.10 - 0.05 * cheek, 0.17, 0.13 - 0.02 * cheek)
     h = h + (0.055 + 0.012 * i.cheeks + 0.065 * cheek) * cheekbone
-    h = h + 0.05 * spot(a, v, 0.0, s.mouth_v, 0.28, 0.24)
+    h = h + 0.05 * spot(a, v, 0.0, s.mouth_v - 0.05, 0.28, 0.26)
     lip_up = spot(a, v, 0.0, f.outer_up * 0.45 + f.inner_up * 0.55, 0.17, 0.04)
     lip_low = spot(a, v, 0.0, f.outer_low * 0.5 + f.inner_low * 0.5, 0.15, 0.045)
-    h = h + 0.03 * lip_up + (0.035 + 0.02 * act.AU17 + 0.02 * act.AU18) * lip_low
+    h = h + 0.022 * lip_up + (0.022 + 0.02 * act.AU17 + 0.02 * act.AU18) * lip_low
     chin = spot(a, v, 0.0, s.chin_v - 0.17 - 0.03 * act.AU17, 0.16, 0.11)
     h = h + (0.05 + 0.03 * act.AU17 + 0.012 * i.jaw) * chin
     h = h - 0.03 * s.old * spot(a, v, 0.42, 0.42, 0.12, 0.16) + 0.02 * i.cheeks * spot(a, v, 0.45, 0.42, 0.2, 0.2)
@@ -121,7 +121,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     depth = (0.10 + 0.45 * s.old + 0.9 * unit["AU12"] + 0.6 * unit["AU10"] + 0.45 * unit["AU9"] - 0.1 * s.young).clamp(
         0, 1.3
     )
-    fold = bump((d * (1 / 0.035)) ** 2) * along * depth
+    fold = (0.6 * bump((d * (1 / 0.03)) ** 2) + 0.4 * bump((d * (1 / 0.07)) ** 2)) * along * depth
     h = h + 0.045 * depth * along * bump(((d - 0.075) * (1 / 0.075)) ** 2) - 0.012 * fold
 
     frown = f.pick(s.unit["AU4"]) * (1 - 0.4 * f.pick(s.unit["AU1"])) + 0.25 * s.old
@@ -161,11 +161,11 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     h = h + 0.005 * pebbles
 
     dark = 0.34 * socket * (1 + 0.25 * i.eye_depth).clamp(0.4, 1.6)
-    dark = dark + 0.36 * fold + 0.55 * frown + 0.30 * lines + 0.28 * scrunch.clamp(min=0) + 0.30 * crow + 0.26 * bag
+    dark = dark + 0.27 * fold + 0.55 * frown + 0.30 * lines + 0.28 * scrunch.clamp(min=0) + 0.30 * crow + 0.26 * bag
     dark = dark + 0.30 * under_lip + 0.45 * dimple + 0.12 * pebbles.clamp(min=0) + 0.32 * marionette
-    below = spot(f.nose_u, v, 0.0, s.nose_v + 0.045, 0.10, 0.045)
+    below = spot(f.nose_u, v, 0.0, s.nose_v + 0.045, 0.10, 0.045) + 0.9 * spot(a, v, 0.0, s.nose_v + 0.13, 0.22, 0.11)
     nostrils = spot(f.nose_u.abs(), v, 0.060, s.nose_v - 0.012 - 0.3 * f.pick(s.nose_lift), 0.030, 0.016)
     side = spot(f.nose_u.abs(), v, s.nose_w * 0.98, s.nose_v - 0.05 - f.pick(s.nose_lift), 0.018, 0.045)
-    dark = dark + 0.28 * below + 0.68 * nostrils + 0.30 * side
+    dark = dark + 0.15 * below + 0.52 * nostrils + 0.18 * side
     f.cheek, f.fold = cheekbone, fold
     return h, (1 - dark).clamp_(0.12, 1)
