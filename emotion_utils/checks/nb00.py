@@ -1,0 +1,118 @@
+"""Checks for notebook 00, start here. They need no trained network, so they say the same on every machine."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from emotion_utils.action_units import ACTION_UNITS, EMOTION_TO_AUS, EMOTIONS, ActionUnits
+
+from . import Wrong, check, require, unfinished
+
+MOST_UNITS = 4
+
+
+def _draw(rows: int, seed: int) -> Tensor:
+    """Draw probabilities, float32 (rows, 7), that decide clearly."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.softmax(4 * torch.randn(rows, len(EMOTIONS), generator=generator), 1)
+
+
+@check(
+    hints=[
+        "Each row belongs to one face and each column to one emotion. Which column do you want in each row?",
+        "`tensor.argmax(…)` finds positions of largest values. Along which axis do the emotions lie?",
+        "Along axis 1, argmax gives each face a number, and classes[number] is its name. `int(…)` helps with tensors.",
+    ]
+)
+def decide(answer: Callable[[Tensor, tuple[str, ...]], list[str]]) -> None:
+    """Compare with the position of the sorted maximum, for many faces, for one, and with other classes."""
+    for rows, classes, seed in [(9, EMOTIONS, 1), (1, EMOTIONS, 2), (5, EMOTIONS[::-1], 3)]:
+        probabilities = _draw(rows, seed)
+        got = unfinished(answer(probabilities, classes))
+        require(not isinstance(got, str), f"decide returned one text, {got!r}, not a list with a name for each face")
+        try:
+            got = list(got)
+        except TypeError:
+            raise Wrong(f"decide returned {type(got).__name__}, not a list of names") from None
+        require(len(got) == rows, f"for {rows} faces, decide returned {len(got)} results")
+        require(all(isinstance(name, str) for name in got), f"decide returned {type(got[0]).__name__}s, not names")
+        want = [classes[row.tolist().index(max(row.tolist()))] for row in probabilities]
+        wrong = [i for i in range(rows) if got[i] != want[i]]
+        require(not wrong, f"for {rows} faces, {len(wrong)} names are not those of the largest probability")
+
+
+@check(
+    hints=[
+        "Compare the two tensors first. What does `predictions == labels` contain?",
+        "A share is a count divided by a count: which two?",
+        "True counts as 1 and False as 0, once they are floats. `tensor.float()` turns them; then take a mean.",
+    ]
+)
+def accuracy(answer: Callable[[Tensor, Tensor], float]) -> None:
+    """Compare with a count by hand; all right, none right, one image."""
+    generator = torch.Generator().manual_seed(4)
+    for n, kind in [(50, "random"), (8, "right"), (8, "wrong"), (1, "right")]:
+        labels = torch.randint(7, (n,), generator=generator)
+        offset = {"right": 0, "wrong": 1}.get(kind)
+        predictions = torch.randint(7, (n,), generator=generator) if offset is None else (labels + offset) % 7
+        hits = sum(a == b for a, b in zip(predictions.tolist(), labels.tolist(), strict=True))
+        got = unfinished(answer(predictions, labels))
+        try:
+            got = float(got)
+        except (TypeError, ValueError, RuntimeError):
+            raise Wrong(f"accuracy returned {type(got).__name__}, which is not a number") from None
+        case = f"for {n} image{'s' * (n > 1)}, {hits} of them right,"
+        require(0 <= got <= 1, f"{case} accuracy returned {got:g}; a share lies between 0 and 1")
+        require(abs(got - hits / n) < 1e-4, f"{case} accuracy returned {got:.4f}")
+
+
+@check(
+    hints=[
+        "Rows are true classes, columns are predictions. Where do the right answers stand, and should they compete?",
+        "Copy the matrix and set its diagonal to zero: `mistakes = confusion.clone()`, `mistakes.fill_diagonal_(0)`.",
+        "argmax of a matrix counts through all its entries. `divmod(position, columns)` gives row and column.",
+    ]
+)
+def most_confused(answer: Callable[[Tensor, tuple[str, ...]], tuple[str, str]]) -> None:
+    """Compare with a search over all pairs, in matrices that are large on the diagonal and not symmetric."""
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(4):
+        confusion = torch.randperm(49, generator=generator).reshape(7, 7) + 100 * torch.eye(7, dtype=torch.int64)
+        kept = confusion.clone()
+        got = unfinished(answer(confusion, EMOTIONS))
+        require(torch.equal(confusion, kept), "most_confused changed the matrix it was given; work on a copy")
+        require(
+            isinstance(got, tuple | list) and len(got) == 2 and all(isinstance(name, str) for name in got),
+            f"most_confused returned {got!r}, not two names",
+        )
+        pairs = {(i, j): int(kept[i, j]) for i in range(7) for j in range(7) if i != j}
+        true, predicted = max(pairs, key=pairs.get)
+        require(got[0] != got[1], f"most_confused returned {got[0]!r} twice; being right is no confusion")
+        swapped = tuple(got) == (EMOTIONS[predicted], EMOTIONS[true])
+        require(not swapped, "the pair is right, its order is not")
+        require(tuple(got) == (EMOTIONS[true], EMOTIONS[predicted]), f"{got[0]} taken for {got[1]} is not the largest")
+
+
+@check(
+    hints=[
+        "Open your eyes in fear before a mirror, or press the fear button of the face lab, and note which units move.",
+        "Fear shares raised brows and wide eyes with surprise. What do brows and lips do in fear that they don't then?",
+        "Brows go up and together at once (1 and 4), lids up (5), and the lips are drawn to the sides (20).",
+    ]
+)
+def frightened(units: Mapping[str, float]) -> None:
+    """Find the textbook variant that points in the same direction (cosine): it must be one of fear."""
+    require(isinstance(units, Mapping), f"your answer is a {type(units).__name__}; a dictionary was expected")
+    units = {name: value for name, value in units.items() if value}
+    require(units, "no action unit is above 0, which is a face at rest")
+    require(len(units) <= MOST_UNITS, f"{len(units)} action units are above 0; {MOST_UNITS} are allowed")
+    mine = ActionUnits.of(**units).mean[0]
+    nearest, best = "", -1.0
+    for emotion, variants in EMOTION_TO_AUS.items():
+        for variant in variants:
+            textbook = torch.tensor([variant.units.get(name, 0.0) for name in ACTION_UNITS])
+            likeness = float(torch.nn.functional.cosine_similarity(mine, textbook, dim=0))
+            if likeness > best:
+                nearest, best = emotion, likeness
+    require(nearest == "fear", f"the textbook expression that comes closest to yours is one of {nearest}")

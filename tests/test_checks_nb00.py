@@ -1,0 +1,108 @@
+"""Each check of notebook 00 accepts right answers, however written, and sees through typical wrong ones."""
+
+import pytest
+
+from emotion_utils.checks import nb00
+
+
+def fill_diagonal(confusion, classes):
+    mistakes = confusion.clone()
+    mistakes.fill_diagonal_(0)
+    row, column = divmod(int(mistakes.argmax()), len(classes))
+    return classes[row], classes[column]
+
+
+def search(confusion, classes):
+    pairs = [(int(confusion[i, j]), i, j) for i in range(7) for j in range(7) if i != j]
+    _, i, j = max(pairs)
+    return [classes[i], classes[j]]
+
+
+def in_place(confusion, classes):
+    confusion.fill_diagonal_(0)
+    row, column = divmod(int(confusion.argmax()), len(classes))
+    return classes[row], classes[column]
+
+
+CASES = {
+    "decide": {
+        "right": [
+            lambda p, classes: [classes[int(i)] for i in p.argmax(1)],
+            lambda p, classes: tuple(max(zip(row.tolist(), classes, strict=True))[1] for row in p),
+        ],
+        "wrong": [
+            lambda p, classes: [classes[int(i)] for i in p.argmax(0)],
+            lambda p, classes: p.argmax(1),
+            lambda p, classes: classes[int(p.argmax())],
+            lambda p, classes: [classes[int(i)] for i in p.argmin(1)],
+            lambda p, classes: [nb00.EMOTIONS[int(i)] for i in p.argmax(1)],
+        ],
+        "stub": lambda p, classes: ...,
+    },
+    "accuracy": {
+        "right": [
+            lambda p, y: (p == y).float().mean(),
+            lambda p, y: sum(int(a == b) for a, b in zip(p, y, strict=True)) / len(y),
+        ],
+        "wrong": [
+            lambda p, y: (p == y).sum(),
+            lambda p, y: (p != y).float().mean(),
+            lambda p, y: 100 * (p == y).float().mean(),
+            lambda p, y: p == y,
+        ],
+        "stub": lambda p, y: ...,
+    },
+    "most_confused": {
+        "right": [fill_diagonal, search],
+        "wrong": [
+            lambda c, classes: fill_diagonal(c, classes)[::-1],
+            lambda c, classes: (classes[divmod(int(c.argmax()), 7)[0]], classes[divmod(int(c.argmax()), 7)[1]]),
+            in_place,
+            lambda c, classes: divmod(int(c.argmax()), 7),
+        ],
+        "stub": lambda c, classes: None,
+    },
+    "frightened": {
+        "right": [{"AU1": 1, "AU4": 0.6, "AU5": 0.9, "AU20": 0.8}, {"AU1": 0.9, "AU4": 0.7, "AU20": 0.6, "AU6": 0.0}],
+        "wrong": [
+            {"AU1": 0.9, "AU2": 1, "AU5": 0.8, "AU26": 0.9},
+            {"AU12": 1.0},
+            {},
+            {"AU1": 1, "AU2": 0.6, "AU4": 0.6, "AU5": 0.9, "AU20": 0.8},
+            {"AU99": 1.0},
+            {"AU1": 3.0},
+            ["AU1", "AU4"],
+        ],
+        "stub": ...,
+    },
+}
+RIGHT = [(name, answer) for name, case in CASES.items() for answer in case["right"]]
+WRONG = [(name, answer) for name, case in CASES.items() for answer in case["wrong"]]
+
+
+@pytest.fixture(autouse=True)
+def from_the_first_hint():
+    for name in CASES:
+        getattr(nb00, name).reset()
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT)
+def test_right_answers_are_accepted(name, answer):
+    assert getattr(nb00, name)(answer).status == "correct"
+
+
+@pytest.mark.parametrize(("name", "answer"), WRONG)
+def test_wrong_answers_get_staged_hints(name, answer):
+    messages = []
+    for _ in range(4):
+        verdict = getattr(nb00, name)(answer)
+        assert verdict.status == "wrong"
+        messages.append(verdict.message)
+    assert "Hint" not in messages[0]
+    assert [f"Hint {stage}:" in message for stage, message in enumerate(messages[1:], start=1)] == [True] * 3
+    assert len({message.split("Hint")[1] for message in messages[1:]}) == 3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_stub_is_not_yet(name):
+    assert getattr(nb00, name)(CASES[name]["stub"]).status == "not yet"
