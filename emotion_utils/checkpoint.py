@@ -5,6 +5,7 @@ of its tensors travels with it, because a flipped bit in a weight would otherwis
 """
 
 import hashlib
+import io
 import os
 import socket
 from collections.abc import Iterator
@@ -47,10 +48,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         OSError: there is no such file, or it may not be read.
         CheckpointError: the file is damaged or no checkpoint of this package.
     """
+    data = io.BytesIO(Path(path).read_bytes())
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:  # missing, a folder, no permission: says so by itself
-        raise
+        content = torch.load(data, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file, KeyError and UnpicklingError among them
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(_damaged(path, reason)) from error

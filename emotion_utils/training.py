@@ -89,6 +89,8 @@ def train(
     if run_dir is None or run.team.rank > 0:
         return _finish(run, run_dir, resume, tensorboard, None)
     with lock_folder(run_dir):
+        for part in Path(run_dir).glob(".*.part"):  # left by a run that was killed while it wrote
+            part.unlink()
         return _finish(run, run_dir, resume, tensorboard, checkpoint_every)
 
 
