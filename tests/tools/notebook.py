@@ -119,20 +119,29 @@ def clean(notebook: nbformat.NotebookNode) -> None:
         cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
         if cell.cell_type != "code":
             continue
-        kept: list[nbformat.NotebookNode] = []
+        kept = []
         for output in cell.outputs:
             if output.get("data", {}).pop(WIDGET_VIEW, None) and "image/png" not in output.data:
                 # Without a picture to fall back on, only the widget's repr is left, which tells a reader nothing.
                 continue
-            before = kept[-1] if kept else None
-            if output.output_type == "stream" and before is not None and before.get("name") == output.name:
-                before.text += output.text
-            else:
-                kept.append(output)
-        for output in kept:
-            if output.output_type == "stream":
-                output.text = _collapse(output.text)
-        cell.outputs = [_without_paths(output) for output in kept if output.get("text", "text").strip()]
+            kept.append(output)
+        # Twice, because a progress bar that wiped itself out may lie between two pieces of one text.
+        cell.outputs = [_without_paths(output) for output in _join(_join(kept))]
+
+
+def _join(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join neighbouring pieces of the same stream, wipe what carriage returns overwrite, drop what is then empty."""
+    joined: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        before = joined[-1] if joined else None
+        if output.output_type == "stream" and before is not None and before.get("name") == output.name:
+            before.text += output.text
+        else:
+            joined.append(output)
+    for output in joined:
+        if output.output_type == "stream":
+            output.text = _collapse(output.text)
+    return [output for output in joined if output.get("text", "text").strip()]
 
 
 def build(source: Path, target: Path) -> None:
