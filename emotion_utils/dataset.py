@@ -124,7 +124,11 @@ class FaceDataset(Dataset):
         return list(zip(images.unbind(), labels.tolist(), strict=True))
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch: it decides the order of the samples and the draws of the augmentation."""
+        """Choose the epoch: it decides the order of the samples and the draws of the augmentation.
+
+        Workers hold a copy of the data set, made at the start of an epoch; don't ask a DataLoader for
+        `persistent_workers`, or they stay in the epoch in which they were made.
+        """
         self.epoch = epoch
 
     def loader(self, batch_size: int, shuffle: bool = False, seed: int = 0, drop_last: bool = False) -> DataLoader:
@@ -163,20 +167,28 @@ class FaceDataset(Dataset):
         return self._copy(images=self.images.to(device), labels=self.labels.to(device))
 
     def divide(self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0) -> list["FaceDataset"]:
-        """Cut into training, validation and test (as many as fractions): stratified, identical images together.
+        """Cut into training, validation and test split (or, with two fractions, training and validation).
 
-        The first part is the training split, so all parts take its `mean` and `std`.
+        The class balance is kept, and identical images stay together. All parts take the `mean` and `std` of the
+        first, the training split.
+
+        Raises:
+            ValueError: not two or three fractions that add up to 1, or a part that would have no images.
         """
+        titles = ("training", "validation", "test")[: len(fractions)]
+        if len(fractions) not in (2, 3):
+            raise ValueError(f"fractions {tuple(fractions)}: give two (training, validation) or three (and test).")
         parts = split(self.labels, fractions, groups=group_identical(self.images), seed=seed)
+        if min(map(len, parts)) == 0:
+            raise ValueError(
+                f"{len(self)} images are too few for the fractions {tuple(fractions)}: a part stays empty."
+            )
         mean, std = pixel_statistics(self.images[parts[0]])
-        titles = ["training", "validation", "test", *(f"part {i}" for i in range(4, len(parts) + 1))]
-        if len(parts) == 2:
-            titles = ["training", "test"] if self.split == "test" else ["training", "validation"]
-        made = []
-        for number, (title, part) in enumerate(zip(titles, parts, strict=False)):
-            twins = torch.zeros(len(part), dtype=torch.bool) if number else None
-            made.append(self.subset(part, split=title, mean=mean, std=std)._copy(twins=twins))
-        return made
+        made = [self.subset(part, split=title, mean=mean, std=std) for part, title in zip(parts, titles, strict=True)]
+        # No image has a twin in another part: that is what keeping groups together is for.
+        return [
+            part._copy(twins=torch.zeros(len(part), dtype=torch.bool) if i else None) for i, part in enumerate(made)
+        ]
 
     def class_counts(self) -> Tensor:
         """Count the images of each class: int64 `(C,)`."""
@@ -247,6 +259,14 @@ def group_identical(images: Tensor) -> Tensor:
     return torch.tensor([first.setdefault(row.tobytes(), i) for i, row in enumerate(rows)], dtype=torch.int64)
 
 
+def _members(groups: Tensor) -> list[list[int]]:
+    """List the items of each group."""
+    members: dict[int, list[int]] = {}
+    for item, group in enumerate(groups.tolist()):
+        members.setdefault(group, []).append(item)
+    return list(members.values())
+
+
 def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = None, seed: int = 0) -> list[Tensor]:
     """Divide indices at random into parts with the same class balance, keeping each group on one side.
 
@@ -268,10 +288,7 @@ def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = No
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"fractions {tuple(fractions)} must be positive and add up to 1, not {sum(fractions):g}.")
     classes = torch.as_tensor(labels).tolist()
-    members: dict[int, list[int]] = {}
-    for item, group in enumerate(range(len(classes)) if groups is None else groups.tolist()):
-        members.setdefault(group, []).append(item)
-    dealt = list(members.values())
+    dealt = [[item] for item in range(len(classes))] if groups is None else _members(groups)
     dealt = [dealt[i] for i in permutation(stream_key(seed, "split"), len(dealt)).tolist()]
     dealt.sort(key=lambda items: classes[items[0]])  # sort is stable: shuffled within each class
     parts: list[list[int]] = [[] for _ in fractions]
@@ -308,10 +325,7 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
     images = torch.cat([dataset.images.cpu() for dataset in datasets])
     labels = torch.cat([dataset.labels.cpu() for dataset in datasets])
     place = [(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))]
-    members: dict[int, list[int]] = {}
-    for item, group in enumerate(group_identical(images).tolist()):
-        members.setdefault(group, []).append(item)
-    found = [items for items in members.values() if len(items) > 1]
+    found = [items for items in _members(group_identical(images)) if len(items) > 1]
     groups = [torch.tensor([place[i] for i in items]) for items in found]
     across = [group for group in groups if len(group[:, 0].unique()) > 1]
     conflicting = [group for group, items in zip(groups, found, strict=True) if len(labels[items].unique()) > 1]

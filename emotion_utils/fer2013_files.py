@@ -6,9 +6,10 @@ import tarfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -206,40 +207,42 @@ def _parse_usage(text: str) -> int:
     return USAGES.index(text.strip())
 
 
-def _export_files(path: Path) -> Iterator[tuple[tuple[str, str, str], IO[bytes]]]:
-    """Give the last three parts of each image's path, such as (train, happy, Training_1.jpg), and its open file."""
+def _export_files(stack: ExitStack, path: Path) -> list[tuple[tuple[str, str, str], Callable[[], IO[bytes]]]]:
+    """List the end of each image's path, such as (train, happy, Training_1.jpg), and a function that opens it."""
     if path.is_dir():
-        for file in sorted(path.glob("t*/*/*")):
-            with file.open("rb") as opened:
-                yield file.parts[-3:], opened
+        found = [(file.parts[-3:], partial(file.open, "rb")) for file in sorted(path.glob("t*/*/*")) if file.is_file()]
     else:
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if len(parts := Path(name).parts) >= 3 and not name.endswith("/"):
-                    with archive.open(name) as opened:
-                        yield parts[-3:], opened
+        archive = stack.enter_context(zipfile.ZipFile(path))
+        names = sorted(name for name in archive.namelist() if not name.endswith("/"))
+        found = [(Path(name).parts[-3:], partial(archive.open, name)) for name in names]
+    return [
+        (parts, opener)
+        for parts, opener in found
+        if len(parts) == 3 and parts[0] in ("train", "test") and parts[1].lower() in _FOLDER_LABELS
+        if not parts[2].startswith(".")
+    ]
 
 
 def _read_export(path: Path, verbose: bool) -> Rows:
     """Read train/<class>/Training_*.jpg and test/<class>/{PublicTest,PrivateTest}_*.jpg, told apart by file name."""
     images, labels, usages, names, skipped, unnamed = [], [], [], [], [], 0
-    for (part, title, name), file in tqdm(_export_files(path), desc="Reading images (once)", disable=not verbose):
-        if part not in ("train", "test") or title.lower() not in _FOLDER_LABELS:
-            continue
-        usage = next((i for i, known in enumerate(USAGES) if name.startswith(known)), None)
-        unnamed += usage is None and part == "test"
-        try:
-            with Image.open(file) as image:
-                pixels = np.asarray(image.convert("L"))
-            if pixels.shape != (SIZE, SIZE):
-                raise ValueError(f"{pixels.shape[1]}×{pixels.shape[0]} pixels, not {SIZE}×{SIZE}")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            skipped.append(f"{part}/{title}/{name} ({error})")
-            continue
-        images.append(pixels)
-        labels.append(_FOLDER_LABELS[title.lower()])
-        usages.append((0 if part == "train" else 1) if usage is None else usage)
-        names.append(name)
+    with ExitStack() as stack:
+        files = _export_files(stack, path)
+        for (part, title, name), opener in tqdm(files, unit=" images", desc="Reading (once)", disable=not verbose):
+            usage = next((i for i, known in enumerate(USAGES) if name.startswith(known)), None)
+            try:
+                with opener() as file, Image.open(file) as image:
+                    pixels = np.asarray(image.convert("L"))
+                if pixels.shape != (SIZE, SIZE):
+                    raise ValueError(f"{pixels.shape[1]}×{pixels.shape[0]} pixels, not {SIZE}×{SIZE}")
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                skipped.append(f"{part}/{title}/{name} ({error})")
+                continue
+            unnamed += usage is None and part == "test"
+            images.append(pixels)
+            labels.append(_FOLDER_LABELS[title.lower()])
+            usages.append((0 if part == "train" else 1) if usage is None else usage)
+            names.append(name)
     if not images:
         raise ValueError(f"{path} holds no images in train/<emotion>/ and test/<emotion>/. Get FER2013 with `{FETCH}`.")
     notes = [f"{len(skipped)} unreadable images were skipped: {'; '.join(skipped[:5])}"] if skipped else []

@@ -181,6 +181,10 @@ def test_divide_names_the_parts_and_normalises_all_like_the_training_part():
     assert training.twins is None
     assert not test.twins.any()
     assert [part.split for part in faces(50).divide((0.9, 0.1))] == ["training", "validation"]
+    with pytest.raises(ValueError, match="give two"):
+        faces(50).divide((0.4, 0.2, 0.2, 0.2))
+    with pytest.raises(ValueError, match=r"3 images are too few .* a part stays empty"):
+        faces(3).divide()
 
 
 def test_find_duplicates_within_and_across_with_conflicting_labels():
