@@ -58,7 +58,11 @@ def join_team(device: str = "auto") -> Team:
                 f"--nproc-per-node {max(gpus, 1)}, or train with --device cpu."
             )
         torch.cuda.set_device(local_rank)
-    dist.init_process_group("nccl" if on_gpu else "gloo")
+    # After a restart the store still holds the addresses of the dead, so each life of the team has its own shelf in it.
+    store, *_ = next(iter(dist.rendezvous("env://")))
+    life = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    backend = "nccl" if on_gpu else "gloo"
+    dist.init_process_group(backend, store=dist.PrefixStore(f"life {life}", store), rank=rank, world_size=size)
     return ParallelTeam(rank, size, local_rank)
 
 

@@ -58,16 +58,16 @@ def save_weights(model: FaceModel, path: str | Path, facts: dict[str, Any] | Non
         if value.is_floating_point() and not tensors[name].isfinite().all():
             raise ValueError(f"{name} holds values that are not finite in half precision; the training went wrong.")
     arguments = {**model.config, "classes": model.num_classes}
-    metadata = {
-        "format": FORMAT,
-        "architecture": json.dumps({"kind": kind, "arguments": arguments}),
-        "classes": json.dumps(list(model.classes or [])),
-        "mean": repr(float(model.mean)),
-        "std": repr(float(model.std)),
-        "facts": json.dumps(facts or {}),
+    description = {
+        "architecture": {"kind": kind, "arguments": arguments},
+        "classes": list(model.classes or []),
+        "mean": float(model.mean),
+        "std": float(model.std),
+        "facts": facts or {},
     }
     with atomic_write(path) as part:
-        save_file(tensors, part, metadata)
+        # One entry only: safetensors writes several in random order, and equal weights would make unequal files.
+        save_file(tensors, part, {FORMAT: json.dumps(description)})
     return Path(path)
 
 
@@ -98,12 +98,13 @@ def load_weights(path: str | Path, classes: tuple[str, ...] | None = None, sha25
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is damaged ({error}). {_ADVICE}") from error
-    if metadata.get("format") != FORMAT:
+    if FORMAT not in metadata:
         raise WeightsError(f"{path} was not written by save_weights. Load it with the program that wrote it.")
-    architecture = json.loads(metadata["architecture"])
+    description = json.loads(metadata[FORMAT])
+    architecture = description["architecture"]
     if architecture["kind"] not in KINDS:
         raise WeightsError(f"{path} holds a {architecture['kind']}, which this version of the package does not know.")
-    names = tuple(json.loads(metadata["classes"]))
+    names = tuple(description["classes"])
     if classes is not None and tuple(classes) != names:
         raise WeightsError(
             f"{path} tells {len(names)} classes apart ({', '.join(names)}), not the {len(classes)} that you need "
@@ -114,7 +115,7 @@ def load_weights(path: str | Path, classes: tuple[str, ...] | None = None, sha25
     check_same_weights(tensors, model, path)
     model.load_state_dict(tensors)
     model.classes = names or None
-    model.facts = json.loads(metadata["facts"])
+    model.facts = description["facts"]
     return model.eval()
 
 

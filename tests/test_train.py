@@ -1,0 +1,213 @@
+"""The training command: what it writes, how it goes on, and what it says when something is wrong."""
+
+import json
+
+import pytest
+import torch
+
+from emotion_utils import checkpoint, train
+from emotion_utils.dataset import EMOTIONS
+from emotion_utils.face_net import FaceNet
+from emotion_utils.history import History
+from emotion_utils.models import ShapeError
+from emotion_utils.recipes import RECIPES, FlipAverage, load_for, vote_loss
+from emotion_utils.weights import load_weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Write a table of 140 training and 14 test rows, and votes on them."""
+    path = tmp_path_factory.mktemp("fer")
+    generator = torch.Generator().manual_seed(0)
+    rows, votes = ["emotion,pixels,Usage"], []
+    for i in range(154):
+        usage = "Training" if i < 140 else "PublicTest"
+        pixels = torch.randint(0, 256, (48 * 48,), generator=generator).tolist()
+        rows.append(f"{i % 7},{' '.join(map(str, pixels))},{usage}")
+        # Columns: neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, NF.
+        votes.append(f"{usage},fer{i:07d}.png,0,8,0,2,0,0,0,0,0,0" if i % 10 else f"{usage},,0,0,0,0,0,0,0,0,0,10")
+    (path / "fer2013.csv").write_text("\n".join(rows) + "\n")
+    names = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    (path / "fer2013new.csv").write_text("\n".join([f"Usage,Image name,{names}", *votes]) + "\n")
+    return path
+
+
+@pytest.fixture
+def command(folder, tmp_path, monkeypatch):
+    """Run the command on the small table with a small network."""
+
+    def small(classes=7):
+        return FaceNet(8, (8, 16), classes=classes)
+
+    for key, recipe in RECIPES.items():
+        monkeypatch.setitem(RECIPES, key, train.dataclasses.replace(recipe, build=small))
+
+    def run(*arguments, data="fer2013", where=None):
+        where = tmp_path / "run" if where is None else where
+        options = ["--data-dir", str(folder), "--run-dir", str(where), "--device", "cpu", *map(str, arguments)]
+        return train.main([data, *options]), where
+
+    return run
+
+
+def test_fast_reports_and_writes_weights(command, capsys):
+    code, where = command("--epochs", 2)
+    text = capsys.readouterr().out
+    assert code == 0
+    assert "validation, single view: accuracy" in text
+    assert "validation, with mirror image: accuracy" in text
+    assert "test," not in text, "the test split is looked at only when asked"
+    assert History.from_csv(where / "history.csv")["epoch"] == [1, 2]
+    model = load_weights(where / "weights.safetensors", classes=EMOTIONS)
+    assert model.facts["preset"] == "fast"
+    assert model.facts["images"] == 126
+
+
+def test_best_learns_all_of_training_and_tests_only_when_asked(command, capsys):
+    code, where = command("--preset", "best", "--epochs", 1, "--test")
+    text = capsys.readouterr().out
+    assert code == 0
+    assert "140 images, none held out" in text
+    assert "test, single view: accuracy" in text
+    assert load_weights(where / "weights.safetensors").facts["images"] == 140
+
+
+def test_holdout_leaves_validation_images_out(command, capsys):
+    assert command("--preset", "best", "--epochs", 1, "--holdout")[0] == 0
+    assert "126 images, 14 for validation" in capsys.readouterr().out
+
+
+def test_resume_gives_the_same_weights(command, tmp_path, monkeypatch):
+    _, whole = command("--epochs", 2, where=tmp_path / "whole")
+    saved = []
+    real = checkpoint.save_checkpoint
+
+    def stop_after_the_first_epoch(content, path):
+        real(content, path)
+        if path.name == "last.pt" and not saved:
+            saved.append(path)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("emotion_utils.training.save_checkpoint", stop_after_the_first_epoch)
+    assert command("--epochs", 2, where=tmp_path / "cut")[0] == 130
+    _, cut = command("--epochs", 2, "--resume", where=tmp_path / "cut")
+    assert (whole / "weights.safetensors").read_bytes() == (cut / "weights.safetensors").read_bytes()
+
+
+def test_votes_as_labels(command, capsys, folder):
+    assert command("--preset", "best", "--epochs", 1, data="ferplus")[0] == 0
+    # Every tenth image is "not a face" to all ten people.
+    assert "126 images" in capsys.readouterr().out
+    data = load_for(RECIPES["ferplus", "best"], "ferplus", folder)
+    assert data.targets.sum(1).allclose(torch.ones(126))
+    assert data.targets[0].tolist() == pytest.approx([0, 0, 0, 0.8, 0.2, 0, 0])
+    assert (data.training.labels == EMOTIONS.index("happy")).all()
+
+
+def test_vote_loss_is_cross_entropy_against_shares():
+    targets = torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0], [0, 0.2, 0.8]])
+    logits = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    index = torch.tensor([2, 1])
+    got = vote_loss(targets)(logits, torch.tensor([0, 0]), index)
+    expected = torch.nn.functional.cross_entropy(logits, targets[index], reduction="none")
+    assert torch.allclose(got, expected)
+
+
+def test_flip_average_is_the_mean_of_both_views():
+    torch.manual_seed(0)
+    model = FaceNet(8, (8, 16)).eval()
+    images = torch.randn(3, 1, 48, 48)
+    both = (model(images).softmax(1) + model(images.flip(3)).softmax(1)) / 2
+    assert torch.allclose(FlipAverage(model)(images).exp(), both, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--device", "cuda:7"], "cuda:7"),
+        (["--epochs", "0"], "epochs=0"),
+        (["--batch-size", "0"], "batch_size=0"),
+        (["--data-dir", "/nowhere/at/all"], "FER2013"),
+    ],
+)
+def test_bad_options_are_one_sentence(command, capsys, arguments, words):
+    code, _ = command(*arguments)
+    assert code == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+
+
+def test_a_batch_larger_than_the_data_is_one_step(command):
+    code, where = command("--epochs", 1, "--batch-size", 1000)
+    assert code == 0
+    assert len(History.from_csv(where / "history.csv")) == 1
+
+
+def test_a_loss_that_is_not_a_number(command, capsys):
+    code, _ = command("--epochs", 2, "--learning-rate", 1e30)
+    assert code == 1
+    assert "learning_rate" in capsys.readouterr().err
+
+
+def test_another_runs_folder_and_settings(command, capsys, tmp_path):
+    command("--epochs", 1)
+    assert command("--epochs", 2, "--resume")[0] == 1
+    assert "epochs was 1 and is 2" in capsys.readouterr().err
+    with checkpoint.lock_folder(tmp_path / "run"):
+        assert command("--epochs", 1)[0] == 1
+    assert "Another run" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_network(command, capsys, monkeypatch):
+    command("--epochs", 1)
+    recipe = RECIPES["fer2013", "fast"]
+    wider = train.dataclasses.replace(recipe, build=lambda classes: FaceNet(8, (8, 32), classes=classes))
+    monkeypatch.setitem(RECIPES, ("fer2013", "fast"), wider)
+    assert command("--epochs", 1, "--resume")[0] == 1
+    assert "another architecture" in capsys.readouterr().err
+
+
+def test_damaged_checkpoint(command, capsys):
+    _, where = command("--epochs", 1)
+    content = (where / "last.pt").read_bytes()
+    (where / "last.pt").write_bytes(content[: len(content) // 2])
+    assert command("--epochs", 1, "--resume")[0] == 1
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_disk_full_is_said_and_keeps_the_last_checkpoint(command, capsys, monkeypatch):
+    _, where = command("--epochs", 1)
+    before = (where / "history.csv").read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    assert command("--epochs", 1)[0] == 1
+    assert "Free some space" in capsys.readouterr().err
+    assert (where / "previous" / "history.csv").read_bytes() == before
+    assert not [file for file in where.iterdir() if file.suffix == ".part"]
+
+
+def test_wrong_number_of_classes(command, monkeypatch, capsys):
+    recipe = RECIPES["fer2013", "fast"]
+    three = train.dataclasses.replace(recipe, build=lambda classes: FaceNet(8, (8, 16), classes=3))
+    monkeypatch.setitem(RECIPES, ("fer2013", "fast"), three)
+    assert command("--epochs", 1)[0] == 1
+    assert "3 logits" in capsys.readouterr().err
+
+
+def test_too_many_stages():
+    with pytest.raises(ValueError, match="halve 48 pixels"):
+        FaceNet(widths=(8,) * 6)
+    with pytest.raises(ShapeError):
+        FaceNet(8, (8,))(torch.zeros(1, 1, 32, 32))
+
+
+def test_recipes_fit_the_limits():
+    for (data, preset), recipe in RECIPES.items():
+        model = recipe.build(classes=EMOTIONS)
+        count = sum(p.numel() for p in model.parameters())
+        assert count <= (2_000_000 if data != "synthetic" else 500_000), (data, preset)
+        assert json.dumps(model.config), "the arguments must go into a file's metadata"

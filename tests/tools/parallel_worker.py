@@ -1,0 +1,65 @@
+"""One process of a team, for tests/test_parallel.py: trains a small network and writes down which images it saw.
+
+Usage: parallel_worker.py FOLDER [KILL_AT_STEP]
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+
+from emotion_utils import checkpoint, history
+from emotion_utils.dataset import FaceDataset
+from emotion_utils.models import EmotionCNN
+from emotion_utils.parallel import join_team, leave_team, was_restarted
+from emotion_utils.training import TrainConfig, train
+
+
+def faces(count: int, seed: int) -> FaceDataset:
+    """Draw noise with a bright corner that tells the class."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(0, 3, (count,), generator=generator)
+    images = torch.randint(0, 128, (count, 1, 12, 12), dtype=torch.uint8, generator=generator)
+    for i, label in enumerate(labels.tolist()):
+        images[i, 0, 4 * label : 4 * label + 4, :4] += 90
+    return FaceDataset(images, labels, ("a", "b", "c"))
+
+
+def refuse(*_):
+    """Stand in for writing a file."""
+    raise AssertionError("only rank 0 may write")
+
+
+def run(folder: Path, kill_at: int | None) -> None:
+    """Train with the team that torchrun made, or alone."""
+    torch.set_num_threads(1)
+    team = join_team("cpu")
+    if team.rank > 0:
+        checkpoint.atomic_write = history.atomic_write = refuse
+    steps, share = [0], team.share
+    seen = open(folder / f"seen-{team.rank}-{int(was_restarted())}.jsonl", "a")  # noqa: SIM115 (open to the end)
+
+    def watched_share(batch):
+        mine = share(batch)
+        if kill_at is not None and steps[0] == kill_at and team.rank == 1 and not was_restarted():
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps[0] += 1
+        seen.write(json.dumps(mine.tolist()) + "\n")
+        seen.flush()
+        return mine
+
+    team.share = watched_share
+    torch.manual_seed(0)
+    model = EmotionCNN((4, 8), batch_norm=False, dropout=0.0, hidden=8, classes=3, image_size=12)
+    config = TrainConfig(epochs=3, batch_size=32, learning_rate=0.1, device="cpu", progress=False, average=0.9)
+    train(model, faces(133, 0), None, config, run_dir=folder / "run", resume=was_restarted(), team=team)
+    if team.rank == 0:
+        torch.save(model.state_dict(), folder / "weights.pt")
+    leave_team()
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
