@@ -88,10 +88,13 @@ def lr_range_test(
     return LRRange(rates, losses, _steepest(rates, losses))
 
 
-def _steepest(rates: list[float], losses: list[float]) -> float:
-    """Find the rate before the lowest loss where the loss falls fastest against the logarithm of the rate."""
+def _steepest(rates: list[float], losses: list[float], width: int = 5) -> float:
+    """Find the rate before the lowest loss where the loss falls fastest against the logarithm of the rate.
+
+    The slope is taken across `width` steps to either side, because single steps are noisy.
+    """
     lowest = losses.index(min(losses))
-    if lowest < 2:
-        return rates[0]
-    falls = [losses[i - 1] - losses[i + 1] for i in range(1, lowest)]
-    return rates[1 + falls.index(max(falls))]
+    inner = range(width, lowest - width + 1)
+    if not inner:
+        return rates[lowest // 2]
+    return rates[max(inner, key=lambda i: losses[i - width] - losses[i + width])]

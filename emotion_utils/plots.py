@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
 
 from emotion_utils.figures import COLOURS, MARKERS, PALETTE, WIDTH, show_figure, style
 
@@ -89,42 +90,52 @@ def show_faces(
 def plot_history(histories, title: str | None = None, description: str | None = None) -> None:
     """Draw loss and accuracy against epochs, training dashed and validation solid.
 
-    `histories` is a `History`, or several with a name each: `{"rate 0.05": history, …}`.
+    `histories` is a `History`, or several with a name each: `{"rate 0.05": history, …}`. Curves of a run without
+    validation set are those of training alone.
     """
-    several = isinstance(histories, Mapping) and "val_loss" not in histories
+    several = isinstance(histories, Mapping)
     named = dict(histories) if several else {"": histories}
     fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4))
-    parts = []
-    for i, (name, history) in enumerate(named.items()):
+    for i, history in enumerate(named.values()):
         for axis, kind, scale in ((axes[0], "loss", 1), (axes[1], "accuracy", 100)):
             for split, line in (("train", "--"), ("val", "-")):
-                values = [scale * v for v in history[f"{split}_{kind}"]]
                 colour = COLOURS[(i if several else split == "val") % len(COLOURS)]
-                label = {"train": "training", "val": "validation"}[split]
-                axis.plot(
-                    history["epoch"],
-                    values,
-                    line,
-                    color=colour,
-                    marker=MARKERS[i % len(MARKERS)] if len(values) < 25 else None,
-                    markersize=4,
-                    label=f"{name}, {label}" if several else label,
-                )
-        if len(history["epoch"]):
-            prefix = f"{name}: " if name else ""
-            parts.append(
-                f"{prefix}training accuracy ends at {history['train_accuracy'][-1]:.0%}, validation accuracy at "
-                f"{history['val_accuracy'][-1]:.0%}"
-            )
+                marker = MARKERS[i % len(MARKERS)] if len(history) < 25 else None
+                values = [scale * value for value in history[f"{split}_{kind}"]]
+                axis.plot(history["epoch"], values, line, color=colour, marker=marker, markersize=4)
     axes[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
     axes[1].set(title="Accuracy", xlabel="epoch", ylabel="correct (%)")
     for axis in axes:
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
-    handles, labels = axes[0].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=10)
-    epochs = max((len(h["epoch"]) for h in named.values()), default=0)
-    fig.suptitle(title or f"Training over {epochs} epoch{'s' * (epochs != 1)}")
-    show_figure(fig, description or f"Curves of loss and accuracy over {epochs} epochs; {'; '.join(parts)}.")
+    # A line for each name, and one for each kind of line: fewer entries than one for each curve.
+    styles = [("training", "--"), ("validation", "-")]
+    entries = [Line2D([], [], color="black" if several else COLOURS[i], linestyle=s) for i, (_, s) in enumerate(styles)]
+    labels = [label for label, _ in styles]
+    if several:
+        entries += [
+            Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], markersize=5) for i in range(len(named))
+        ]
+        labels += list(named)
+    fig.legend(entries, labels, loc="outside lower center", ncols=min(6, len(labels)), fontsize=10)
+
+    epochs = max(map(len, named.values()), default=0)
+    final = {name: _last_accuracy(history) for name, history in named.items() if len(history)}
+    best = max(final, key=lambda name: final[name][1]) if final else None
+    message = "Nothing was trained yet"
+    if final:
+        split, value = final[best]
+        message = f"{split.capitalize()} accuracy ends at {value:.0%} after {epochs} epoch{'s' * (epochs != 1)}"
+        message = f"{best} ends best: {value:.0%} {split} accuracy" if len(named) > 1 else message
+    fig.suptitle(title or message)
+    ends = "; ".join(
+        f"{name + ': ' if name else ''}{split} accuracy {value:.0%}" for name, (split, value) in final.items()
+    )
+    show_figure(fig, description or f"Curves of loss and accuracy over {epochs} epochs, which end at {ends}.")
+
+
+def _last_accuracy(history) -> tuple[str, float]:
+    value = history["val_accuracy"][-1]
+    return ("training", history["train_accuracy"][-1]) if np.isnan(value) else ("validation", value)
 
 
 def plot_confusion(report, normalise: bool = True, title: str | None = None, description: str | None = None) -> None:
@@ -149,7 +160,7 @@ def plot_confusion(report, normalise: bool = True, title: str | None = None, des
     fig.colorbar(picture, label="% of the true class" if normalise else "images", shrink=0.8)
     off = share - np.diag(np.diag(share))
     i, j = np.unravel_index(off.argmax(), off.shape)
-    worst = f"{names[i]} is taken for {names[j]} most often ({off[i, j]:.0f} %)"
+    worst = f"{names[i]} is taken for {names[j]} most often ({off[i, j]:.0f} %)" if off.any() else "no mistakes"
     axis.set_title(title or worst[0].upper() + worst[1:])
     best = int(np.diag(share).argmax())
     show_figure(
@@ -221,7 +232,7 @@ def plot_calibration(report, bins: int = 15, title: str | None = None, descripti
     named = dict(report) if isinstance(report, Mapping) else {"model": report}
     fig, axis = plt.subplots(figsize=(5.6, 4.6))
     axis.plot([0, 100], [0, 100], "--", color="#777777", label="calibrated")
-    parts = []
+    parts, errors = [], {}
     for i, (name, one) in enumerate(named.items()):
         result = calibration(one.probabilities, one.labels, bins=bins)
         some = result.count > 0
@@ -230,13 +241,17 @@ def plot_calibration(report, bins: int = 15, title: str | None = None, descripti
             100 * result.accuracy[some],
             marker=MARKERS[i],
             color=COLOURS[i],
+            clip_on=False,
             label=f"{name} (error {100 * result.ece:.1f} points)",
         )
         gap = float(((result.confidence - result.accuracy) * result.count)[some].sum() / result.count.sum())
         side = "over-confident" if gap > 0.005 else "under-confident" if gap < -0.005 else "calibrated on average"
         parts.append(f"{name} is {side}, off by {100 * result.ece:.1f} percentage points")
+        errors[name] = result.ece
     axis.set(xlabel="confidence (%)", ylabel="correct (%)", xlim=(0, 100), ylim=(0, 100))
-    axis.set_title(title or parts[0][0].upper() + parts[0][1:].split(",")[0])
+    closest = min(errors, key=errors.get)
+    message = f"{closest} comes closest to the diagonal" if len(named) > 1 else parts[0].split(",")[0]
+    axis.set_title(title or message[0].upper() + message[1:])
     axis.legend(fontsize=10)
     show_figure(fig, description or f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}.")
 
@@ -250,9 +265,9 @@ def plot_lr_range(result, title: str | None = None, description: str | None = No
         result.suggestion, color=PALETTE["vermilion"], linestyle="--", label=f"suggestion {result.suggestion:.2g}"
     )
     finite = losses[np.isfinite(losses)]
-    axis.set_ylim(0, 1.6 * finite[: max(1, len(finite) // 4)].max())
+    axis.set_ylim(0.8 * finite.min(), 1.6 * finite[: max(1, len(finite) // 4)].max())
     axis.set(xlabel="learning rate (log scale)", ylabel="training loss (nats)")
-    axis.set_title(title or f"The loss falls fastest below a rate of {result.suggestion:.2g}")
+    axis.set_title(title or f"The loss falls fastest near a rate of {result.suggestion:.2g}")
     axis.legend()
     lowest = float(rates[: len(losses)][np.nanargmin(losses)])
     show_figure(
