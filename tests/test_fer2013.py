@@ -45,7 +45,7 @@ def table(images, labels, usage, columns=("emotion", "pixels", "Usage")) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for image, label, part in zip(images, labels, usage, strict=True):
-        cells = {"emotion": label, "pixels": " ".join(map(str, image.ravel())), "usage": part}
+        cells = {"emotion": label, "pixels": " ".join(map(str, image.ravel().tolist())), "usage": part}
         writer.writerow([cells[column.strip().lower()] for column in columns])
     return text.getvalue()
 
@@ -60,12 +60,12 @@ def pack(form: str, folder: Path, name: str, text: str) -> Path:
         path.write_bytes(content)
     elif form == "zip":
         path = folder / f"{name}.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr(f"__MACOSX/._{name}", b"not a table")
             archive.writestr(f"some folder/{name}", content)
     elif form == "tar.gz":
         path = folder / f"{stem}.tar.gz"
-        with tarfile.open(path, "w:gz") as archive:
+        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
             for member, data in ((f"{stem}/README", b"hello"), (f"{stem}/{name}", content)):
                 info = tarfile.TarInfo(member)
                 info.size = len(data)
