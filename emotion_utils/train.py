@@ -21,7 +21,7 @@ from emotion_utils.recipes import RECIPES, FlipAverage, Recipe, load_for, vote_l
 from emotion_utils.shapes import ShapeError
 from emotion_utils.steps import DivergedError, Team
 from emotion_utils.training import pick_device, seed_everything, train
-from emotion_utils.weights import save_weights
+from emotion_utils.weights import CHECKSUMS, FOLDER, WeightsError, load_weights, save_weights
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
         "--test", action="store_true", help="measure on the test split at the end; look once, choose nothing"
     )
     p.add_argument("--data-dir", type=Path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
+    p.add_argument("--start-from", metavar="WEIGHTS", help="fine-tune: a file of weights, or the name of shipped ones")
     p.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
     p.add_argument("--batch-size", type=int, help="another batch size than the recipe's, over all processes together")
     p.add_argument("--learning-rate", type=float, help="another learning rate than the recipe's")
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         team = join_team(options.device)
         run_recipe(options, team)
-    except (CheckpointError, DivergedError, FileNotFoundError, OSError, ShapeError, ValueError) as error:
+    except (CheckpointError, DivergedError, FileNotFoundError, OSError, ShapeError, ValueError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except RuntimeError as error:
@@ -85,7 +86,10 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
     data = load_for(recipe, options.data, options.data_dir, options.limit, verbose=leads)
 
     seed_everything(options.seed)
-    model = recipe.build(classes=data.training.classes)
+    if options.start_from:
+        model = load_start(options.start_from, data.training.classes)
+    else:
+        model = recipe.build(classes=data.training.classes)
     if leads:
         parameters = sum(p.numel() for p in model.parameters())
         held = f"{len(data.validation):,} for validation" if data.validation else "none held out"
@@ -110,9 +114,17 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         if options.test:
             report(model, data.test(), "test")
         facts = {"data": options.data, "preset": options.preset, "seed": options.seed, "epochs": recipe.config.epochs}
+        facts["started_from"] = options.start_from
         path = save_weights(model, folder / "weights.safetensors", facts | {"images": len(data.training)})
         print(f"Weights: {path}")
     return model, history
+
+
+def load_start(start: str, classes: tuple[str, ...]) -> FaceModel:
+    """Load the network to fine-tune: from a file, or by the name of weights that come with the package."""
+    if start in CHECKSUMS:
+        start = FOLDER / f"{start}.safetensors"
+    return load_weights(start, classes=classes).train()
 
 
 def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:

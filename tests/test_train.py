@@ -138,6 +138,19 @@ def test_bad_options_are_one_sentence(command, capsys, arguments, words):
     assert "Traceback" not in error
 
 
+def test_fine_tuning_starts_from_given_weights(command, tmp_path, capsys):
+    _, first = command("--epochs", 1, where=tmp_path / "first")
+    start = first / "weights.safetensors"
+    # A rate of zero changes no weight (only batch norm's statistics), so what comes out is what went in.
+    code, second = command("--epochs", 1, "--learning-rate", 0, "--start-from", start, where=tmp_path / "second")
+    assert code == 0
+    before, after = load_weights(start), load_weights(second / "weights.safetensors")
+    assert torch.equal(before.classifier.weight, after.classifier.weight)
+    assert after.facts["started_from"] == str(start)
+    assert command("--epochs", 1, "--start-from", "nothing-here", where=tmp_path / "third")[0] == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
 def test_a_batch_larger_than_the_data_is_one_step(command):
     code, where = command("--epochs", 1, "--batch-size", 1000)
     assert code == 0

@@ -1,0 +1,170 @@
+"""Checks for notebook 09: soft targets, averaged weights, two views, honest choice, twins, shared gradients."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from emotion_utils.checks import Wrong, check, require, unfinished
+
+
+def _tensor(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
+    """Turn an answer into a float64 tensor of the given shape, or say what came instead."""
+    value = unfinished(value)
+    try:
+        tensor = torch.as_tensor(value).detach().to(torch.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"{what} should be a tensor, and your function returned {type(value).__name__}") from None
+    require(tuple(tensor.shape) == shape, f"{what} has shape {tuple(tensor.shape)} where {shape} was needed")
+    return tensor
+
+
+def _number(value: Any, what: str) -> float:
+    """Turn an answer into a float, or say what came instead."""
+    value = unfinished(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None
+
+
+@check(
+    hints=(
+        "Start from one-hot rows. A share of each row is taken away and spread over all classes, the right one too.",
+        "Each row still adds up to 1: (1 - amount) times the one-hot row, plus the same small number everywhere.",
+    )
+)
+def smooth_labels(answer: Callable[[Tensor, int, float], Tensor]) -> None:
+    """Check `answer(labels, classes, amount)`: targets `(N, C)` as PyTorch's label smoothing uses them."""
+    generator = torch.Generator().manual_seed(0)
+    for classes, amount in ((7, 0.1), (3, 0.3), (5, 0.0), (2, 0.5)):
+        labels = torch.randint(0, classes, (6,), generator=generator)
+        got = _tensor(answer(labels, classes, amount), "the result", (6, classes))
+        logits = torch.randn(6, classes, generator=generator, dtype=torch.float64)
+        # The same loss for these logits and for their mirror image pins the targets down closely enough.
+        for z in (logits, -logits, logits.roll(1, 1)):
+            mine = -(got * z.log_softmax(1)).sum(1)
+            want = nn.functional.cross_entropy(z, labels, reduction="none", label_smoothing=amount)
+            off = float((mine - want).abs().max())
+            require(
+                off < 1e-5,
+                f"with {classes} classes and amount {amount}, cross-entropy against your targets differs from "
+                f"PyTorch's by up to {off:.3g}; your first row adds up to {float(got[0].sum()):.3g}",
+            )
+
+
+@check(
+    hints=(
+        "A decay of 0.9 keeps nine tenths of the old average.",
+        "decay times the average, plus what is left of 1 times the new weights; return it.",
+    )
+)
+def update_average(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
+    """Check `answer(average, weights, decay)`: one step of an exponential moving average."""
+    generator = torch.Generator().manual_seed(1)
+    for decay in (0.9, 0.5, 0.999, 0.0):
+        average, weights = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+        kept = weights.clone()
+        got = _tensor(answer(average.clone(), weights, decay), "the result", (3, 4))
+        require(torch.equal(weights, kept), "your function changed the weights; they belong to the training")
+        off = float((got - torch.lerp(weights, average, decay)).abs().max())
+        require(off < 1e-6, f"with decay {decay} the average is off by up to {off:.3g}")
+
+
+class _Lopsided(nn.Module):
+    """A stand-in for a network, for which left, right, top and bottom all matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(2)
+        self.register_buffer("weights", torch.randn(64, 7, generator=generator, dtype=torch.float64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map `(N, 1, 8, 8)` to logits `(N, 7)`."""
+        return images.flatten(1).to(torch.float64) @ self.weights
+
+
+@check(
+    hints=(
+        "Which dimension runs from left to right? Images are (N, channel, height, width).",
+        "Take softmax of each view first, then the mean of the two.",
+    )
+)
+def flip_average(answer: Callable[[nn.Module, Tensor], Tensor]) -> None:
+    """Check `answer(model, images)`: mean of the probabilities of an image and of its mirror image."""
+    model = _Lopsided()
+    for count in (1, 5):
+        images = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
+        kept = images.clone()
+        got = _tensor(answer(model, images), "the result", (count, 7))
+        require(torch.equal(images, kept), "your function changed the images")
+        sums = got.sum(1)
+        require(
+            bool(((sums - 1).abs() < 1e-6).all()),
+            f"the probabilities of the first image add up to {float(sums[0]):.4g}",
+        )
+        views = torch.stack([model(images), model(torch.flip(images, dims=(-1,)))])
+        want = torch.softmax(views, -1).mean(0)
+        off = float((got - want).abs().max())
+        alone = float((got - views[0].softmax(1)).abs().max())
+        told = "; that is the answer for the image alone" if alone < 1e-9 else ""
+        require(off < 1e-6, f"the probabilities are off by up to {off:.3g}{told}")
+
+
+@check(
+    hints=(
+        "Two questions: which row do you pick, and on which images is it then measured?",
+        "The validation columns pick; the test columns report. argmax, then one number.",
+    )
+)
+def honest_report(answer: Callable[[Tensor, Tensor], float]) -> None:
+    """Check `answer(validation, test)`: accuracy to report, from bool `(checkpoints, images)` on both splits."""
+    generator = torch.Generator().manual_seed(3)
+    for checkpoints, n_validation, n_test in ((5, 40, 60), (30, 200, 100), (1, 10, 10)):
+        skill = torch.linspace(0.3, 0.7, checkpoints)[torch.randperm(checkpoints, generator=generator)][:, None]
+        validation = torch.rand(checkpoints, n_validation, generator=generator) < skill
+        test = torch.rand(checkpoints, n_test, generator=generator) < 1 - skill  # the best here is the worst there
+        got = _number(answer(validation, test), "the result")
+        chosen = validation.sum(1).argmax()
+        want = test[chosen].double().mean().item()
+        told = ""
+        if abs(got - test.double().mean(1).max().item()) < 1e-6:
+            told = "; that is the best of all checkpoints on the test images"
+        elif abs(got - validation[chosen].double().mean().item()) < 1e-6:
+            told = "; that is the accuracy on the images that did the choosing"
+        require(abs(got - want) < 1e-6, f"with {checkpoints} checkpoints your function reports {got:.3f}{told}")
+
+
+@check(
+    hints=(
+        "The accuracy on all images is a weighted mean of two accuracies. Which weights?",
+        "all = share · twins + (1 - share) · others; solve for others.",
+    )
+)
+def without_twins(answer: Callable[[float, float, float], float]) -> None:
+    """Check `answer(accuracy, twin_accuracy, twin_share)`: accuracy on the images without a twin."""
+    for others, twins, share in ((0.64, 0.84, 0.08), (0.5, 1.0, 0.25), (0.7, 0.7, 0.1), (0.6, 0.9, 0.0)):
+        whole = torch.lerp(torch.tensor(others), torch.tensor(twins), share).item()
+        got = _number(answer(whole, twins, share), "the result")
+        require(
+            abs(got - others) < 1e-5,
+            f"with accuracy {whole:.3f}, of which twins {twins:.2f} on a share of {share:.2f}, you get {got:.3f}",
+        )
+
+
+@check(
+    hints=(
+        "A process with more images has more to say. Try two processes of which one holds a single image.",
+        "Multiply each mean by its count, add up, divide by all images.",
+    )
+)
+def team_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """Check `answer(gradients, counts)`: the gradient of the whole batch from each process's mean gradient."""
+    generator = torch.Generator().manual_seed(4)
+    for counts in ([3, 3], [5, 1], [1, 2, 3, 4], [7]):
+        slopes = torch.randn(sum(counts), 6, generator=generator, dtype=torch.float64)  # one gradient for each image
+        parts = slopes.split(counts)
+        got = _tensor(answer(torch.stack([p.mean(0) for p in parts]), torch.tensor(counts)), "the result", (6,))
+        off = float((got - slopes.mean(0)).abs().max())
+        require(off < 1e-6, f"for parts of {counts} images the gradient is off by up to {off:.3g}")

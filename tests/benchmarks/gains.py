@@ -1,0 +1,118 @@
+"""What each step from notebook 03's network to the fast recipe brings, over seeds, on validation data from Training.
+
+    EMOTION_DATA_DIR=… python tests/benchmarks/gains.py --seeds 0 1 2
+    … --limit 8000 --seeds 0                        # a quick look, with 8,000 training images
+
+Each row adds one change to the row before and keeps the number of epochs. A row is trained once for each seed; the
+mirror image at test time needs no training of its own. Results go into results/gains.json after each run, and runs
+that are already there are skipped, so the script may be stopped and started again. Seconds are of processor time, which
+other work on the machine disturbs less than the clock. PublicTest is not touched.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from emotion_utils.augment import Augment
+from emotion_utils.data import load
+from emotion_utils.evaluation import evaluate
+from emotion_utils.face_net import FaceNet
+from emotion_utils.models import EmotionCNN
+from emotion_utils.recipes import RECIPES, FlipAverage
+from emotion_utils.storage import atomic_write
+from emotion_utils.train import bf16_is_faster
+from emotion_utils.training import TrainConfig, seed_everything, train
+
+RESULTS = Path(__file__).parent / "results" / "gains.json"
+MILD: Augment = RECIPES["fer2013", "fast"].config.augment
+
+# Name, network, and the settings that change with this row.
+LADDER = [
+    ("network of notebook 03", EmotionCNN, {"schedule": "constant", "learning_rate": 0.05}),
+    ("learning rate up and down", EmotionCNN, {"schedule": "onecycle", "learning_rate": 0.1}),
+    ("augmentation", EmotionCNN, {"augment": MILD}),
+    ("label smoothing 0.1", EmotionCNN, {"label_smoothing": 0.1}),
+    ("FaceNet: stride, width, residuals", FaceNet, {}),
+    ("bfloat16", FaceNet, {"precision": "bf16"}),
+    ("averaged weights", FaceNet, {"average": 0.999}),
+]
+LAST = "mirror image at test time"
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--limit", type=int, help="so many training images only")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+
+    training = load("fer2013", "training", limit=options.limit)
+    validation = load("fer2013", "validation", verbose=False)
+    setting = {"epochs": options.epochs, "training": len(training), "validation": len(validation)}
+    found = {"setting": setting, "runs": []}
+    if options.results.exists():
+        found = json.loads(options.results.read_text())
+        if found["setting"] != setting:
+            raise SystemExit(f"{options.results} holds runs with {found['setting']}; name another file with --results.")
+    done = {(run["step"], run["seed"]) for run in found["runs"]}
+    for seed in options.seeds:
+        settings: dict = {}
+        for step, network, changes in LADDER:
+            settings |= changes
+            if (step, seed) in done:
+                continue
+            if settings.get("precision") == "bf16" and not bf16_is_faster(torch.device("cpu")):
+                settings["precision"] = "fp32"
+            config = TrainConfig(epochs=options.epochs, seed=seed, device="cpu", progress=False, **settings)
+            found["runs"] += measure(step, network, config, training, validation)
+            with atomic_write(options.results) as part:
+                part.write_text(json.dumps(found, indent=1) + "\n")
+            print(found["runs"][-1], flush=True)
+    print(table(found))
+
+
+def measure(step: str, network: type, config: TrainConfig, training, validation) -> list[dict]:
+    """Train once; one row, or for the last step of the ladder also the row with mirror images."""
+    seed_everything(config.seed)
+    model = network(classes=training.classes)
+    begun = time.process_time()
+    history = train(model, training, None, config)
+    seconds = time.process_time() - begun
+    row = {
+        "step": step,
+        "seed": config.seed,
+        "accuracy": evaluate(model, validation).accuracy,
+        "train_accuracy": history["train_accuracy"][-1],
+        "cpu_seconds": round(seconds, 1),
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
+    if step != LADDER[-1][0]:
+        return [row]
+    return [row, row | {"step": LAST, "accuracy": evaluate(FlipAverage(model), validation).accuracy}]
+
+
+def table(found: dict) -> str:
+    """Put mean, spread over seeds, gain over the row before, and processor time into a table of text."""
+    lines = [f"{'step':36}{'accuracy':>9}{'spread':>8}{'gain':>8}{'CPU s':>8}  seeds"]
+    before = None
+    for step in [step for step, *_ in LADDER] + [LAST]:
+        runs = [run for run in found["runs"] if run["step"] == step]
+        if not runs:
+            continue
+        accuracies = torch.tensor([run["accuracy"] for run in runs])
+        mean = float(accuracies.mean())
+        spread = f"{float(accuracies.std()):.1%}" if len(runs) > 1 else "–"
+        gain = "" if before is None else f"{100 * (mean - before):+.1f}"
+        seconds = sum(run["cpu_seconds"] for run in runs) / len(runs)
+        lines.append(f"{step:36}{mean:>9.1%}{spread:>8}{gain:>8}{seconds:>8.0f}  {len(runs)}")
+        before = mean
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
