@@ -91,8 +91,6 @@ CASES = {
         right=[
             lambda g, c: (g * c[:, None]).sum(0) / c.sum(),
             lambda g, c: torch.einsum("p,pd->d", (c / c.sum()).to(g.dtype), g),
-                "p,pd->d", c / c.sum(), g.to(c.dtype if c.is_floating_point() else torch.float32)
-            ),
         ],
         wrong=[lambda g, c: g.mean(0), lambda g, c: g.sum(0), lambda g, c: (g * c[:, None]).sum(0), lambda g, c: g],
         stub=lambda g, c: ...,
