@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.inference import compute_logits
+from emotion_utils.models import FaceModel
 from emotion_utils.optimisation import pick_device
 from emotion_utils.randomness import stream_key
 from emotion_utils.steps import check_fit
@@ -163,7 +164,8 @@ def evaluate(
 ) -> Report:
     """Measure `model` on all images of `dataset`, unaugmented.
 
-    The images are normalised as in training: with the model's own `mean` and `std` where it has them.
+    The images are normalised as in training: with the model's own `mean` and `std` if it knows them, else with those of
+    the data set.
 
     Args:
         model: a network that gives logits `(N, C)`.
@@ -179,10 +181,10 @@ def evaluate(
     check_fit(model, dataset)
     if device is not None:
         model.to(pick_device(device))
-    mean, std = getattr(model, "mean", None), getattr(model, "std", None)
-    if isinstance(mean, Tensor) and isinstance(std, Tensor) and mean.numel() == std.numel() == 1:
+    known = model.normalisation() if isinstance(model, FaceModel) else None
+    if known:
         dataset = dataset.with_augment(None)  # a copy that shares the images
-        dataset.mean, dataset.std = float(mean), float(std)
+        dataset.mean, dataset.std = known
     logits = compute_logits(model, dataset, batch_size).cpu()
     labels = dataset.labels.cpu()
     return Report(

@@ -26,6 +26,9 @@ ACTIVATIONS = {
     "sigmoid": nn.Sigmoid,
 }
 
+# How images are normalised as long as nobody has said so.
+UNKNOWN_MEAN, UNKNOWN_STD = 0.5, 0.25
+
 # An even kernel cannot be centred on a pixel, so PyTorch pads one side more than the other and mentions the cost.
 warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
 
@@ -34,7 +37,7 @@ class FaceModel(nn.Module):
     """What all networks here share: how to normalise, the names of the classes, probabilities, checked input.
 
     Attributes:
-        mean, std: buffers of one float each; `train` copies them from the training set.
+        mean, std: buffers of one float each; 0.5 and 0.25 until `train` copies them from the training set.
         classes: names of the classes, or None until `train` sets them.
         config: the arguments that the network was built with, so that a file can rebuild it.
         num_classes, image_size, in_channels: int.
@@ -43,13 +46,18 @@ class FaceModel(nn.Module):
     def __init__(self, classes: int | Sequence[str], image_size: int, in_channels: int, arguments: dict) -> None:
         super().__init__()
         self.config = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
-        self.register_buffer("mean", torch.tensor(0.5))
-        self.register_buffer("std", torch.tensor(0.25))
+        self.register_buffer("mean", torch.tensor(UNKNOWN_MEAN))
+        self.register_buffer("std", torch.tensor(UNKNOWN_STD))
         self.classes = None if isinstance(classes, int) else tuple(classes)
         self.num_classes = classes if isinstance(classes, int) else len(self.classes)
         self.image_size, self.in_channels = image_size, in_channels
         if self.num_classes < 2:
             raise ValueError(f"classes={self.num_classes}: a classifier chooses between at least two classes.")
+
+    def normalisation(self) -> tuple[float, float] | None:
+        """Return mean and standard deviation that images are normalised with, or None while nobody has set them."""
+        known = (float(self.mean), float(self.std))
+        return None if known == (UNKNOWN_MEAN, UNKNOWN_STD) else known
 
     def check_input(self, images: Tensor) -> None:
         """Raise an error in plain words if `images` are not what this network was built for.

@@ -35,7 +35,9 @@ class Run:
             model.to(memory_format=torch.channels_last)
         seed = config.seed if config.augment else train_set.seed
         self.train_set = train_set.with_augment(config.augment or train_set.augment, seed).to(self.device)
-        self.val_set = None if val_set is None else val_set.to(self.device)
+        self.val_set = None if val_set is None else val_set.with_augment(None).to(self.device)
+        if self.val_set is not None:  # seen as the network is used to seeing images
+            self.val_set.mean, self.val_set.std = train_set.mean, train_set.std
         self.wrapped = team.wrap(model)
         self.optimizer = make_optimizer(model, config)
         self.average = AveragedWeights(model, config.average) if config.average else None

@@ -151,8 +151,12 @@ def test_normalisation_of_training_is_used():
     """A model trained elsewhere brings its own mean and std; the data set's are not used, and stay."""
     data = small_faces(30, mean=0.1, std=0.9)
     model = EmotionCNN(widths=(4,), image_size=16)
-    report = evaluate(model, data)
-    torch.testing.assert_close(report.probabilities, model.predict_proba(data.images))
+    unknown = evaluate(model, data).probabilities  # nobody told this model, so the data set's are used
+    torch.testing.assert_close(unknown, model.predict_proba(data.batch(range(30))[0]))
+    model.mean.fill_(0.4)
+    known = evaluate(model, data).probabilities
+    torch.testing.assert_close(known, model.predict_proba(data.images))
+    assert not torch.allclose(known, unknown)
     assert (data.mean, data.std) == (0.1, 0.9)
 
 
