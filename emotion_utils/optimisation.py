@@ -62,6 +62,10 @@ class TrainConfig:
     progress: bool = True
 
     def __post_init__(self) -> None:
+        for name, value in self.__dict__.items():  # NumPy's numbers would not read back from a checkpoint
+            if isinstance(value, np.generic):
+                object.__setattr__(self, name, value.item())
+        object.__setattr__(self, "device", str(self.device))
         rules = (
             (self.epochs >= 1 and self.epochs == int(self.epochs), "epochs", "a whole number from 1"),
             (self.batch_size >= 1 and self.batch_size == int(self.batch_size), "batch_size", "a whole number from 1"),

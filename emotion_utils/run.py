@@ -16,9 +16,10 @@ from emotion_utils.checkpoint import CheckpointError, check_same_weights, copy_w
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.history import History
 from emotion_utils.inference import compute_logits
+from emotion_utils.models import FaceModel
 from emotion_utils.optimisation import AveragedWeights, TrainConfig, learning_rate_at, make_optimizer, pick_device
 from emotion_utils.randomness import stream_key
-from emotion_utils.steps import Team, diverged, epoch_batches, forward_losses
+from emotion_utils.steps import DivergedError, Team, epoch_batches, forward_losses
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -111,18 +112,25 @@ class Run:
         """Raise DivergedError if the sum of the losses is not finite."""
         total = float(self.sums[0])
         if not math.isfinite(total):
-            raise diverged(
-                total,
-                self.config,
-                learning_rate_at(step, self.config.epochs * self.batches_per_epoch, self.config),
-                where,
-            )
+            raise self.diverged(total, where, step)
+
+    def diverged(self, loss: float, where: str, step: int) -> DivergedError:
+        """Make the error for a loss that is not finite."""
+        rate = learning_rate_at(step, self.config.epochs * self.batches_per_epoch, self.config)
+        better = min(self.config.learning_rate / 10, 0.1)
+        return DivergedError(
+            f"The loss is {loss} {where}, at learning rate {rate:.3g}: the steps were too large. Build a new model, as "
+            f"the weights of this one are spoilt, and try learning_rate={better:.1g}; lr_range_test shows which rates "
+            "work. If a small rate fails as well, look for weights or inputs that are not finite."
+        )
 
     def end_epoch(self, epoch: int, begun: float) -> bool:
         """Validate, add a row to the history, and note the weights if they are the best so far."""
         loss, correct, count = self.team.total(self.sums).tolist()
         val_loss, val_accuracy = self.validate()
         steps = self.batches_per_epoch
+        if self.val_set is not None and not math.isfinite(val_loss):
+            raise self.diverged(val_loss, f"on the validation images of epoch {epoch}", epoch * steps - 1)
         rates = [
             learning_rate_at(step, self.config.epochs * steps, self.config)
             for step in range((epoch - 1) * steps, epoch * steps)
@@ -158,9 +166,12 @@ class Run:
 
     def describe(self) -> dict[str, Any]:
         """Say what this run is; two runs that agree on this may continue each other."""
-        data = self.train_set
+        data, model = self.train_set, self.model
         return {
-            "architecture": {"kind": type(self.model).__name__, "arguments": getattr(self.model, "config", None)},
+            "architecture": {
+                "kind": type(model).__name__,
+                "arguments": model.config if isinstance(model, FaceModel) else None,
+            },
             "classes": list(data.classes),
             "settings": self.config.to_dict(),
             "data": {
@@ -209,10 +220,9 @@ class Run:
 
 def _copy_facts(model: nn.Module, train_set: FaceDataset) -> None:
     """Let the model know how its images are normalised and what its classes are called, if it has a place for that."""
-    for name in ("mean", "std"):
-        if isinstance(getattr(model, name, None), Tensor):
-            getattr(model, name).fill_(getattr(train_set, name))
-    if hasattr(model, "classes"):
+    if isinstance(model, FaceModel):
+        model.mean.fill_(train_set.mean)
+        model.std.fill_(train_set.std)
         model.classes = tuple(train_set.classes)
 
 

@@ -94,13 +94,3 @@ def forward_losses(
     if loss is not None:
         return logits, loss(logits, labels, index)
     return logits, F.cross_entropy(logits, labels, reduction="none", label_smoothing=config.label_smoothing)
-
-
-def diverged(loss: float, config: TrainConfig, rate: float, where: str) -> DivergedError:
-    """Make the error for a loss that is not finite."""
-    better = min(config.learning_rate / 10, 0.1)
-    return DivergedError(
-        f"The loss is {loss} {where}, at learning rate {rate:.3g}: the steps were too large. Build a new model, as the "
-        f"weights of this one are spoilt, and try learning_rate={better:.1g}; lr_range_test shows which rates work. If "
-        "a small rate fails as well, look for weights or inputs that are not finite."
-    )

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_faces import small_faces
@@ -200,6 +201,14 @@ def test_divergence_stops_with_advice():
         train(small_cnn(), small_faces(50), None, TrainConfig(batch_size=5, learning_rate=1e12, **QUIET))
 
 
+def test_divergence_in_the_last_step_is_noticed():
+    """The last update spoils the weights after the last loss of training; validation finds out."""
+    data = small_faces(20)
+    config = TrainConfig(epochs=1, batch_size=20, learning_rate=1e30, momentum=0, schedule="constant", **QUIET)
+    with pytest.raises(DivergedError, match="on the validation images of epoch 1"):
+        train(small_cnn(), data, data, config)
+
+
 def test_a_device_that_is_not_there_is_explained():
     """A GPU that is asked for and absent; a name that is none."""
     assert pick_device("cpu").type == "cpu"
@@ -327,6 +336,14 @@ def test_tensorboard_gets_each_epoch(tmp_path):
     events = EventAccumulator(str(tmp_path)).Reload()
     assert [event.step for event in events.Scalars("val_accuracy")] == [1, 2]
     assert events.Scalars("train_loss")[1].value == pytest.approx(history["train_loss"][1])
+
+
+def test_numpy_numbers_and_devices_are_settings_too(tmp_path):
+    """What a random search in NumPy draws can be trained with, saved and resumed."""
+    config = TrainConfig(epochs=1, learning_rate=np.float64(0.1), batch_size=np.int64(8), device=torch.device("cpu"))
+    data = small_faces(20)
+    first = train(small_cnn(), data, data, config, run_dir=tmp_path)
+    assert train(small_cnn(), data, data, config, run_dir=tmp_path, resume=True).rows == first.rows
 
 
 # --- stopping and going on -------------------------------------------------------------------------------------------
