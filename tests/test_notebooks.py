@@ -84,7 +84,7 @@ SPOILT = {
     "execution times": _set(["cells", 2, "metadata"], {"execution": {}}),
     "alt text": _set(["cells", 3, "outputs", 0, "metadata"], {}),
     "not visible": _set(["cells", 3, "outputs", 1, "data"], {"text/html": "something else"}),
-    "os.environ": _set(["cells", 1, "source"], "DATA = 'synthetic'"),
+    "os.environ": _set(["cells", 1, "source"], "load('synthetic')"),
     "say that the data": _set(["cells", 1, "outputs"], [_stream("data: fer2013")]),
     "longest code cell": _set(["cells", 2, "source"], "# NBVAL_CHECK_OUTPUT\n" + "a = 1\n" * 26),
     "median code cell": lambda notebook: [cell.update(source=cell["source"] + "\na" * 9) for cell in notebook["cells"]],
