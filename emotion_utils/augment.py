@@ -1,4 +1,11 @@
-"""Batched, seeded augmentation: each image gets its own small change, new in each epoch and yet repeatable."""
+"""Batched, seeded augmentation: each image gets its own small change, new in each epoch and yet repeatable.
+
+Why not a library? torchvision's v2 transforms draw once for a whole batch, so all its images would turn by the same
+angle; called image by image they are more than ten times slower. kornia draws for each image, but from the global
+generator, so that the result depends on batch size and order, and an epoch takes about twice as long. Both can be
+seen with `python tests/benchmarks/loader.py`. What we need is short: PyTorch's `grid_sample` reads each image at
+places that we compute.
+"""
 
 from dataclasses import dataclass
 
@@ -67,8 +74,8 @@ class Augment:
         if self.erase:
             images = self._erase(images, draw[:, 7:])
         if self.noise:
-            pixels = images[0].numel()
-            images = images + self.noise * normal(key + 1, index, pixels).to(images.device).view_as(images)
+            drops = normal(stream_key(seed, "noise", epoch), index, images[0].numel())
+            images = images + self.noise * drops.to(images.device).view_as(images)
         return images.clamp(0, 1)
 
     def _move(self, images: Tensor, draw: Tensor) -> Tensor:
@@ -90,11 +97,13 @@ class Augment:
         return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
     def _light(self, images: Tensor, draw: Tensor) -> Tensor:
+        """Change contrast around the image's mean, and add brightness."""
         brightness, contrast = (draw * draw.new_tensor([self.brightness, self.contrast])).view(-1, 2, 1, 1, 1).unbind(1)
         mean = images.mean((1, 2, 3), keepdim=True)
         return mean + (images - mean) * (1 + contrast) + brightness
 
     def _erase(self, images: Tensor, draw: Tensor) -> Tensor:
+        """Cover a rectangle of some images (random erasing: Zhong et al., arXiv:1708.04896)."""
         chosen, size, x, y = (draw.view(-1, 4, 1, 1, 1) / 2 + 0.5).unbind(1)
         height, width = images.shape[-2:]
         side = 0.2 + 0.3 * size
