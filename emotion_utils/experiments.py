@@ -8,13 +8,14 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from emotion_utils.dataset import FaceDataset
-from emotion_utils.shapes import ShapeError, Trace, trace_shapes
+from emotion_utils.shapes import Row, ShapeError, Trace, trace_shapes
 from emotion_utils.training import History, TrainConfig, train
 
 __all__ = ["Comparison", "Measured", "compare_with_baseline", "keep_classes", "measure", "milliseconds", "resize"]
@@ -157,13 +158,20 @@ class Comparison:
     __repr__ = __str__
 
     def _layers(self) -> str:
-        """List the layers with weights whose name, kind, shape or parameters are not the baseline's."""
-        known = set(self.baseline.trace.rows)
-        new = [row for row in self.mine.trace.rows if row.parameters and row not in known]
-        if not new:
-            return "Layers with weights: all as in the baseline."
-        told = [f"  {row.name}: {row.kind}, output {row.output_shape}, {row.parameters:,} parameters" for row in new]
-        return "\n".join(["Layers with weights that differ from the baseline:", *told])
+        """List which layers went (-) and which came (+), told by kind, output shape and parameters."""
+        old, new = self.baseline.trace.rows, self.mine.trace.rows
+        keys = [[(row.kind, row.output_shape, row.parameters) for row in rows] for rows in (old, new)]
+        told = []
+        for change, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+            if change != "equal":
+                told += [f"  - {_tell(row)}" for row in old[a:b]] + [f"  + {_tell(row)}" for row in new[c:d]]
+        if not told:
+            return "Layers: all as in the baseline."
+        return "\n".join(["Layers that went (-) and came (+):", *told])
+
+
+def _tell(row: Row) -> str:
+    return f"{row.name}: {row.kind}, output shape {row.output_shape}, {row.parameters:,} parameters"
 
 
 def _ratio(base: float, mine: float) -> str:

@@ -241,6 +241,10 @@ CASES = {
             (BASELINE, BASELINE),
             (pooled(widths=(32, 64, 128)), BASELINE),
             (fixed(classes=3), BASELINE),
+            (
+                nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 16), nn.Linear(16, 7)),
+                BASELINE,
+            ),  # a third of the parameters
             (nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 32), nn.Linear(32, 7)), pooled()),  # cheap, many parameters
         ],
         "stub": (..., BASELINE),
