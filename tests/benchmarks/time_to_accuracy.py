@@ -1,0 +1,181 @@
+"""Accuracy against seconds: the fast recipe beside what a reader would write otherwise, on the same two cores.
+
+    EMOTION_DATA_DIR=… python tests/benchmarks/time_to_accuracy.py --minutes 25
+    … --minutes 25 --precision fp32        # for processors without bfloat16
+
+Three contenders learn the same images, carved from FER2013's Training part, and are measured on the same validation
+images. They take turns, and whoever has used least time goes next, so all have equal wall time and other work on the
+machine hurts all alike. Validation is not counted.
+
+* `fast`: the recipe of `python -m emotion_utils.train fer2013 --preset fast`. It ends when its schedule does.
+* `four blocks`: conv-pool blocks of 32, 64, 128 and 256 channels and a layer of 128 units; SGD, batch 32; images
+  transformed one by one in a `DataLoader`.
+* `ResNet-18`: torchvision's, for one channel, with the same loader.
+
+The last lines say when each first reached 65 %, the best accuracy of each, and the time that `fast` needed for it.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from emotion_utils.data import load
+from emotion_utils.dataset import FaceDataset
+from emotion_utils.inference import compute_logits
+from emotion_utils.recipes import RECIPES, FlipAverage
+from emotion_utils.run import Run
+from emotion_utils.steps import Team
+from emotion_utils.storage import atomic_write
+from emotion_utils.train import bf16_is_faster
+from emotion_utils.training import seed_everything
+
+RESULTS = Path(__file__).parent / "results" / "time_to_accuracy.json"
+
+
+class Photographs(Dataset):
+    """The usual data set: one Pillow image at a time, through torchvision's transforms."""
+
+    def __init__(self, faces: FaceDataset) -> None:
+        self.faces = faces
+        self.transform = v2.Compose(
+            [
+                v2.ToPILImage(),
+                v2.RandomHorizontalFlip(),
+                v2.RandomAffine(10, translate=(0.08, 0.08), scale=(0.9, 1.1)),
+                v2.ToImage(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize([faces.mean], [faces.std]),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.faces)
+
+    def __getitem__(self, i: int):
+        return self.transform(self.faces.images[i]), int(self.faces.labels[i])
+
+
+def four_blocks() -> nn.Sequential:
+    """Build the plain network that many tutorials end with."""
+    layers, channels = [], 1
+    for width in (32, 64, 128, 256):
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = width
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(256 * 3 * 3, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 7)
+    )
+
+
+def resnet18() -> nn.Module:
+    """Build torchvision's ResNet-18 for one channel and seven classes, from scratch."""
+    model = torchvision.models.resnet18(num_classes=7)
+    model.conv1 = nn.Conv2d(1, 64, 7, stride=2, padding=3, bias=False)
+    return model
+
+
+def usual(model: nn.Module, training: FaceDataset, workers: int, every: int = 50) -> Iterator[nn.Module]:
+    """Train in the usual way without end; yield the model every so many batches."""
+    loader = DataLoader(Photographs(training), 32, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    done = 0
+    while True:
+        for images, labels in loader:
+            model.train()
+            loss = F.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            done += 1
+            if done % every == 0:
+                yield model
+
+
+def recipe(training: FaceDataset, precision: str, seed: int) -> Iterator[nn.Module]:
+    """Train the fast recipe; yield its averaged network after each epoch."""
+    fast = RECIPES["fer2013", "fast"]
+    model = fast.build(classes=training.classes)
+    config = dataclasses.replace(fast.config, precision=precision, seed=seed, device="cpu", progress=False)
+    run = Run(model, training, None, config, None, Team())
+    while not run.finished:
+        run.epoch_to_its_end(None, lambda: None)
+        yield FlipAverage(run.shown)
+
+
+def measure(model: nn.Module, validation: FaceDataset) -> float:
+    """Measure accuracy, in [0, 1]."""
+    return float((compute_logits(model, validation).argmax(1) == validation.labels).float().mean())
+
+
+def main() -> None:
+    """Let the contenders take turns until all have used their time, and print who was where when."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=25, help="wall time for each contender")
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of the fast recipe")
+    parser.add_argument("--workers", type=int, default=0, help="of the usual DataLoader")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=int, help="so many training images only, to try the script")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    training = load("fer2013", "training", limit=options.limit)
+    validation = load("fer2013", "validation", verbose=False)
+    precision = options.precision
+    if precision == "auto":
+        precision = "bf16" if bf16_is_faster(torch.device("cpu")) else "fp32"
+
+    seed_everything(options.seed)
+    contenders = {
+        "fast": recipe(training, precision, options.seed),
+        "four blocks": usual(four_blocks(), training, options.workers),
+        "ResNet-18": usual(resnet18(), training, options.workers),
+    }
+    spent = dict.fromkeys(contenders, 0.0)
+    curves: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    waiting = set(contenders)
+    while waiting:
+        name = min(waiting, key=spent.get)
+        begun = time.perf_counter()
+        model = next(contenders[name], None)
+        spent[name] += time.perf_counter() - begun
+        if model is None or spent[name] > 60 * options.minutes:
+            waiting.remove(name)
+        if model is not None:
+            curves[name].append((round(spent[name], 1), measure(model, validation)))
+            print(f"{spent[name]:7.1f} s  {name:12} {curves[name][-1][1]:.1%}", flush=True)
+    print(summary(curves))
+    facts = {
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "training": len(training),
+        "seed": options.seed,
+    }
+    with atomic_write(options.results) as part:
+        part.write_text(json.dumps({"setting": facts, "curves": curves}, indent=1) + "\n")
+
+
+def summary(curves: dict[str, list[tuple[float, float]]]) -> str:
+    """Say when each contender reached 65 % and its best accuracy, and when `fast` had reached that."""
+    lines = []
+    for name, curve in curves.items():
+        if not curve:
+            continue
+        seconds, best = max(curve, key=lambda point: (point[1], -point[0]))
+        human = next((f"{s:.0f} s" for s, accuracy in curve if accuracy >= 0.65), "never")
+        fast = next((f"{s:.0f} s" for s, accuracy in curves["fast"] if accuracy >= best), "never")
+        lines.append(
+            f"{name:12} best {best:.1%} after {seconds:.0f} s; 65 %: {human}; fast reached its best after: {fast}"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
