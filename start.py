@@ -150,12 +150,12 @@ def launch(command, env):
 
 
 def jupyter(arguments):
-    """Open JupyterLab in notebooks/."""
+    """Open JupyterLab on this folder, so that links from notebooks to other files work, with the first notebook."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # in a container; JupyterLab would refuse
         arguments = ["--allow-root", *arguments]
     os.chdir(ROOT)
-    start = [] if any(not a.startswith("-") for a in arguments) else ["notebooks/00_start_here.ipynb"]
-    launch(["-m", "jupyterlab", *arguments, *start], dict(os.environ))
+    first = ["--ServerApp.root_dir=" + ROOT, "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
+    launch(["-m", "jupyterlab", *first, *arguments], dict(os.environ))
 
 
 def test(arguments):

@@ -135,7 +135,7 @@ def test_options_for_jupyterlab_are_passed_on(start, monkeypatch):
     disk(monkeypatch, start, 100)
     command, _ = run(monkeypatch, start, "--no-browser")[-1]
     assert "--no-browser" in command
-    assert command.endswith("notebooks/00_start_here.ipynb")
+    assert "default_url=/lab/tree/notebooks/00_start_here.ipynb" in command
 
 
 def test_help_installs_nothing(start, monkeypatch, capsys):
