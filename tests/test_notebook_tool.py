@@ -53,7 +53,8 @@ def test_paths_of_this_machine_become_relative():
 
 
 def test_tags_stay_and_timings_go():
-    assert cleaned(tags=["exercise"], execution={"iopub.status.busy": "2026"}).cells[0].metadata == {"tags": ["exercise"]}
+    book = cleaned(tags=["exercise"], execution={"iopub.status.busy": "2026"})
+    assert book.cells[0].metadata == {"tags": ["exercise"]}
 
 
 def test_ids_depend_on_the_cell_alone():
