@@ -70,16 +70,16 @@ EMOTION_TO_AUS: dict[str, tuple[Variant, ...]] = {
         Variant("tight-lipped", 3, {"AU4": 1.0, "AU5": 0.5, "AU7": 0.8, "AU23": 0.8, "AU24": 0.8, "AU17": 0.4},
                 "EMFACS 4+5+7+23/24; CK+ (23 and 24); Du 4, 7, 24 (17)"),
         Variant("glare", 2, {"AU4": 1.0, "AU5": 0.8, "AU7": 0.6, "AU23": 0.5}, "EMFACS 4+5+7+23"),
-        Variant("snarl", 2, {"AU4": 1.0, "AU7": 0.7, "AU10": 0.6, "AU16": 0.5, "AU25": 0.6, "AU23": 0.3},
-                "EMFACS variant 4+5+7+10+23+25; Du (10)"),
+        Variant("snarl", 2, {"AU4": 1.0, "AU7": 0.7, "AU10": 0.7, "AU16": 0.5, "AU25": 0.6, "AU9": 0.3},
+                "EMFACS variant 4+5+7+10+23+25; Du 4, 7, 24 (10)"),
         Variant("shout", 2, {"AU4": 1.0, "AU5": 0.4, "AU7": 0.6, "AU10": 0.4, "AU16": 0.4, "AU25": 0.7, "AU26": 0.7},
                 "EMFACS variant 4+5+7+23+25+26"),
     ),
     "disgust": (
-        Variant("nose wrinkle", 3, {"AU9": 1.0, "AU4": 0.5, "AU7": 0.5, "AU17": 0.5, "AU15": 0.3},
+        Variant("nose wrinkle", 3, {"AU9": 1.0, "AU4": 0.7, "AU7": 0.6, "AU17": 0.5, "AU15": 0.2},
                 "EMFACS 9+16, 9+17; CK+ (9 or 10); Du 9, 10, 17 (4)"),
         Variant("lip curl", 2, {"AU10": 1.0, "AU9": 0.4, "AU17": 0.5, "AU7": 0.3, "AU4": 0.2}, "EMFACS 10*; 10+17"),
-        Variant("retch", 2, {"AU9": 0.8, "AU10": 0.8, "AU16": 0.6, "AU25": 0.6, "AU26": 0.4, "AU7": 0.5, "AU4": 0.4},
+        Variant("retch", 2, {"AU9": 0.8, "AU10": 0.8, "AU16": 0.6, "AU25": 0.6, "AU26": 0.4, "AU7": 0.5, "AU4": 0.6},
                 "EMFACS 9+16+25+26; 10+16+25"),
     ),
     "fear": (
@@ -97,18 +97,19 @@ EMOTION_TO_AUS: dict[str, tuple[Variant, ...]] = {
     ),
     "sad": (
         Variant("grief", 3, {"AU1": 1.0, "AU4": 0.6, "AU15": 0.9, "AU17": 0.5}, "EMFACS 1+4+15, 1+4+15B+17"),
-        Variant("downcast", 3, {"AU1": 0.7, "AU4": 0.4, "AU15": 0.7, "AU43": 0.45},
+        Variant("downcast", 3, {"AU1": 0.7, "AU4": 0.4, "AU15": 0.7, "AU43": 0.6},
                 "EMFACS 1+4+15B with 54+64; Du 4, 15"),
         Variant("pout", 2, {"AU4": 0.5, "AU15": 0.8, "AU17": 0.9, "AU24": 0.2, "AU1": 0.3},
                 "EMFACS 11+15, 15+17; CK+ 15"),
+        Variant("quiet", 2, {"AU1": 0.5, "AU4": 0.3, "AU15": 0.5, "AU43": 0.35}, "EMFACS 1+4+15B; CK+ 15"),
         Variant("weeping", 1, {"AU1": 0.8, "AU4": 0.7, "AU6": 0.6, "AU15": 0.6, "AU20": 0.4, "AU25": 0.5, "AU43": 0.5},
                 "EMFACS 6+15, 1+4+11+15; FACS Investigator's Guide"),
     ),
     "surprise": (
-        Variant("astonished", 4, {"AU1": 0.9, "AU2": 1.0, "AU5": 0.8, "AU25": 0.6, "AU26": 0.9},
+        Variant("astonished", 4, {"AU1": 0.9, "AU2": 1.0, "AU5": 0.8, "AU25": 0.7, "AU26": 1.0},
                 "EMFACS 1+2+5B+26; Du 1, 2, 25, 26 (5)"),
         Variant("mouth agape", 2, {"AU1": 1.0, "AU2": 1.0, "AU5": 0.9, "AU25": 0.7, "AU27": 0.9}, "EMFACS 1+2+5B+27"),
-        Variant("raised brows", 2, {"AU1": 0.9, "AU2": 1.0, "AU5": 0.8, "AU25": 0.3}, "EMFACS 1+2+5B; CK+ (1+2 or 5)"),
+        Variant("raised brows", 1, {"AU1": 0.9, "AU2": 1.0, "AU5": 0.8, "AU25": 0.3}, "EMFACS 1+2+5B; CK+ (1+2 or 5)"),
     ),
     "neutral": (Variant("at rest", 1, {}, "FACS: no unit above trace level"),),
 }  # fmt: skip
@@ -211,7 +212,7 @@ def prototype(emotion: str, strength: float = 1.0, variant: int | str = 0) -> Ac
 
 def _tables() -> tuple[Tensor, Tensor, Tensor]:
     """Stack the variants: intensities (V, K), first row and cumulative probability per emotion."""
-    rows, starts, edges = [], [], torch.full((len(EMOTIONS), 4), 2.0)
+    rows, starts, edges = [], [], torch.full((len(EMOTIONS), 5), 2.0)
     for number, emotion in enumerate(EMOTIONS):
         variants = EMOTION_TO_AUS[emotion]
         starts.append(len(rows))

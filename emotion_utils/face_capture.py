@@ -22,7 +22,7 @@ def background(p: SimpleNamespace, size: int) -> Tensor:
     )
 
 
-def occlude(image: Tensor, p: SimpleNamespace, size: int) -> Tensor:
+def occlude(image: Tensor, p: SimpleNamespace, skin_tone: Tensor, size: int) -> Tensor:
     """Put a hand, some object or lettering in front of those faces that have one."""
     rows = (p.occluder[:, 0, 0] > 0.5).nonzero()[:, 0]
     if not len(rows):
@@ -46,7 +46,7 @@ def occlude(image: Tensor, p: SimpleNamespace, size: int) -> Tensor:
     hand = ramp(depth, soft)
     curve = (1 - 1.5 * (middle * middle)).clamp(0, 1)
     crease = ramp(0.07 - (middle.abs() - 0.5).abs(), 0.12) * ramp(0.55 - along, 0.2)
-    flesh = (0.2 + 0.6 * q.occluder_tone) * (0.62 + 0.38 * curve + 0.25 * middle * q.light_x) * (1 - 0.35 * crease)
+    flesh = skin_tone[rows] * (0.66 + 0.13 * curve + 0.2 * middle * q.light_x + 0.2 * along) * (1 - 0.14 * crease)
     # Something out of focus at the edge: a shoulder, a cup, a microphone.
     radius = torch.sqrt((x - 1.0 * q.occluder_x) ** 2 * 1.6 + (y - 0.75 - 0.25 * q.occluder_y) ** 2)
     thing = ramp(0.32 + 0.12 * q.occluder_tone - radius + zero, 0.06)
@@ -86,13 +86,17 @@ def blur(image: Tensor, sigma: Tensor) -> Tensor:
     return image
 
 
-def develop(image: Tensor, p: SimpleNamespace, size: int) -> Tensor:
-    """Expose for the asked brightness and contrast, blur, add grain, round to uint8 (N, 1, size, size)."""
-    wide = image.double()  # sums in double precision: the same to the last grey level in any order of adding
+def develop(image: Tensor, meter: Tensor, p: SimpleNamespace, size: int) -> Tensor:
+    """Expose for the asked brightness and contrast, blur, add grain, round to uint8 (N, 1, size, size).
+
+    `meter` is what the light meter sees: the picture with plain skin for a face. Metering the face itself would let
+    an open mouth brighten the background, and so whisper the emotion to whoever looks at the background alone.
+    """
+    wide = meter.double()  # sums in double precision: the same to the last grey level in any order of adding
     mean = wide.mean((1, 2), keepdim=True)
     spread = (wide * wide).mean((1, 2), keepdim=True) - mean * mean
     mean, spread = mean.float(), spread.clamp(min=1e-8).sqrt().float()
-    gain = p.contrast / spread.clamp(min=0.02)
+    gain = p.contrast / spread.clamp(min=0.09)
     image = (image - mean) * gain + p.exposure
     # Film does not cut off hard: bend the ends.
     image = torch.where(image > 0.85, 0.85 + 0.13 * torch.tanh((image - 0.85) * (1 / 0.18)), image)

@@ -61,14 +61,14 @@ def face_shape(identity: Identity, units: ActionUnits) -> SimpleNamespace:
     drop = 0.16 * a.AU26 + 0.26 * a.AU27
     s.width = 0.80 + 0.035 * i.face_width
     s.top = 1.12 + 0.05 * i.face_length + 0.06 * child
-    s.bottom = 1.24 + 0.05 * i.face_length + 0.75 * drop
+    s.bottom = 1.20 + 0.05 * i.face_length + 0.75 * drop
     s.jaw = (0.72 - 0.13 * i.jaw - 0.05 * i.cheeks).clamp(0.35, 1.05)
     s.depth = 0.92 * s.width
 
     # Eyes and brows.
     s.eye_u = 0.335 + 0.012 * i.eye_spacing
     s.eye_v = -0.255 + 0.06 * child
-    s.eye_w = 0.150 + 0.010 * i.eye_size
+    s.eye_w = 0.157 + 0.010 * i.eye_size
     s.tilt = -0.012 * i.eye_tilt - 0.012
     size = 1 + 0.12 * i.eye_size
     s.lid_up = sided(
@@ -79,26 +79,26 @@ def face_shape(identity: Identity, units: ActionUnits) -> SimpleNamespace:
     s.lid_skew = sided(lambda a: 0.35 * a.AU1 * (1 - a.AU2) - 0.25 * a.AU4 * (1 - a.AU1))
     s.iris = 0.066 * (1 + 0.04 * i.eye_size + 0.12 * child)
 
-    lift = -0.022 * i.brow_height - 0.465 + 0.05 * child
+    lift = -0.022 * i.brow_height - 0.445 + 0.05 * child
     s.brow_in_u = sided(lambda a: 0.130 - 0.045 * a.AU4 + 0 * i.age)
-    s.brow_in = sided(lambda a: lift + 0.02 - 0.105 * a.AU1 - 0.02 * a.AU2 + 0.095 * a.AU4 + 0.05 * a.AU9)
+    s.brow_in = sided(lambda a: lift + 0.02 - 0.080 * a.AU1 - 0.02 * a.AU2 + 0.072 * a.AU4 + 0.02 * a.AU9)
     s.brow_mid = sided(
-        lambda a: lift - 0.03 - 0.03 * i.brow_arch - 0.06 * a.AU1 - 0.125 * a.AU2 + 0.085 * a.AU4 + 0.03 * a.AU9
+        lambda a: lift - 0.012 - 0.022 * i.brow_arch - 0.045 * a.AU1 - 0.095 * a.AU2 + 0.062 * a.AU4 + 0.015 * a.AU9
     )
-    s.brow_out = sided(lambda a: lift + 0.05 + 0.01 * i.brow_arch - 0.10 * a.AU2 + 0.03 * a.AU4 + 0.01 * a.AU1)
+    s.brow_out = sided(lambda a: lift + 0.05 + 0.01 * i.brow_arch - 0.075 * a.AU2 + 0.025 * a.AU4 + 0.01 * a.AU1)
     s.brow_out_u = 0.545 + 0.01 * i.eye_spacing + 0 * i.age
     s.brow_thick = (0.036 + 0.010 * i.brow_thickness).clamp(0.014, 0.07)
 
     # Nose.
     s.nose_v = 0.215 + 0.035 * i.nose_length
     s.nose_w = 0.148 + 0.016 * i.nose_width
-    s.nose_lift = sided(lambda a: 0.035 * a.AU9 + 0.015 * a.AU10)
+    s.nose_lift = sided(lambda a: 0.045 * a.AU9 + 0.015 * a.AU10)
     s.nose_h = 0.205 + 0.025 * i.nose_length - 0.06 * child
-    s.bridge = (0.085 + 0.03 * i.nose_bridge).clamp(0.0, 0.18)
+    s.bridge = (0.065 + 0.03 * i.nose_bridge).clamp(0.0, 0.18)
 
     # Mouth: the line of its middle, corners, lips and how far each lip is from the middle line.
     part = a.AU25 * (1 - 0.7 * a.AU24)
-    s.mouth_v = 0.535 + 0.02 * i.mouth_height - 0.025 * a.AU17 - 0.01 * a.AU10 + 0.22 * drop
+    s.mouth_v = 0.565 + 0.02 * i.mouth_height - 0.025 * a.AU17 - 0.01 * a.AU10 + 0.10 * drop + 0.02 * a.AU12
     s.mouth_w = sided(
         lambda a: (
             0.262
@@ -115,18 +115,16 @@ def face_shape(identity: Identity, units: ActionUnits) -> SimpleNamespace:
         )
     )
     s.corner = sided(
-        lambda a: -0.155 * a.AU12 + 0.115 * a.AU15 + 0.03 * a.AU20 - 0.015 * a.AU14 + 0.035 * a.AU17 - 0.15 * drop
+        lambda a: -0.120 * a.AU12 + 0.105 * a.AU15 + 0.03 * a.AU20 - 0.015 * a.AU14 + 0.035 * a.AU17 - 0.15 * drop
     )
     lips = (1 + 0.17 * i.lip_fullness).clamp(0.5, 1.5)
     thin = (1 - 0.25 * a.AU12) * (1 - 0.25 * a.AU20) * (1 - 0.45 * a.AU23) * (1 - 0.62 * a.AU24) * (1 + 0.35 * a.AU18)
     s.lip_up = 0.052 * lips * thin * (1 - 0.15 * a.AU10)
     s.lip_low = 0.074 * lips * thin * (1 + 0.12 * a.AU17) * (1 - 0.15 * a.AU16)
     s.open_up = sided(
-        lambda b: part * (0.018 + 0.035 * b.AU12) + (0.25 + 0.75 * part) * (0.055 * b.AU10 + 0.02 * b.AU9)
+        lambda b: 0.3 * drop + part * (0.018 + 0.035 * b.AU12) + (0.25 + 0.75 * part) * (0.055 * b.AU10 + 0.02 * b.AU9)
     )
-    s.open_low = (
-        part * (0.035 + 0.02 * a.AU12) + (0.3 + 0.7 * part) * 0.05 * a.AU16 + 1.25 * drop * (0.5 + 0.5 * part)
-    )
+    s.open_low = part * (0.035 + 0.02 * a.AU12) + (0.5 + 0.5 * part) * 0.08 * a.AU16 + 1.0 * drop * (0.5 + 0.5 * part)
     s.round = (5 * drop).clamp(0, 0.9)
     s.press = a.AU24 + 0.5 * a.AU23
     s.chin_v = CENTER_V + s.bottom
@@ -180,7 +178,7 @@ def look(s: SimpleNamespace, p: SimpleNamespace, size: int) -> SimpleNamespace:
         (positive inside), `x0` the pixel relative to the axis of the head, `r` the half-width of the turned slice.
     """
     gx, gy = pixel_grid(size, p.yaw.device)
-    px, py = gx - p.shift_x, gy - p.shift_y - 0.02
+    px, py = gx - p.shift_x, gy - p.shift_y - 0.05
     inverse = 1 / p.scale
     x = (p.cos_roll * px + p.sin_roll * py) * inverse
     y = (p.cos_roll * py - p.sin_roll * px) * inverse
@@ -233,5 +231,5 @@ def project(u: Tensor, v: Tensor, height: Tensor, s: SimpleNamespace, p: SimpleN
     zc = z * p.cos_yaw - u * p.sin_yaw
     y = v * p.cos_pitch - (zc - 0.8 * s.depth) * p.sin_pitch - height * p.sin_pitch * 0.5
     px = (p.cos_roll * x - p.sin_roll * y) * p.scale + p.shift_x
-    py = (p.sin_roll * x + p.cos_roll * y) * p.scale + p.shift_y + 0.02
+    py = (p.sin_roll * x + p.cos_roll * y) * p.scale + p.shift_y + 0.05
     return torch.cat([px[:, 0], py[:, 0]], 1) * (size / 2) + (size / 2 - 0.5)

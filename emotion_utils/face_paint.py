@@ -30,8 +30,9 @@ def skin(f: SimpleNamespace, s: SimpleNamespace, size: int) -> Tensor:
     grain = noise_tiles.sample("fine", across * 1.9, down * 1.9)
     f.grain = grain * min(1.0, size / 140)  # below that size the eye, and a camera, averages pores
     grain = f.grain
-    tone = i.skin_tone * (1 + 0.035 * blotches + (0.03 + 0.03 * s.old) * grain)
+    tone = i.skin_tone * (1 + 0.035 * blotches + (0.02 + 0.025 * s.old) * grain)
     tone = tone * (1 - 0.35 * i.freckles * (grain - 0.5).clamp(0, 1) * bump((f.v * 2.2) ** 2))
+    tone = tone * (1 - 0.09 * spot(f.a, f.v, 0.0, -0.68, 0.35, 0.22))
     tone = tone * (1 - 0.10 * spot(f.a, f.v, 0.42, 0.12, 0.16, 0.14) * (0.6 + i.skin_tone * 0.5))
     # Beard: cheeks below the ear line, chin and upper lip; patchy at its edge.
     line = f.v - 0.36 - 0.45 * (0.55 - f.a).clamp(min=0) + 0.05 * blotches
@@ -151,7 +152,7 @@ def shade(
 
 
 def hair_layers(
-    f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace, look: SimpleNamespace, soft: Tensor
+    f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace, look: SimpleNamespace, soft: Tensor, size: int
 ) -> SimpleNamespace:
     """Masks and tones of the hair behind the head and of the hair on it."""
     i = s.i
@@ -163,7 +164,9 @@ def hair_layers(
     around = torch.atan2(du, dv.clamp(min=0.02) + 0.12 * du.abs())
     far = torch.sqrt(du * du + dv * dv)
     wavy = 0.05 * i.hair_curl * torch.sin(far * 22 + 6 * around)
-    strands = noise_tiles.sample("strand", around * 0.28 + wavy + i.texture * 5, far * 0.25 + i.texture)
+    locks = noise_tiles.sample("strand", around * 0.07 + wavy * 0.4 + i.texture * 5, far * 0.18 + i.texture)
+    fine = noise_tiles.sample("strand", around * 0.28 + wavy + i.texture * 5, far * 0.25 + i.texture)
+    strands = 0.75 * locks + (0.75 * min(1.0, size / 130)) * fine
     curls = noise_tiles.sample("fine", x * 0.13 + i.texture, y * 0.13)
     strands = strands + (curls - strands) * i.hair_curl
     gap = look.f + volume + 0.02 * strands
@@ -180,14 +183,14 @@ def hair_layers(
     rim = line + t4 * t4 * (0.75 + 0.5 * i.hair_length - 0.25 * i.hairline.clamp(-1, 1))
     front = ramp(rim + (0.03 + 0.05 * i.fringe) * strands - f.v, soft * 2 + 0.09) * ramp(gap, soft * 2) * bald
     cap = -0.35 * look.x * p.light_x - 0.30 * (y + 0.6) * p.light_y * -1
-    sheen = bump(((far - 0.55) * 4) ** 2) * (0.4 + 0.6 * (1 - i.hair_curl))
+    sheen = bump(((far - 0.55) * 4) ** 2) * (0.25 + 0.6 * (1 - i.hair_curl))
     shine = (0.85 + 0.17 * strands + cap + 0.5 * sheen * (strands + 0.6).clamp(min=0)).clamp(min=0.25)
     tone = (0.035 + 0.62 * i.hair_tone) * shine
     return SimpleNamespace(behind=behind, front=front, tone=tone, strands=strands)
 
 
-def glasses(image: Tensor, f: SimpleNamespace, s: SimpleNamespace, soft: Tensor) -> Tensor:
-    """Put on glasses: two rounded lenses, a bridge and temples."""
+def glasses(image: Tensor, f: SimpleNamespace, s: SimpleNamespace, head: Tensor, soft: Tensor) -> Tensor:
+    """Put on glasses: two rounded lenses, a bridge and temples that end with the head (a mask)."""
     i = s.i
     dx, dy = (f.a - s.eye_u) * (1 / 0.235), (f.v - s.eye_v - 0.025) * (1 / 0.165)
     dx2, dy2 = dx * dx, dy * dy
@@ -195,7 +198,7 @@ def glasses(image: Tensor, f: SimpleNamespace, s: SimpleNamespace, soft: Tensor)
     d = (r - 1) * 0.18
     rim = ramp(0.012 + 0.25 * soft - d.abs(), soft)
     bar = ramp(0.010 + 0.2 * soft - (f.v - s.eye_v + 0.05).abs(), soft)
-    bar = bar * ramp(torch.maximum(0.11 - f.a, f.a - s.eye_u - 0.23), 0.03) * (f.a < s.width * 1.0)
+    bar = bar * ramp(torch.maximum(0.11 - f.a, f.a - s.eye_u - 0.23), 0.03) * head
     frame = torch.maximum(rim, bar * 0.8) * i.glasses
     lens = ramp(-d, soft) * i.glasses
     glare = bump(((f.u - f.v * 0.5 - 0.2) * (1 / 0.05)) ** 2) * lens

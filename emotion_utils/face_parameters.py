@@ -251,15 +251,15 @@ def sample_capture(
     hardness = (0.15 + 0.75 * u[0] * (0.4 + 0.6 * d)).clamp(0, 1)
     kind = torch.where(u[1] < 0.45, 1.0, torch.where(u[1] < 0.75, 2.0, 3.0))
     return Capture(
-        yaw=(3 + 17 * d) * z[0],
-        pitch=(3 + 9 * d) * z[1],
-        roll=(3 + 10 * d) * z[2],
-        scale=(1.0 + (0.03 + 0.07 * d) * z[3]).clamp(0.7, 1.3),
-        shift_x=(0.03 + 0.05 * d) * z[4],
-        shift_y=(0.03 + 0.05 * d) * z[5],
+        yaw=(6 + 14 * d) * z[0],
+        pitch=(4 + 8 * d) * z[1],
+        roll=(6 + 7 * d) * z[2],
+        scale=(1.0 + (0.05 + 0.05 * d) * z[3]).clamp(0.7, 1.3),
+        shift_x=(0.06 + 0.03 * d) * z[4],
+        shift_y=(0.06 + 0.03 * d) * z[5],
         gaze_x=0.25 * z[6] * (0.4 + 0.6 * d),
         gaze_y=0.2 * z[7] * (0.4 + 0.6 * d),
-        light_azimuth=(15 + 45 * d) * z[8].clamp(-2, 2) * 0.7,
+        light_azimuth=(30 + 30 * d) * z[8].clamp(-2, 2) * 0.7,
         light_elevation=(24 + (8 + 17 * d) * z[9]).clamp(-40, 75),
         light_hardness=hardness,
         exposure=(0.508 + 0.135 * (0.3 + 0.7 * d) * z[10]).clamp(0.15, 0.85),

@@ -74,7 +74,7 @@ def nose_height(u: Tensor, v: Tensor, s: SimpleNamespace, lift: Tensor | float =
     k = ((v + 0.33) / (tip + 0.33)).clamp(0, 1)
     ridge = s.bridge + (s.nose_h - s.bridge) * k * k
     ends = ((v + 0.50) * 6).clamp(0, 1) * ramp(s.nose_v - v, 0.15)
-    across = (u * (1 / (0.055 + 0.035 * k))) ** 2
+    across = (u * (1 / (0.068 + 0.035 * k))) ** 2
     wings = spot(u.abs(), v, 0.72 * s.nose_w, s.nose_v - 0.055 - lift, 0.045, 0.05)
     return ridge * ends * bump(across) + 0.06 * wings
 
@@ -113,18 +113,18 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     # Folds: each darkens (less light gets in) and dents.
     top, low = s.nose_v - 0.10, s.mouth_v + 0.10
     k = (v - top) / (low - top)
-    corner_u = f.pick(s.mouth_w) + 0.07
+    corner_u = f.pick(s.mouth_w) + 0.09
     path = s.nose_w + 0.02 + (corner_u - s.nose_w - 0.02) * k.clamp(0, 1.2)
     path = path + 0.05 * (k * (1 - k)).clamp(min=0) * (unit["AU12"] * 2.2 - 0.2)
     d = a - path
     along = (k * 6 + 0.6).clamp(0, 1) * ((1.12 - k) * 3).clamp(0, 1)
-    depth = (0.10 + 0.45 * s.old + 0.9 * unit["AU12"] + 0.6 * unit["AU10"] + 0.45 * unit["AU9"] - 0.1 * s.young).clamp(
+    depth = (0.10 + 0.45 * s.old + 0.9 * unit["AU12"] + 0.8 * unit["AU10"] + 0.65 * unit["AU9"] - 0.1 * s.young).clamp(
         0, 1.3
     )
     fold = (0.6 * bump((d * (1 / 0.03)) ** 2) + 0.4 * bump((d * (1 / 0.07)) ** 2)) * along * depth
     h = h + 0.045 * depth * along * bump(((d - 0.075) * (1 / 0.075)) ** 2) - 0.012 * fold
 
-    frown = f.pick(s.unit["AU4"]) * (1 - 0.4 * f.pick(s.unit["AU1"])) + 0.25 * s.old
+    frown = f.pick(s.unit["AU4"]) * (1 - 0.15 * f.pick(s.unit["AU1"])) + 0.25 * s.old
     frown = frown * spot(a, v, 0.055, f.brow + 0.02, 0.022, 0.10)
     raised = (
         (0.9 * f.pick(s.unit["AU1"]) + 0.8 * f.pick(s.unit["AU2"])).clamp(max=1.4)
@@ -135,7 +135,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     forehead = ((f.brow - 0.05 - v) * 12).clamp(0, 1) * ((v + 0.93) * 8).clamp(0, 1) * bump((a * (1 / 0.28)) ** 2)
     waves = torch.cos((v + 0.10 * a * a + 0.02 * torch.sin(a * 9 + 40 * i.texture)) * 58 + 6 * i.texture)
     lines = raised * forehead * (waves * 1.6 - 0.5).clamp(0, 1)
-    scrunch = torch.cos((v - 0.35 * a) * 85) * spot(f.nose_u.abs(), v, 0.03, -0.24, 0.09, 0.10) * unit["AU9"]
+    scrunch = torch.cos((v - 0.35 * a) * 85) * spot(f.nose_u.abs(), v, 0.03, -0.20, 0.10, 0.13) * unit["AU9"]
     crow = torch.cos((v - s.eye_v) * 70 * (1 - 0.5 * (a - 0.5)))
     crow = (crow * 1.3 - 0.3).clamp(0, 1) * spot(a, v, s.eye_u + 0.245, s.eye_v + 0.02, 0.05, 0.09)
     crow = crow * (0.75 * unit["AU6"] * (1 - 0.7 * s.young) + 0.4 * s.old)
@@ -152,7 +152,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
         h
         - 0.016 * frown
         - 0.012 * lines
-        - 0.008 * scrunch
+        - 0.014 * scrunch
         - 0.008 * crow
         - 0.014 * bag
         - 0.02 * under_lip
@@ -161,7 +161,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     h = h + 0.005 * pebbles
 
     dark = 0.34 * socket * (1 + 0.25 * i.eye_depth).clamp(0.4, 1.6)
-    dark = dark + 0.27 * fold + 0.55 * frown + 0.30 * lines + 0.28 * scrunch.clamp(min=0) + 0.30 * crow + 0.26 * bag
+    dark = dark + 0.33 * fold + 0.55 * frown + 0.30 * lines + 0.42 * scrunch.clamp(min=0) + 0.30 * crow + 0.26 * bag
     dark = dark + 0.30 * under_lip + 0.45 * dimple + 0.12 * pebbles.clamp(min=0) + 0.32 * marionette
     below = spot(f.nose_u, v, 0.0, s.nose_v + 0.045, 0.10, 0.045) + 0.9 * spot(a, v, 0.0, s.nose_v + 0.13, 0.22, 0.11)
     nostrils = spot(f.nose_u.abs(), v, 0.060, s.nose_v - 0.012 - 0.3 * f.pick(s.nose_lift), 0.030, 0.016)

@@ -29,21 +29,25 @@ def _draw(identity: Identity, units: ActionUnits, capture: Capture, size: int) -
     albedo = face_paint.skin(f, s, size)
     albedo = face_paint.mouth(albedo, f, s, soft)
     albedo, open_eye = face_paint.eyes(albedo, f, s, p, soft)
-    z = seen.z * p.cos_yaw - seen.u * p.sin_yaw + height + (0.0010 + 0.0012 * s.old) * f.grain
+    z = seen.z * p.cos_yaw - seen.u * p.sin_yaw + height + (0.0007 + 0.0010 * s.old) * f.grain
+    reach = reach * (0.55 + 0.45 * ramp(seen.f - 0.03, 0.08))  # light dies away where the head turns from view
     diffuse, gloss = face_paint.shade(z, reach, f, s, p)
     face = albedo * diffuse + 0.22 * gloss * (1 - 0.7 * f.beard)
     face = blend(face, albedo * (0.62 + 0.38 * diffuse), open_eye)
 
-    hair = face_paint.hair_layers(f, s, p, seen, soft)
+    hair = face_paint.hair_layers(f, s, p, seen, soft, size)
     image = face_capture.background(p, size)
     image = face_paint.body(image, f, s, p, seen, soft)
     image = blend(image, hair.tone * 0.75, hair.behind)
     image = face_paint.ears(image, f, s, p, seen, soft)
-    image = blend(image, face, ramp(seen.f, soft))
+    head = ramp(seen.f, soft)
+    image = blend(image, face, head)
     image = blend(image, hair.tone, hair.front)
-    image = face_paint.glasses(image, f, s, soft)
-    image = face_capture.occlude(image, p, size)
-    return face_capture.develop(image, p, size), SimpleNamespace(s=s, p=p, f=f, seen=seen, soft=soft)
+    image = face_paint.glasses(image, f, s, head, soft)
+    image = face_capture.occlude(image, p, s.i.skin_tone, size)
+    plain = ((seen.x0 / (1.1 * s.width)) ** 2 + ((seen.y - 0.15) / 1.25) ** 2 < 1) * 1.0
+    meter = blend(image, s.i.skin_tone * (0.7 + 0.22 * f.grain.sign()), plain)
+    return face_capture.develop(image, meter, p, size), SimpleNamespace(s=s, p=p, f=f, seen=seen, soft=soft)
 
 
 def _check_drawing(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> None:

@@ -183,16 +183,17 @@ def sample_faces(
     )  # fmt: skip
     capture = sample_capture(n, seed, index=index, difficulty=difficulty, occluded=occluded)
 
-    known: dict[str, Tensor] = {"action_units": units.mean, "identity": person}
+    known = {
+        "action_units": units.mean, "identity": person, "skin_tone": identity.skin_tone, "age": identity.age,
+        "clean_labels": labels,
+    }  # fmt: skip
     images, told = _draw_all(identity, units, capture, size, truth, torch.device(device), progress)
     known |= told
 
-    clean = labels
     if label_noise:
         draw = uniform(stream_key(seed, "label noise"), index, 2)
         wrong = (labels + 1 + (draw[:, 1] * (len(EMOTIONS) - 1)).long()) % len(EMOTIONS)
         labels = torch.where(draw[:, 0] < label_noise, wrong, labels)
-    known["clean_labels"] = clean
     return FaceDataset(
         images, labels, EMOTIONS, name="synthetic", split=split, truth=known,
     )  # fmt: skip
