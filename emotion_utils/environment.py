@@ -13,7 +13,7 @@ from emotion_utils.storage import data_dir, user_cache_dir, writable_dir
 
 OLDEST_PYTHON = (3, 11)
 LEAST_DISK = 1.0  # GB, for the caches of drawn faces and of FER2013
-PACKAGES = ("torch", "torchvision", "numpy", "matplotlib", "jupyterlab", "ipywidgets")
+PACKAGES = ("torch", "torchvision", "matplotlib", "jupyterlab", "ipywidgets")
 
 
 def check_environment() -> list[str]:
@@ -27,7 +27,7 @@ def check_environment() -> list[str]:
     for name in [name for name, version in found.items() if version is None]:
         problems.append(f"The package {name} is missing; run `python start.py`, which installs it.")
     rows.append(("device", _device()))
-    rows.append(("processor", f"{os.cpu_count()} cores, of which PyTorch uses {torch.get_num_threads()} threads"))
+    rows.append(("processor", f"{os.cpu_count()} cores; threads that PyTorch uses: {torch.get_num_threads()}"))
     cache = writable_dir(data_dir(), user_cache_dir())
     free = shutil.disk_usage(cache).free / 1e9
     rows.append(("free disk for data", f"{free:.0f} GB"))

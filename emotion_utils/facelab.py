@@ -53,7 +53,7 @@ class FaceLab:
         TypeError: the model has no `predict_proba`.
     """
 
-    def __init__(self, model: nn.Module | None = None, person: int = 7) -> None:
+    def __init__(self, model: nn.Module | None = None, person: int = 1) -> None:
         if model is not None and not hasattr(model, "predict_proba"):
             raise TypeError(
                 f"{type(model).__name__} has no predict_proba; give an EmotionCNN or another of our models."
@@ -186,26 +186,26 @@ class FaceLab:
     def sheet(self) -> tuple[bytes, str]:
         """Return a PNG with the seven textbook expressions of this person, and the sentence that describes it."""
         identity, _, capture = self.parameters()
-        fig = Figure(figsize=(WIDTH, 2.0))
-        for column, emotion in enumerate(EMOTIONS):
+        fig = Figure(figsize=(WIDTH, 1.8), layout="none")
+        axes = fig.subplots(1, len(EMOTIONS), gridspec_kw={"wspace": 0.06})
+        for axis, emotion in zip(axes, EMOTIONS, strict=True):
             units = prototype(emotion)
-            axis = fig.add_subplot(1, len(EMOTIONS), column + 1)
-            axis.imshow(
-                synthetic.render(identity, units, capture, size=96)[0, 0].numpy(), vmin=0, vmax=255, cmap="gray"
-            )
+            face = synthetic.render(identity, units, capture, size=96)[0, 0]
+            axis.imshow(face.numpy(), vmin=0, vmax=255, cmap="gray")
             axis.set_axis_off()
             axis.set_title(emotion, fontsize=10)
             names = [name[2:] for name, value in zip(ACTION_UNITS, units.left[0].tolist(), strict=True) if value]
-            note = "AU " + "+".join(names) if names else "no AU"
+            lines = ["+".join(names[start : start + 4]) for start in range(0, len(names), 4)]
+            note = "AU " + "\n+".join(lines) if names else "no AU"
             if self.model is not None:
                 seen = self.model.predict_proba(synthetic.render(identity, units, capture, size=48))[0].cpu()
-                note += f"\nseen: {self.classes[int(seen.argmax())]} {seen.max():.2f}"
-            axis.text(0.5, -0.06, note, fontsize=7, ha="center", va="top", transform=axis.transAxes)
+                note = f"{self.classes[int(seen.argmax())]} {seen.max():.2f}\n{note}"
+            axis.text(0.5, -0.05, note, fontsize=6.5, ha="center", va="top", transform=axis.transAxes)
         picture = io.BytesIO()
         fig.savefig(picture, format="png", metadata={"Software": None})
-        seen = " and what the network sees in each" if self.model is not None else ""
+        seen = ", and what the network sees in each" if self.model is not None else ""
         description = (
-            f"The seven textbook expressions of one drawn person, the numbers of their action units{seen}. "
+            f"The seven textbook expressions of one drawn person with the numbers of their action units{seen}. "
             "Where the notebook runs, this is the face lab, with a slider for each action unit."
         )
         return picture.getvalue(), description
