@@ -122,8 +122,21 @@ def _head(inputs: int, classes: int) -> nn.Linear:
     The loss then starts at ln C (1.946 for seven classes), and the first steps are not spent on unlearning a guess.
     """
     layer = nn.Linear(inputs, classes)
-    nn.init.normal_(layer.weight, std=0.1 / inputs**0.5)
+    nn.init.normal_(layer.weight, std=0.05 / inputs**0.5)
     nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _he(layer: nn.Conv2d | nn.Linear, activation: str) -> nn.Conv2d | nn.Linear:
+    """Draw weights so that signals keep their size from layer to layer (He et al. 2015); biases start at zero.
+
+    PyTorch's own start shrinks them by a factor of about 2.4 in each layer with ReLU, so that a network without batch
+    norm sees hardly any difference between faces in its first hundreds of steps.
+    """
+    kind = activation if activation in ("tanh", "sigmoid") else "relu"
+    nn.init.kaiming_normal_(layer.weight, nonlinearity=kind)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -156,7 +169,7 @@ class MLP(FaceModel):
         inputs = in_channels * image_size**2
         layers: list[nn.Module] = [nn.Flatten()]
         for units in hidden:
-            layers += [nn.Linear(inputs, units), _activation(activation), nn.Dropout(dropout)]
+            layers += [_he(nn.Linear(inputs, units), activation), _activation(activation), nn.Dropout(dropout)]
             inputs = units
         self.classifier = nn.Sequential(*layers, _head(inputs, self.num_classes))
 
@@ -220,7 +233,7 @@ class EmotionCNN(FaceModel):
                 stride, padding = (2, (kernel - 1) // 2) if halve and pooling == "stride" else (1, "same")
                 # Batch norm subtracts the mean, so a bias before it would be lost.
                 conv = nn.Conv2d(channels, width, kernel, stride, padding, bias=not batch_norm)
-                block.add_module(f"conv{i}", conv)
+                block.add_module(f"conv{i}", _he(conv, activation))
                 if halve and pooling != "stride":
                     block.add_module("pool", nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
                 if batch_norm:
@@ -235,7 +248,7 @@ class EmotionCNN(FaceModel):
         inputs = channels * size * size
         if hidden:
             self.classifier.add_module("dropout1", nn.Dropout(dropout))
-            self.classifier.add_module("hidden", nn.Linear(inputs, hidden))
+            self.classifier.add_module("hidden", _he(nn.Linear(inputs, hidden), activation))
             self.classifier.add_module(activation, _activation(activation))
             inputs = hidden
         self.classifier.add_module("dropout2", nn.Dropout(dropout))

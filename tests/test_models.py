@@ -35,7 +35,7 @@ def test_cnn_variants_start_at_ln_7(activation, batch_norm):
     torch.manual_seed(0)
     model = EmotionCNN(activation=activation, batch_norm=batch_norm, convs_per_block=2, hidden=0 if batch_norm else 32)
     logits = model(torch.randn(32, 1, 48, 48))
-    assert nn.functional.cross_entropy(logits, torch.arange(32) % 7).item() == pytest.approx(math.log(7), abs=0.03)
+    assert nn.functional.cross_entropy(logits, torch.arange(32) % 7).item() == pytest.approx(math.log(7), abs=0.05)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
