@@ -56,6 +56,8 @@ def face_shape(identity: Identity, units: ActionUnits) -> SimpleNamespace:
     child = ((18 - i.age) / 14).clamp(0, 1)
     s.old = ((i.age - 35) / 40).clamp(0, 1)
     s.young = child
+    # Folds that a face has at rest, whatever it does: a deep one must not come to mean an emotion.
+    s.fold, s.furrow, s.bag = ((i.texture * k) % 1 * (1 - child) for k in (13.7, 29.3, 17.9))
 
     # Head: half-widths, heights above and below the widest slice, squareness.
     drop = 0.16 * a.AU26 + 0.26 * a.AU27

@@ -118,13 +118,19 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     path = path + 0.05 * (k * (1 - k)).clamp(min=0) * (unit["AU12"] * 2.2 - 0.2)
     d = a - path
     along = (k * 6 + 0.6).clamp(0, 1) * ((1.12 - k) * 3).clamp(0, 1)
-    depth = (0.10 + 0.45 * s.old + 0.9 * unit["AU12"] + 0.8 * unit["AU10"] + 0.65 * unit["AU9"] - 0.1 * s.young).clamp(
-        0, 1.3
-    )
+    depth = (
+        0.05
+        + 0.40 * s.old
+        + 0.50 * s.fold
+        + 0.9 * unit["AU12"]
+        + 0.8 * unit["AU10"]
+        + 0.65 * unit["AU9"]
+        - 0.1 * s.young
+    ).clamp(0, 1.3)
     fold = (0.6 * bump((d * (1 / 0.03)) ** 2) + 0.4 * bump((d * (1 / 0.07)) ** 2)) * along * depth
     h = h + 0.045 * depth * along * bump(((d - 0.075) * (1 / 0.075)) ** 2) - 0.012 * fold
 
-    frown = f.pick(s.unit["AU4"]) * (1 - 0.15 * f.pick(s.unit["AU1"])) + 0.25 * s.old
+    frown = f.pick(s.unit["AU4"]) * (1 - 0.15 * f.pick(s.unit["AU1"])) + 0.25 * s.old + 0.35 * s.furrow * s.furrow
     frown = frown * spot(a, v, 0.055, f.brow + 0.02, 0.022, 0.10)
     raised = (
         (0.9 * f.pick(s.unit["AU1"]) + 0.8 * f.pick(s.unit["AU2"])).clamp(max=1.4)
@@ -141,7 +147,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     crow = crow * (0.75 * unit["AU6"] * (1 - 0.7 * s.young) + 0.4 * s.old)
     bag = v - f.lower - 0.055 - 0.02 * f.arch
     bag = bump((bag * (1 / 0.022)) ** 2) * (f.arch * 1.6).clamp(max=1)
-    bag = bag * (0.12 + 0.5 * s.old + 0.75 * unit["AU6"] + 0.3 * f.pick(s.unit["AU7"]))
+    bag = bag * (0.05 + 0.45 * s.old + 0.35 * s.bag + 0.75 * unit["AU6"] + 0.3 * f.pick(s.unit["AU7"]))
     under_lip = spot(a, v, 0.0, f.outer_low + 0.05, 0.15, 0.032) * (0.55 + 0.45 * act.AU17)
     dimple = spot(a, v, f.pick(s.mouth_w) + 0.035, s.mouth_v + f.pick(s.corner), 0.03, 0.045)
     dimple = dimple * (0.12 + 0.9 * unit["AU14"] + 0.35 * unit["AU12"] + 0.45 * unit["AU15"])
@@ -161,7 +167,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     h = h + 0.005 * pebbles
 
     dark = 0.34 * socket * (1 + 0.25 * i.eye_depth).clamp(0.4, 1.6)
-    dark = dark + 0.33 * fold + 0.55 * frown + 0.30 * lines + 0.42 * scrunch.clamp(min=0) + 0.30 * crow + 0.26 * bag
+    dark = dark + 0.29 * fold + 0.55 * frown + 0.30 * lines + 0.42 * scrunch.clamp(min=0) + 0.30 * crow + 0.26 * bag
     dark = dark + 0.30 * under_lip + 0.45 * dimple + 0.12 * pebbles.clamp(min=0) + 0.32 * marionette
     below = spot(f.nose_u, v, 0.0, s.nose_v + 0.045, 0.10, 0.045) + 0.9 * spot(a, v, 0.0, s.nose_v + 0.13, 0.22, 0.11)
     nostrils = spot(f.nose_u.abs(), v, 0.060, s.nose_v - 0.012 - 0.3 * f.pick(s.nose_lift), 0.030, 0.016)

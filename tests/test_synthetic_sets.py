@@ -201,6 +201,12 @@ def test_splits_share_no_identity_and_one_normalisation(small_splits):
     assert {(s.mean, s.std) for s in splits} == {(splits[0].mean, splits[0].std)}
 
 
+def test_the_stated_pixel_statistics_are_those_of_the_default_set():
+    sample = sample_faces(1500, seed=0, truth=False)
+    assert sample.mean == pytest.approx(synthetic.PIXEL_STATISTICS[0], abs=0.01)
+    assert sample.std == pytest.approx(synthetic.PIXEL_STATISTICS[1], abs=0.01)
+
+
 def test_a_new_version_is_drawn_anew(small_splits, monkeypatch):
     synthetic.load_split("test", data_dir=small_splits, progress=False)
     monkeypatch.setattr(synthetic, "GENERATOR_VERSION", synthetic.GENERATOR_VERSION + 1)

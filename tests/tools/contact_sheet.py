@@ -54,7 +54,7 @@ def action_unit_sheet(seed: int = 11) -> Image.Image:
     shown += [prototype(emotion) for emotion in EMOTIONS[:-1]]
     titles += list(EMOTIONS[:-1])
     units = ActionUnits(torch.cat([u.left for u in shown]))
-    identity = sample_identity(1, seed)[[0] * len(shown)].replace(age=32.0)
+    identity = sample_identity(1, seed)[[0] * len(shown)].replace(age=30.0, texture=0.45)  # few folds at rest
     capture = sample_capture(1, seed=2, difficulty=0.0, occluded=0.0)[[0] * len(shown)]
     capture = capture.replace(
         yaw=0.0, pitch=0.0, roll=0.0, light_azimuth=25.0, light_elevation=30.0, light_hardness=0.35, scale=1.0,
