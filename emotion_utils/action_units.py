@@ -10,7 +10,7 @@ list of variants here, drawn with varying strength and with stray units. The var
 * Du: Du, Tao & Martinez (2014), "Compound facial expressions of emotion", PNAS 111 (15), table 1.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -282,8 +282,3 @@ def sample_action_units(
         lopsided[AU_INDEX[name]] = 0.5
     tilt = tilt + one_sided * lopsided * torch.where(u[:, 6:7] < 0.5, -1.0, 1.0)
     return ActionUnits((units * (1 + tilt)).clamp_(0, 1), (units * (1 - tilt)).clamp_(0, 1))
-
-
-def unknown_names(names: Sequence[str]) -> list[str]:
-    """Return those names that are no action units."""
-    return [name for name in names if name not in AU_INDEX]
