@@ -164,6 +164,7 @@ def test(arguments):
     env = {name: value for name, value in os.environ.items() if name not in ("EMOTION_DATA", "MPLBACKEND")}
     # IPython's history and Jupyter's connection files stay in .venv, away from the user's own.
     scratch = os.path.join(VENV, "test-scratch")
+    os.makedirs(scratch, exist_ok=True)
     env.update(IPYTHONDIR=os.path.join(scratch, "ipython"), JUPYTER_RUNTIME_DIR=os.path.join(scratch, "runtime"))
     named = any(os.path.exists(a.split("::")[0]) for a in arguments)
     paths = [] if named else ["tests", "notebooks"]
