@@ -36,7 +36,9 @@ def build_fear(answer: Mapping[str, float]) -> None:
     mine = torch.zeros(len(ACTION_UNITS))
     for name, value in answer.items():
         require(name in AU_INDEX, f"there is no unit called {name!r}")
-        strength = sum(value) / 2 if isinstance(value, tuple) else value
+        sides = value if isinstance(value, tuple) else (value,)
+        require(all(isinstance(side, int | float) for side in sides), f"{name} has {value!r}, which is no intensity")
+        strength = sum(sides) / len(sides)
         require(0 <= strength <= 1, f"{name} has the intensity {strength}; intensities run from 0 to 1")
         mine[AU_INDEX[name]] = strength
     require((mine > 0).sum() >= 3, f"{int((mine > 0).sum())} units are at work, and at least three are asked for")
@@ -188,7 +190,8 @@ def stratified_split(answer: Callable[[Tensor, float, int], tuple[Tensor, Tensor
         for c in range(4):
             got = int((labels[held] == c).sum())
             asked = share * int(counts[c])
-            require(abs(got - asked) <= 1, f"{case}, {got} of the {int(counts[c])} images of class {c} are held out")
+            where = f"{got} of the {int(counts[c])} images of class {c} are in the second part"
+            require(abs(got - asked) <= 1, f"{case}, {where}")
         again = _indices(answer(labels.clone(), share, 1)[1], "each part")
         require(set(again.tolist()) == set(held.tolist()), f"{case}, the same seed gave two different splits")
         other = _indices(answer(labels.clone(), share, 2)[1], "each part")
@@ -204,6 +207,7 @@ def stratified_split(answer: Callable[[Tensor, float, int], tuple[Tensor, Tensor
 def only_shift(answer: Augment) -> None:
     """Check an augmentation by what it does to a bright spot on grey: it moves by up to 3 pixels, nothing else."""
     require(isinstance(answer, Augment), f"your answer is of type {type(answer).__name__}; an Augment is asked for")
+    require(answer.shift <= 0.25, f"it moves a face by up to {48 * answer.shift:.0f} pixels, and the picture has 48")
     y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
     # A spot that is longer than wide and lies off the centre shows a mirror, a turn and a change of size.
     spot = 0.3 + 0.4 * torch.exp(-((x - 14) ** 2) / 18 - ((y - 20) ** 2) / 50)

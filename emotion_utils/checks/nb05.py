@@ -65,7 +65,7 @@ def images_needed(answer: Callable[[float, float], int]) -> None:
             def width(n: float, p: float = accuracy) -> float:
                 return 1.96 * math.sqrt(p * (1 - p) / n)
 
-            require(width(got) <= half * 1.0001, f"{case}, {got:g} images give a half-width of {width(got):.4f}")
+            require(width(got) <= half * 1.0001, f"{case}, {got:g} images give a half-width of {width(got):.6f}")
             fewer = f"{case}, fewer than {got:g} images are enough"
             require(got < 3 or width(got - 2) > half * 0.9999, fewer)
 
@@ -92,7 +92,7 @@ def confusion_matrix(answer: Callable[[Tensor, Tensor, int], Any]) -> None:
 
 @check(
     hints=(
-        "Precision divides the diagonal by what was predicted, recall by what was there. Which is a sum over rows?",
+        "Precision divides the diagonal by what was predicted, recall by what was there. Which is the sum of a row?",
         "F1 of a class is 2 · precision · recall / (precision + recall). Average over classes comes last.",
         "A class without any correct prediction has F1 = 0, also when a division by zero says nan.",
     )
@@ -171,9 +171,8 @@ def keep_confident(answer: Callable[[Tensor, float], Any]) -> None:
         probabilities, _ = _probabilities(generator, count)
         mask = _tensor(answer(probabilities.clone(), coverage), "the mask")
         case = f"for {count} images and a coverage of {coverage}"
-        require(
-            mask.dtype == torch.bool and mask.shape == (count,), f"{case} you returned {mask.dtype} of another shape"
-        )
+        require(mask.dtype == torch.bool, f"{case} you returned {mask.dtype}; a mask of bools is asked for")
+        require(mask.shape == (count,), f"{case} your mask has shape {tuple(mask.shape)}")
         kept = int(mask.sum())
         require(abs(kept - coverage * count) <= 1, f"{case} you kept {kept} images")
         confidence = probabilities.amax(1)
