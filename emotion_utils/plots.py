@@ -215,7 +215,7 @@ def plot_class_counts(dataset, title: str | None = None, description: str | None
     ratio = counts[most] / max(counts[least], 1)
     balanced = ratio < 1.1
     title = title or (
-        f"All classes have about {counts[most]:,} images"
+        f"All classes have about {sum(counts) / len(counts):,.0f} images"
         if balanced
         else f"{names[most].capitalize()} has {ratio:.1f} times as many images as {names[least]}"
     )
