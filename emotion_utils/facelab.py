@@ -31,8 +31,8 @@ from emotion_utils.figures import PALETTE, WIDTH
 
 SCREEN_SIZE = 192  # pixels
 REGIONS = ("brows", "eyes", "nose", "mouth")
-_SLIDER = {"continuous_update": True, "readout_format": ".2f", "style": {"description_width": "150px"}}
-_WIDE = widgets.Layout(width="330px")
+_SLIDER = {"continuous_update": True, "readout_format": ".2f", "style": {"description_width": "190px"}}
+_WIDE = widgets.Layout(width="440px")
 
 
 class FaceLab:
@@ -93,7 +93,7 @@ class FaceLab:
         buttons = []
         for emotion in EMOTIONS:
             tooltip = ", ".join(variant.name for variant in EMOTION_TO_AUS[emotion])
-            button = widgets.Button(description=emotion, tooltip=tooltip, layout=widgets.Layout(width="82px"))
+            button = widgets.Button(description=emotion, tooltip=tooltip, layout=widgets.Layout(width="74px"))
             button.on_click(lambda _, emotion=emotion: self.press(emotion))
             buttons.append(button)
         groups = []
