@@ -155,8 +155,7 @@ class FaceLab:
 
     def draw(self, size: int = SCREEN_SIZE) -> Tensor:
         """Draw the face of the sliders: uint8 (1, 1, size, size)."""
-        with _one_thread():
-            return synthetic.render(*self.parameters(), size=size)
+        return synthetic.render(*self.parameters(), size=size)
 
     def probabilities(self) -> Tensor | None:
         """Return the model's float32 (C,) for the face at 48 by 48, or None without a model."""
@@ -165,12 +164,12 @@ class FaceLab:
     def _redraw(self, _change: dict | None = None) -> None:
         if self._paused:
             return
-        self.face.value = png(self.draw()[0, 0])
         active = ", ".join(f"{name} {slider.value:.2f}" for name, slider in self.units.items() if slider.value)
         self.shown.value = f"<p aria-live='polite'>Shown: {active or 'no action unit, a face at rest'}</p>"
-        probabilities = self.probabilities()
-        if probabilities is not None:
-            self.bars.value = bars_html(self.classes, probabilities.tolist())
+        with _one_thread():
+            self.face.value = png(self.draw()[0, 0])
+            if self.model is not None:
+                self.bars.value = bars_html(self.classes, self.probabilities().tolist())
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
