@@ -74,6 +74,13 @@ def test_a_cell_to_edit_gets_its_tag():
     assert book.cells[0].metadata.tags == ["edit"]
 
 
+@pytest.mark.parametrize("before", ["RUNTIME", "35"])
+def test_the_measured_time_is_stated(before):
+    book = new_notebook(cells=[new_markdown_cell(f"# T\n**Time.** An hour; {before} seconds to run.")])
+    tool.state_time(book, 41.2)
+    assert "An hour; 45 seconds to run." in book.cells[0].source
+
+
 def test_a_failed_run_leaves_the_good_notebook(tmp_path, monkeypatch):
     pytest.importorskip("jupytext", reason="jupytext is for writers of notebooks (extra: dev)")
     monkeypatch.setattr(tool, "REPOSITORY", tmp_path)

@@ -90,6 +90,7 @@ SPOILT = {
     "median code cell": lambda notebook: [cell.update(source=cell["source"] + "\na" * 9) for cell in notebook["cells"]],
     "not a title": _set(["cells", 0, "source"], PROSE[2:]),
     "'Next' is missing": _set(["cells", 0, "source"], PROSE.replace("Next", "Then")),
+    "placeholder": _set(["cells", 0, "source"], PROSE + "RUNTIME seconds"),
     "words of prose": _set(["cells", 0, "source"], PROSE + "word " * 200),
     "NBVAL": _set(["cells", 2, "source"], "1 + 1"),
     "fewer than three": _set(["cells", 4, "source"], "check.one(...)"),

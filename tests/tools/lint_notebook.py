@@ -97,6 +97,8 @@ def _size(cells: list[dict], code: list[dict]) -> Iterator[str]:
 def _lesson(cells: list[dict], code: list[dict]) -> Iterator[str]:
     """Yield what a lesson lacks of the parts that every lesson has."""
     prose = "\n".join(text_of(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    if re.search(r"\b(RUN|READ)TIME\b|\bTODO\b", prose):
+        yield "a placeholder (RUNTIME, TODO) was left in the text"
     if not cells or not text_of(cells[0]["source"]).startswith("# "):
         yield "the first cell is not a title (# …)"
     yield from (f"the part {part!r} is missing" for part in LESSON_PARTS if part not in prose)

@@ -11,6 +11,7 @@ What is committed is the notebook, with the outputs of one clean run on drawn fa
 
 import argparse
 import hashlib
+import math
 import os
 import re
 import subprocess
@@ -21,7 +22,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
@@ -144,6 +145,12 @@ def _join(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     return [output for output in joined if output.get("text", "text").strip()]
 
 
+def state_time(notebook: nbformat.NotebookNode, seconds: float) -> None:
+    """Write the measured time into the title cell: "… seconds to run" (RUNTIME, or a number from an earlier build)."""
+    measured = f"{5 * math.ceil(seconds / 5)} seconds to run"
+    notebook.cells[0].source = re.sub(r"(RUNTIME|READTIME|\d+) seconds to run", measured, notebook.cells[0].source)
+
+
 def build(source: Path, target: Path) -> None:
     """Turn the text notebook `source` into `target`, executed and clean.
 
@@ -157,11 +164,13 @@ def build(source: Path, target: Path) -> None:
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO})
     notebook = format_code(notebook)
-    name_cells(notebook)
+    begin = time.perf_counter()
     try:
         execute(notebook, NOTEBOOKS)
-    except CellExecutionError as error:
+    except (CellExecutionError, CellTimeoutError) as error:
         raise SystemExit(f"{source.name}: a cell failed.\n{error}") from None
+    state_time(notebook, time.perf_counter() - begin)
+    name_cells(notebook)
     clean(notebook)
     nbformat.validate(notebook)
     target.parent.mkdir(parents=True, exist_ok=True)
