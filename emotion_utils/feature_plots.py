@@ -1,4 +1,4 @@
-"""Figures of what convolutions compute: feature maps, one window's sum, receptive fields.
+"""Figures of what convolutions compute and cost: feature maps, one window's sum, receptive fields, pairs of bars.
 
 Signed numbers are drawn from blue (negative) over white (zero) to red (positive), which readers with a colour vision
 deficiency can tell apart; every figure ends in `show_figure`, so it has its description beside it.
@@ -100,6 +100,7 @@ def _numbers(axis: Axes, values: np.ndarray, name: str, signed: bool) -> None:
     axis.set_title(name, fontsize=11)
     axis.set_xticks([])
     axis.set_yticks([])
+    axis.spines[:].set_visible(False)
     axis.grid(False)
 
 
@@ -180,3 +181,53 @@ def show_fields(
     show_figure(
         fig, f"Squares around one place of a face, one for each layer, growing in width: {listed} pixels. {note}"
     )
+
+
+def show_pairs(
+    names: Sequence[str],
+    series: dict[str, Sequence[float]],
+    xlabel: str,
+    title: str | None = None,
+    number: str = "{:.3g}",
+) -> None:
+    """Draw two bars for each name, in two colours, each with its number at the end.
+
+    Args:
+        names: N short texts, from top to bottom.
+        series: two entries of N values each; their keys go into the legend.
+        xlabel: what the bars measure, with its unit.
+        title: the message of the figure.
+        number: the format of the numbers.
+
+    Raises:
+        ValueError: there are not two series, or one has another length than `names`.
+    """
+    if len(series) != 2 or any(len(values) != len(names) for values in series.values()):
+        raise ValueError(f"Give two series of {len(names)} values each, as many as there are names.")
+    fig, axis = plt.subplots(figsize=(WIDTH, 1.5 + 0.6 * len(names)))
+    colours = (PALETTE["sky"], PALETTE["orange"])
+    for offset, colour, (label, values) in zip((-0.2, 0.2), colours, series.items(), strict=True):
+        places = [i + offset for i in range(len(names))]
+        axis.barh(places, values, height=0.36, color=colour, label=label)
+        for place, value in zip(places, values, strict=True):
+            axis.annotate(
+                number.format(value),
+                (max(value, 0), place),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=10,
+            )
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.margins(x=0.12)
+    axis.grid(False, axis="y")
+    axis.set(xlabel=xlabel)
+    fig.legend(loc="outside lower center", ncols=2, fontsize=10)
+    if title:
+        fig.suptitle(title)
+    listed = "; ".join(
+        f"{name}: " + ", ".join(f"{label} {number.format(values[i])}" for label, values in series.items())
+        for i, name in enumerate(names)
+    )
+    show_figure(fig, f"Two bars for each name, {xlabel}. {listed}.")

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from emotion_utils.feature_plots import show_pairs
 from emotion_utils.models import EmotionCNN, trace_shapes
 from emotion_utils.receptive import influence, receptive_field
 
@@ -162,3 +163,10 @@ ILLEGAL = [({"kernel": 0}, "kernel=0"), ({"widths": (8,) * 6}, "at most 5"), ({"
 def test_illegal_edit_is_answered_in_words(edits, words):
     with pytest.raises(ValueError, match=words):
         run_marked_cell(**edits)
+
+
+def test_pairs_of_bars_are_told_in_words(capsys):
+    show_pairs(["conv", "linear"], {"work": [90, 10], "weights": [1.25, 98.75]}, xlabel="share (%)", number="{:.1f}")
+    assert "conv: work 90.0, weights 1.2; linear: work 10.0, weights 98.8" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="two series of 2 values"):
+        show_pairs(["conv", "linear"], {"work": [90, 10], "weights": [1]}, xlabel="share (%)")

@@ -71,7 +71,7 @@ def output_size(answer: Callable[..., int]) -> None:
         want = functional.conv2d(
             torch.zeros(1, 1, size, size), torch.zeros(1, 1, kernel, kernel), None, stride, padding
         )
-        require(_whole(got, call) == want.shape[-1], f"{call} gave {got}, and a convolution does not")
+        require(_whole(got, call) == want.shape[-1], f"{call} gave {got}; PyTorch's output has another size")
     require(
         _whole(answer(20, 4), "output_size(20, 4)") == 17,
         "the two last arguments should be optional, and mean no padding and a stride of one",
@@ -80,7 +80,7 @@ def output_size(answer: Callable[..., int]) -> None:
 
 @check(
     hints=[
-        "A sum of products is blind to brightness when adding 1 to every pixel adds nothing. And so the weights?",
+        "Add 1 to every pixel of even grey: the answer must not change. What does that say about the weights?",
         "Vertical edges leave no trace when every single column of the kernel sums to the same number. Which one?",
         "A line is dark between two brighter neighbours, above and below. Give its own row weights of one sign and "
         "the rows around it weights of the other.",
@@ -100,7 +100,7 @@ def line_kernel(answer: Tensor) -> None:
     generator = torch.Generator().manual_seed(22)
 
     def respond(patch: Tensor) -> float:
-        return float((kernel * patch).sum())
+        return round(float((kernel * patch).sum()), 6) + 0.0  # no -0.00 in a message
 
     for _ in range(20):
         level, contrast = (0.3 + 0.4 * torch.rand(2, generator=generator)).tolist()
@@ -108,10 +108,11 @@ def line_kernel(answer: Tensor) -> None:
         require(
             abs(respond(flat)) < 1e-3, f"a flat patch of grey level {level:.2f} gave {respond(flat):+.2f}, not zero"
         )
-        column = int(torch.randint(1, columns, (1,), generator=generator))
-        edge = flat.clone()
-        edge[:, column:] += contrast
-        require(abs(respond(edge)) < 1e-3, f"a vertical edge at column {column} gave {respond(edge):+.2f}, not zero")
+        for column in range(1, columns):
+            edge = flat.clone()
+            edge[:, column:] += contrast
+            seen = respond(edge)
+            require(abs(seen) < 1e-3, f"a vertical edge at column {column} gave {seen:+.2f}, not zero")
         line = flat.clone()
         line[rows // 2] -= contrast
         dark = respond(line)
@@ -148,9 +149,10 @@ def average_pool(answer: Callable[[Tensor, int, int], Tensor]) -> None:
 @check(
     hints=[
         "Print the shape of what you return next to the input's. Then compare the middle: only the border differs.",
-        "Columns missing on the left are copies of the columns at the right end, and the other way round. So for rows.",
+        "Columns missing on the left are copies of those at the right end, and the other way round. Rows likewise.",
         "Make the image larger by wrapping it round, k // 2 pixels on each side, and convolve that without padding. "
-        "`torch.cat` can glue the strips on; `functional.pad` has a mode for it too.",
+        "`torch.cat` can glue the strips on; `functional.pad` has a mode for it too. "
+        "Mind k = 1: nothing is glued on, but the slice `[-0:]` is everything.",
     ]
 )
 def circular_convolution(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
@@ -253,13 +255,14 @@ def separable_multiply_adds(answer: Callable[[int, int, int, int, int], int]) ->
         want = (depthwise.weight.numel() + pointwise.weight.numel()) * height * width
         call = f"separable_multiply_adds({in_channels}, {out_channels}, {kernel}, {height}, {width})"
         got = unfinished(answer(in_channels, out_channels, kernel, height, width))
-        require(_whole(got, call) == want, f"{call} gave {got}; the two layers, counted, do a different number")
+        require(_whole(got, call) == want, f"{call} gave {got}; two real layers need another number of multiply-adds")
 
 
 @check(
     hints=[
         "Cost is (weights × positions): the same layer is four times cheaper after the image was halved.",
-        "A field grows by (kernel − 1) × jump: which layers make a large kernel cheap, early ones or late ones?",
+        "A field grows by (kernel − 1) × jump: where does one more row of a kernel reach furthest? And where are "
+        "channels so few that it costs little?",
         "Compare three places to halve the image: before, in and after a convolution. Where are many channels dear?",
     ]
 )
