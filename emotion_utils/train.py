@@ -115,6 +115,8 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
             report(model, data.test(), "test")
         facts = {"data": options.data, "preset": options.preset, "seed": options.seed, "epochs": recipe.config.epochs}
         facts["started_from"] = options.start_from
+        facts["protocol"] = "fixed schedule, last weights" + (" (averaged)" if recipe.config.average else "")
+        facts["temperature"] = 1.0  # probabilities as they are
         path = save_weights(model, folder / "weights.safetensors", facts | {"images": len(data.training)})
         print(f"Weights: {path}")
     return model, history

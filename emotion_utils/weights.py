@@ -24,7 +24,9 @@ KINDS = {kind.__name__: kind for kind in (EmotionCNN, FaceNet, LinearModel, MLP)
 FORMAT = "emotion_utils weights 1"
 
 # SHA-256 of the files that come with the package. `python -m emotion_utils.weights` prints the table anew.
-CHECKSUMS: dict[str, str] = {}
+CHECKSUMS: dict[str, str] = {
+    "fer2013": "d10b34f865b76fc624866aeb6a83918d732612278ead883ea9c5792b98008dae",
+}
 
 
 class WeightsError(RuntimeError):
