@@ -131,8 +131,8 @@ def _he(layer: nn.Conv2d | nn.Linear, activation: str) -> nn.Conv2d | nn.Linear:
     """Draw weights so that signals keep their size from layer to layer (He et al. 2015); biases start at zero.
 
     PyTorch's own start shrinks them by a factor of about 2.4 in each layer with ReLU, so that a network without batch
-    norm sees hardly any difference between faces in its first hundreds of steps. Batch norm undoes the shrinking. Behind
-    it smaller weights even learn faster, because a step changes them more in proportion to their size.
+    norm sees hardly any difference between faces in its first hundreds of steps. Batch norm undoes the shrinking, and
+    small weights before it even learn faster, because a step changes them more in proportion to their size.
     """
     kind = activation if activation in ("tanh", "sigmoid") else "relu"
     nn.init.kaiming_normal_(layer.weight, nonlinearity=kind)
