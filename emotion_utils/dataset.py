@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from emotion_utils.randomness import permutation, stream_key
+from emotion_utils.splits import group_identical, members_of, split
 
 # FER2013's order of classes is the project's: label 0 is angry, label 6 is neutral.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -252,54 +253,6 @@ class EpochOrder(Sampler[int]):
         return iter(permutation(key, len(self.dataset)).tolist())
 
 
-def group_identical(images: Tensor) -> Tensor:
-    """Number each image by the first image that is identical to it: int64 `(N,)`; alone, that is its own index."""
-    first: dict[bytes, int] = {}
-    rows = images.cpu().contiguous().flatten(1).numpy()
-    return torch.tensor([first.setdefault(row.tobytes(), i) for i, row in enumerate(rows)], dtype=torch.int64)
-
-
-def _members(groups: Tensor) -> list[list[int]]:
-    """List the items of each group."""
-    members: dict[int, list[int]] = {}
-    for item, group in enumerate(groups.tolist()):
-        members.setdefault(group, []).append(item)
-    return list(members.values())
-
-
-def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = None, seed: int = 0) -> list[Tensor]:
-    """Divide indices at random into parts with the same class balance, keeping each group on one side.
-
-    The items are shuffled, then dealt out class by class; each group goes to the part that is furthest behind its
-    share. So every class is divided in the wanted proportions, to within an item or two (or a group).
-
-    Args:
-        labels: int64 `(N,)`. A group whose labels differ counts for the class of its first item.
-        fractions: share of each part; they add up to 1.
-        groups: int64 `(N,)`, items with the same number stay together; None lets all go where they may.
-        seed: another seed gives another division.
-
-    Returns:
-        For each fraction, the sorted int64 indices of its items.
-
-    Raises:
-        ValueError: fractions that are negative or do not add up to 1.
-    """
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(f"fractions {tuple(fractions)} must be positive and add up to 1, not {sum(fractions):g}.")
-    classes = torch.as_tensor(labels).tolist()
-    dealt = [[item] for item in range(len(classes))] if groups is None else _members(groups)
-    dealt = [dealt[i] for i in permutation(stream_key(seed, "split"), len(dealt)).tolist()]
-    dealt.sort(key=lambda items: classes[items[0]])  # sort is stable: shuffled within each class
-    parts: list[list[int]] = [[] for _ in fractions]
-    seen = 0
-    for items in dealt:
-        seen += len(items)
-        behind = [fraction * seen - len(part) for fraction, part in zip(fractions, parts, strict=True)]
-        parts[behind.index(max(behind))].extend(items)
-    return [torch.tensor(sorted(part), dtype=torch.int64) for part in parts]
-
-
 @dataclass(frozen=True)
 class Duplicates:
     """Groups of identical images. A group is int64 `(k, 2)`: number of the data set, index in it.
@@ -325,7 +278,7 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
     images = torch.cat([dataset.images.cpu() for dataset in datasets])
     labels = torch.cat([dataset.labels.cpu() for dataset in datasets])
     place = [(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))]
-    found = [items for items in _members(group_identical(images)) if len(items) > 1]
+    found = [items for items in members_of(group_identical(images)) if len(items) > 1]
     groups = [torch.tensor([place[i] for i in items]) for items in found]
     across = [group for group in groups if len(group[:, 0].unique()) > 1]
     conflicting = [group for group, items in zip(groups, found, strict=True) if len(labels[items].unique()) > 1]

@@ -103,3 +103,12 @@ def unfinished(value: Any) -> Any:
     if is_stub(value):
         raise _Unfinished
     return value
+
+
+def number(value: Any, what: str) -> float:
+    """Turn a number or a 0-d tensor into a float, or stop the check with a word on what came instead."""
+    value = unfinished(value)
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None

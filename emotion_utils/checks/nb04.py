@@ -9,16 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion_utils.checks import Wrong, check, require, unfinished
-
-
-def _number(value: Any, what: str) -> float:
-    """Turn a number or a 0-d tensor into a float, or say what came instead."""
-    value = unfinished(value)
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None
+from emotion_utils.checks import check, number, require, unfinished
 
 
 @check(
@@ -37,7 +28,7 @@ def count_updates(answer: Callable[[int, int, int, bool], int]) -> None:
         drop_last = trial % 2 == 1
         loader = torch.utils.data.DataLoader(range(faces), batch_size=batch_size, drop_last=drop_last)
         truth = sum(1 for _ in range(epochs) for _ in loader)
-        got = _number(answer(faces, batch_size, epochs, drop_last), "the count")
+        got = number(answer(faces, batch_size, epochs, drop_last), "the count")
         case = f"{faces} faces in batches of {batch_size}, {epochs} epoch(s), drop_last={drop_last}"
         require(got == int(got), f"for {case} you returned {got:g}, which is not a whole number")
         require(got == truth, f"for {case} your count is too {'large' if got > truth else 'small'}")
@@ -57,7 +48,7 @@ def epoch_mean(answer: Callable[[list[float], list[int]], float]) -> None:
         sizes = [64] * count if trial == 0 else torch.randint(1, 65, (count,), generator=generator).tolist()
         values = [3 * torch.rand(size, generator=generator) for size in sizes]
         truth = float(torch.cat(values).mean())
-        got = _number(answer([float(v.mean()) for v in values], list(sizes)), "the mean")
+        got = number(answer([float(v.mean()) for v in values], list(sizes)), "the mean")
         require(
             abs(got - truth) < 1e-5,
             f"with batches of {sizes} your mean is too {'large' if got > truth else 'small'}",
@@ -202,7 +193,7 @@ def pick_rate(answer: Callable[[Tensor, Tensor], float]) -> None:
         lowest = int(clean.argmin())
         fall = float(clean[0] - clean[lowest])
         smallest = float(rates[int((clean[0] - clean > 0.1 * fall).nonzero()[0])])
-        rate = _number(answer(rates.clone(), noisy.clone()), "the rate")
+        rate = number(answer(rates.clone(), noisy.clone()), "the rate")
         require(math.isfinite(rate) and rate > 0, f"on random curve {curve} of 30 your rate is {rate}")
         require(rate >= smallest, f"on random curve {curve} of 30 your rate is so low that the loss hardly falls")
         require(
@@ -252,7 +243,7 @@ def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
         _some_steps(model, optimizer, batches[before:])  # the first run goes on after it was packed
 
         fresh, fresh_optimizer = _start(epoch + 100)
-        back = _number(unpack(state, fresh, fresh_optimizer), "the epoch")
+        back = number(unpack(state, fresh, fresh_optimizer), "the epoch")
         restored = fresh.state_dict()
         for name, value in at_pack.items():
             kind = "running average" if "running" in name or "num_batches" in name else "parameter"

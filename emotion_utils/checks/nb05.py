@@ -12,16 +12,8 @@ from PIL import Image
 from sklearn import metrics
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, require, unfinished
+from emotion_utils.checks import Wrong, check, number, require, unfinished
 from emotion_utils.dataset import EMOTIONS
-
-
-def _number(value: Any, what: str) -> float:
-    """Turn a number or a 0-d tensor into a float, or say what came instead."""
-    try:
-        return float(unfinished(value))
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None
 
 
 def _tensor(value: Any, what: str) -> Tensor:
@@ -58,7 +50,7 @@ def images_needed(answer: Callable[[float, float], int]) -> None:
     """Check `answer(accuracy, half_width)`: the fewest images for a 95 % interval of at most that half-width."""
     for accuracy in (0.5, 0.65, 0.8, 0.95):
         for half in (0.005, 0.01, 0.03):
-            got = _number(answer(accuracy, half), "the count")
+            got = number(answer(accuracy, half), "the count")
             case = f"for an accuracy of {accuracy} and a half-width of {half}"
             require(got == int(got) and got > 0, f"{case} you returned {got:g}, which is no number of images")
 
@@ -106,7 +98,7 @@ def macro_f1(answer: Callable[[Tensor], Any]) -> None:
             predictions = torch.where(predictions == 4, 0, predictions)
         matrix = metrics.confusion_matrix(labels, predictions, labels=range(7))
         truth = metrics.f1_score(labels, predictions, labels=range(7), average="macro", zero_division=0)
-        got = _number(answer(torch.from_numpy(matrix.copy())), "macro-F1")
+        got = number(answer(torch.from_numpy(matrix.copy())), "macro-F1")
         case = "with a class that is never predicted" if trial % 3 == 1 else f"for {len(labels)} images"
         require(not math.isnan(got), f"{case} you returned nan")
         require(abs(got - truth) < 1e-4, f"{case} your value {got:.4f} is too {'large' if got > truth else 'small'}")
@@ -152,7 +144,7 @@ def calibration_error(answer: Callable[[Tensor, Tensor, int], Any]) -> None:
         place = np.minimum((confidence * bins).astype(int), bins - 1)
         gap = confidence - (predicted == labels.numpy())
         truth = sum(abs(gap[place == b].sum()) for b in range(bins)) / count
-        got = _number(answer(probabilities.clone(), labels.clone(), bins), "the calibration error")
+        got = number(answer(probabilities.clone(), labels.clone(), bins), "the calibration error")
         case = f"for {count} images in {bins} bins"
         require(not math.isnan(got), f"{case} you returned nan; look at empty bins")
         require(abs(got - truth) < 2e-3, f"{case} your error {got:.4f} is too {'large' if got > truth else 'small'}")

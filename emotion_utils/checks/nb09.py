@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, require, unfinished
+from emotion_utils.checks import Wrong, check, number, require, unfinished
 
 
 def _tensor(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
@@ -18,15 +18,6 @@ def _tensor(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
         raise Wrong(f"{what} should be a tensor, and your function returned {type(value).__name__}") from None
     require(tuple(tensor.shape) == shape, f"{what} has shape {tuple(tensor.shape)} where {shape} was needed")
     return tensor
-
-
-def _number(value: Any, what: str) -> float:
-    """Turn an answer into a float, or say what came instead."""
-    value = unfinished(value)
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None
 
 
 @check(
@@ -125,7 +116,7 @@ def honest_report(answer: Callable[[Tensor, Tensor], float]) -> None:
         skill = torch.linspace(0.3, 0.7, checkpoints)[torch.randperm(checkpoints, generator=generator)][:, None]
         validation = torch.rand(checkpoints, n_validation, generator=generator) < skill
         test = torch.rand(checkpoints, n_test, generator=generator) < 1 - skill  # the best here is the worst there
-        got = _number(answer(validation, test), "the result")
+        got = number(answer(validation, test), "the result")
         chosen = validation.sum(1).argmax()
         want = test[chosen].double().mean().item()
         told = ""
@@ -146,7 +137,7 @@ def without_twins(answer: Callable[[float, float, float], float]) -> None:
     """Check `answer(accuracy, twin_accuracy, twin_share)`: accuracy on the images without a twin."""
     for others, twins, share in ((0.64, 0.84, 0.08), (0.5, 1.0, 0.25), (0.7, 0.7, 0.1), (0.6, 0.9, 0.0)):
         whole = torch.lerp(torch.tensor(others), torch.tensor(twins), share).item()
-        got = _number(answer(whole, twins, share), "the result")
+        got = number(answer(whole, twins, share), "the result")
         require(
             abs(got - others) < 1e-5,
             f"with accuracy {whole:.3f}, of which twins {twins:.2f} on a share of {share:.2f}, you get {got:.3f}",
