@@ -88,6 +88,19 @@ class FaceNet(FaceModel):
         nn.init.normal_(self.classifier.weight, std=0.1 / channels**0.5)  # all classes start out equally likely
         nn.init.zeros_(self.classifier.bias)
 
+    def takes_size(self, height: int, width: int) -> bool:
+        """In training also take smaller square images, for progressive resizing.
+
+        They need no other weights: convolutions take maps of any size, and the mean over the last map ends them.
+        """
+        smallest = self.smallest_size if self.training else self.image_size
+        return smallest <= height == width <= self.image_size
+
+    @property
+    def smallest_size(self) -> int:
+        """Side of the smallest image that leaves one number per channel after the last stage."""
+        return 2 ** (len(self.stages) + 1)
+
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images, float `(N, 1, H, W)`, to logits, float `(N, C)`."""
         self.check_input(images)

@@ -59,6 +59,10 @@ class FaceModel(nn.Module):
         known = (float(self.mean), float(self.std))
         return None if known == (UNKNOWN_MEAN, UNKNOWN_STD) else known
 
+    def takes_size(self, height: int, width: int) -> bool:
+        """Say whether the network computes images of this size; most take the one that they were built for."""
+        return height == width == self.image_size
+
     def check_input(self, images: Tensor) -> None:
         """Raise an error in plain words if `images` are not what this network was built for.
 
@@ -73,7 +77,7 @@ class FaceModel(nn.Module):
                 f"{name} takes normalised float images, not {images.dtype}. Use normalise(images, model.mean, "
                 "model.std) from emotion_utils.augment, or model.predict_proba(images), which normalises."
             )
-        if images.ndim != 4 or images.shape[1:] != (self.in_channels, size, size):
+        if images.ndim != 4 or images.shape[1] != self.in_channels or not self.takes_size(*images.shape[2:]):
             raise ShapeError(
                 f"{name} was built for images of shape (N, {self.in_channels}, {size}, {size}) and got "
                 f"{tuple(images.shape)}. {_advise_on_images(images.shape, self.in_channels)}"

@@ -36,6 +36,9 @@ class TrainConfig:
             are the ones that are validated and kept.
         patience: stop after this many epochs without a better validation accuracy; None never stops early.
         augment: an `Augment`; None leaves that of the training set as it is.
+        sizes: progressive resizing: sides in pixels that the training images are scaled to, each for an equal share of
+            the epochs, such as (32, 40, 48); () never scales. Early epochs then cost a fraction. It needs a network
+            that takes smaller images in training, such as `FaceNet`. (Howard 2018, in fast.ai's entry to DAWNBench.)
         channels_last: store images with the channel as the innermost dimension, which is faster for convolutions.
         progress: print a line per epoch and show a bar while an epoch runs.
 
@@ -58,6 +61,7 @@ class TrainConfig:
     average: float = 0.0
     patience: int | None = None
     augment: Callable[[Tensor, Tensor, int, int], Tensor] | None = None
+    sizes: tuple[int, ...] = ()
     channels_last: bool = True
     progress: bool = True
 
@@ -66,6 +70,7 @@ class TrainConfig:
             if isinstance(value, np.generic):
                 object.__setattr__(self, name, value.item())
         object.__setattr__(self, "device", str(self.device))
+        object.__setattr__(self, "sizes", tuple(self.sizes))
         rules = (
             (self.epochs >= 1 and self.epochs == int(self.epochs), "epochs", "a whole number from 1"),
             (self.batch_size >= 1 and self.batch_size == int(self.batch_size), "batch_size", "a whole number from 1"),
@@ -77,6 +82,8 @@ class TrainConfig:
             (0 <= self.label_smoothing < 1, "label_smoothing", "0 or more and less than 1"),
             (self.precision in ("fp32", "bf16"), "precision", '"fp32" or "bf16"'),
             (0 <= self.average < 1, "average", "0 or more and less than 1, often 0.999"),
+            (all(size >= 1 and size == int(size) for size in self.sizes), "sizes", "whole numbers of pixels, or ()"),
+            (len(self.sizes) <= self.epochs, "sizes", f"at most one size for each of the {self.epochs} epochs"),
             (self.patience is None or self.patience >= 1, "patience", "None or at least 1"),
         )
         for fine, name, wanted in rules:
@@ -101,6 +108,11 @@ def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
     falling = (done - config.warmup) / (1 - config.warmup)
     share = 1 - falling if config.schedule == "onecycle" else (1 + math.cos(math.pi * falling)) / 2
     return config.learning_rate * share
+
+
+def size_in(epoch: int, config: TrainConfig) -> int | None:
+    """Give the side in pixels that images are scaled to in an epoch, counted from 1; None leaves them as they are."""
+    return config.sizes[(epoch - 1) * len(config.sizes) // config.epochs] if config.sizes else None
 
 
 def sgd_parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

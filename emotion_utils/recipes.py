@@ -6,7 +6,7 @@ practice, never from its test parts. Notebook 09 goes from `EmotionCNN` to these
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -31,8 +31,11 @@ class Recipe:
         build: makes the network; give it `classes`.
         config: the settings of the training.
         everything: train on all labelled images that are not test images, with nothing left to validate on.
-        soft: learn the shares of FER+'s votes instead of FER2013's labels.
         purpose: one line for the reader.
+        soft: learn the shares of FER+'s votes instead of FER2013's labels.
+        teacher_share: weight of a teacher's probabilities against the labels, if the command names a teacher.
+        temperature: what logits are divided by after training where no image is left to fit it on; it was fitted on
+            carved validation images, with the same recipe.
     """
 
     build: Callable[..., FaceModel]
@@ -40,6 +43,8 @@ class Recipe:
     everything: bool
     purpose: str
     soft: bool = False
+    teacher_share: float = 0.7
+    temperature: float = 1.0
 
 
 _deep = partial(FaceNet, residuals=2, dropout=0.2)
@@ -49,16 +54,20 @@ _strong = Augment(flip=0.5, rotate=12, scale=(0.85, 1.15), shift=0.08, brightnes
 _fast = TrainConfig(
     epochs=12, batch_size=128, learning_rate=0.1, weight_decay=5e-4, label_smoothing=0.1, average=0.999, augment=_mild
 )
-_best = TrainConfig(
+_first = TrainConfig(
     epochs=75, batch_size=128, learning_rate=0.1, warmup=0.1, weight_decay=5e-4, label_smoothing=0.1, average=0.999,
     augment=_strong,
 )  # fmt: skip
+# The second generation starts from the weights of the first and is taught by it.
+_best = replace(_first, epochs=40, learning_rate=0.08)
+_votes = replace(_first, epochs=20, learning_rate=0.05)
 _drawn = TrainConfig(epochs=8, batch_size=128, learning_rate=0.05, average=0.995, augment=_mild)
 
 RECIPES = {
     ("fer2013", "fast"): Recipe(FaceNet, _fast, False, "towards human level, 65 %, in minutes on two CPU cores"),
-    ("fer2013", "best"): Recipe(_deep, _best, True, "the shipped weights"),
-    ("ferplus", "best"): Recipe(_deep, _best, True, "the same network, taught by FER+'s votes", soft=True),
+    ("fer2013", "first"): Recipe(_deep, _first, True, "from scratch; where best starts, and its teacher"),
+    ("fer2013", "best"): Recipe(_deep, _best, True, "the shipped weights: --start-from and --teacher name the first"),
+    ("ferplus", "best"): Recipe(_deep, _votes, True, "goes on from fer2013's best with FER+'s votes", soft=True),
     ("synthetic", "fast"): Recipe(EmotionCNN, _drawn, False, "drawn faces in a minute"),
     ("synthetic", "best"): Recipe(EmotionCNN, _drawn, False, "the shipped weights for drawn faces"),
 }

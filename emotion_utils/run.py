@@ -17,9 +17,16 @@ from emotion_utils.dataset import FaceDataset
 from emotion_utils.history import History
 from emotion_utils.inference import compute_logits
 from emotion_utils.models import FaceModel
-from emotion_utils.optimisation import AveragedWeights, TrainConfig, learning_rate_at, make_optimizer, pick_device
+from emotion_utils.optimisation import (
+    AveragedWeights,
+    TrainConfig,
+    learning_rate_at,
+    make_optimizer,
+    pick_device,
+    size_in,
+)
 from emotion_utils.randomness import stream_key
-from emotion_utils.steps import DivergedError, Team, epoch_batches, forward_losses
+from emotion_utils.steps import DivergedError, Team, epoch_batches, forward_losses, resize
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -91,6 +98,7 @@ class Run:
         config = self.config
         index = self.team.share(batch)
         images, labels = self.train_set.batch(index)
+        images = resize(images, size_in(len(self.history) + 1, config))
         torch.manual_seed(stream_key(config.seed, "dropout", step, self.team.rank))
         logits, losses = forward_losses(self.wrapped, images, labels, index, config, self.loss)
         for group in self.optimizer.param_groups:

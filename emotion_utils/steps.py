@@ -45,6 +45,13 @@ def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, members: i
     return batches
 
 
+def resize(images: Tensor, size: int | None) -> Tensor:
+    """Scale images, float `(B, 1, H, W)`, to `size` by `size` pixels, smoothed against aliasing; None: leave them."""
+    if size is None or images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
 def check_fit(model: nn.Module, *datasets: FaceDataset | None) -> None:
     """Raise ShapeError or ValueError, before any training, if model and data do not fit together."""
     sets = [dataset for dataset in datasets if dataset is not None]

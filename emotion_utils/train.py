@@ -7,17 +7,24 @@ process dies, `--max-restarts 3` starts the team anew and training goes on from 
 
 import argparse
 import dataclasses
+import functools
+import math
 import sys
 import time
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from emotion_utils.checkpoint import CheckpointError
+from emotion_utils.dataset import FaceDataset
+from emotion_utils.distil import mix_targets, view_probabilities
+from emotion_utils.evaluation import evaluate, fit_temperature
 from emotion_utils.history import History
+from emotion_utils.inference import compute_logits
 from emotion_utils.models import FaceModel
 from emotion_utils.parallel import join_team, leave_team, was_restarted
-from emotion_utils.recipes import RECIPES, FlipAverage, Recipe, load_for, vote_loss
+from emotion_utils.recipes import RECIPES, Data, FlipAverage, Recipe, load_for, vote_loss
 from emotion_utils.shapes import ShapeError
 from emotion_utils.steps import DivergedError, Team
 from emotion_utils.training import pick_device, seed_everything, train
@@ -29,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     data = sorted({name for name, _ in RECIPES})
     p = argparse.ArgumentParser(prog="python -m emotion_utils.train", description=__doc__.splitlines()[0])
     p.add_argument("data", choices=data, help="what to learn from; ferplus is fer2013 with the crowd's votes as labels")
-    p.add_argument("--preset", choices=["fast", "best"], default="fast", help="which recipe (default: fast)")
+    p.add_argument("--preset", choices=["fast", "first", "best"], default="fast", help="which recipe (default: fast)")
     p.add_argument("--run-dir", type=Path, help="folder for checkpoints and weights (default: runs/DATA-PRESET)")
     p.add_argument("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     p.add_argument("--holdout", action="store_true", help="leave validation images out, also where a recipe takes all")
@@ -38,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--data-dir", type=Path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
     p.add_argument("--start-from", metavar="WEIGHTS", help="fine-tune: a file of weights, or the name of shipped ones")
+    p.add_argument("--teacher", metavar="WEIGHTS", help="learn also from what this network says: a file, or a name")
     p.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
     p.add_argument("--batch-size", type=int, help="another batch size than the recipe's, over all processes together")
     p.add_argument("--learning-rate", type=float, help="another learning rate than the recipe's")
@@ -87,7 +95,7 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
 
     seed_everything(options.seed)
     if options.start_from:
-        model = load_start(options.start_from, data.training.classes)
+        model = load_start(options.start_from, data.training.classes).train()
     else:
         model = recipe.build(classes=data.training.classes)
     if leads:
@@ -96,6 +104,7 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         print(f"{options.data}, {options.preset}: {parameters:,} parameters, {len(data.training):,} images, {held}")
         print(f"{recipe.config.precision}, {team.size} × {torch.get_num_threads()} threads", flush=True)
     begun = time.perf_counter()
+    targets = soft_targets(recipe, data, options.teacher)
     folder = options.run_dir or Path("runs") / f"{options.data}-{options.preset}"
     history = train(
         model,
@@ -105,28 +114,56 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         run_dir=folder,
         resume=options.resume or was_restarted(),
         checkpoint_every=options.checkpoint_every,
-        loss=None if data.targets is None else vote_loss(data.targets),
+        loss=None if targets is None else vote_loss(targets),
         team=team,
     )
     if leads:
         print(f"{sum(history['seconds']):.0f} s of training, {time.perf_counter() - begun:.0f} s since the start")
+        facts = {"data": options.data, "preset": options.preset, "seed": options.seed, "epochs": recipe.config.epochs}
+        facts["started_from"] = options.start_from
+        facts["teacher"] = options.teacher and f"{options.teacher}, share {recipe.teacher_share}"
+        facts["protocol"] = "fixed schedule, last weights" + (" (averaged)" if recipe.config.average else "")
+        facts["temperature"] = cool(model, recipe, data.validation)
         report(model, data.validation, "validation")
         if options.test:
             report(model, data.test(), "test")
-        facts = {"data": options.data, "preset": options.preset, "seed": options.seed, "epochs": recipe.config.epochs}
-        facts["started_from"] = options.start_from
-        facts["protocol"] = "fixed schedule, last weights" + (" (averaged)" if recipe.config.average else "")
-        facts["temperature"] = 1.0  # probabilities as they are
         path = save_weights(model, folder / "weights.safetensors", facts | {"images": len(data.training)})
         print(f"Weights: {path}")
     return model, history
 
 
+def soft_targets(recipe: Recipe, data: Data, teacher: str | None) -> Tensor | None:
+    """Give the targets to learn, float32 `(N, C)`: votes, a teacher's probabilities mixed in; None for plain labels."""
+    if teacher is None:
+        return data.targets
+    network = load_start(teacher, data.training.classes).to(pick_device(recipe.config.device))
+    views = dataclasses.replace(recipe.config.augment, erase=0.0)  # what is covered, nobody can judge
+    probabilities = view_probabilities(network, data.training, views)
+    told = data.training.labels if data.targets is None else data.targets
+    return mix_targets(probabilities, told, recipe.teacher_share)
+
+
+def cool(model: FaceModel, recipe: Recipe, validation: FaceDataset | None) -> float:
+    """Divide the logits by a temperature, once and for all, so that probabilities mean what they say; return it.
+
+    The last layer is linear, so dividing its weights and biases divides the logits. No prediction changes.
+    """
+    temperature = recipe.temperature
+    if validation is not None:
+        temperature = fit_temperature(compute_logits(model, validation).cpu(), validation.labels)
+        temperature = min(max(temperature, 0.25), 4.0)  # after a trial that learnt nothing, spare the weights
+    *_, last = (layer for layer in model.modules() if isinstance(layer, torch.nn.Linear))
+    with torch.no_grad():
+        last.weight /= temperature
+        last.bias /= temperature
+    return round(temperature, 4)
+
+
 def load_start(start: str, classes: tuple[str, ...]) -> FaceModel:
-    """Load the network to fine-tune: from a file, or by the name of weights that come with the package."""
+    """Load the network to start from, or to learn from: a file, or the name of weights that come with the package."""
     if start in CHECKSUMS:
         start = FOLDER / f"{start}.safetensors"
-    return load_weights(start, classes=classes).train()
+    return load_weights(start, classes=classes)
 
 
 def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:
@@ -142,23 +179,39 @@ def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:
     return dataclasses.replace(recipe, config=config, everything=recipe.everything and not options.holdout)
 
 
+@functools.cache
 def bf16_is_faster(device: torch.device) -> bool:
-    """Say whether the processor multiplies bfloat16 in hardware; others would only imitate it, slowly."""
+    """Say whether training in bfloat16 is worth it: at least a fifth faster than float32.
+
+    A GPU's generation tells. A CPU has to be asked: some imitate bfloat16, and some multiply it in hardware and yet
+    no faster than float32. So one convolution is timed in both, forwards and backwards.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
     # These functions of torch are not public, hence the care; without them the answer is no, which always works.
     checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(check() for check in checks if check)
+    return any(check() for check in checks if check) and _seconds("bf16") < 0.8 * _seconds("fp32")
+
+
+def _seconds(precision: str, rounds: int = 7) -> float:
+    """Time a convolution of the network for real faces; the best of some rounds, as other work only adds time."""
+    layer = torch.nn.Conv2d(64, 64, 3, padding=1, bias=False).to(memory_format=torch.channels_last)
+    images = torch.ones(64, 64, 12, 12).to(memory_format=torch.channels_last).requires_grad_()
+    best = math.inf
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            layer(images).sum().backward()
+        best = min(best, time.perf_counter() - begun)
+    return best
 
 
 def report(model: FaceModel, dataset, name: str) -> None:
     """Print accuracy with and without averaging over the mirror image."""
     if dataset is None:
         return
-    from emotion_utils.evaluation import evaluate
-
     for way, network in (("single view", model), ("with mirror image", FlipAverage(model))):
         result = evaluate(network, dataset)
         low, high = result.interval

@@ -4,11 +4,14 @@ import json
 
 import pytest
 import torch
+from small_faces import small_faces
 
 from emotion_utils import checkpoint, train
 from emotion_utils.dataset import EMOTIONS
+from emotion_utils.evaluation import fit_temperature
 from emotion_utils.face_net import FaceNet
 from emotion_utils.history import History
+from emotion_utils.inference import compute_logits
 from emotion_utils.models import ShapeError
 from emotion_utils.recipes import RECIPES, FlipAverage, load_for, vote_loss
 from emotion_utils.weights import load_weights
@@ -145,10 +148,68 @@ def test_fine_tuning_starts_from_given_weights(command, tmp_path, capsys):
     code, second = command("--epochs", 1, "--learning-rate", 0, "--start-from", start, where=tmp_path / "second")
     assert code == 0
     before, after = load_weights(start), load_weights(second / "weights.safetensors")
-    assert torch.equal(before.classifier.weight, after.classifier.weight)
+    assert torch.equal(before.stem[0].weight, after.stem[0].weight)
+    # The last layer is cooled once more, which changes its scale alone.
+    ratio = after.classifier.weight / before.classifier.weight
+    assert torch.allclose(ratio, ratio.mean().expand_as(ratio), rtol=0.01)
     assert after.facts["started_from"] == str(start)
     assert command("--epochs", 1, "--start-from", "nothing-here", where=tmp_path / "third")[0] == 1
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_teacher_is_listened_to(command, tmp_path, capsys, folder):
+    _, first = command("--epochs", 1, where=tmp_path / "first")
+    teacher = first / "weights.safetensors"
+    code, taught = command("--preset", "best", "--epochs", 1, "--teacher", teacher, where=tmp_path / "taught")
+    assert code == 0
+    assert str(teacher) in load_weights(taught / "weights.safetensors").facts["teacher"]
+    _, alone = command("--preset", "best", "--epochs", 1, where=tmp_path / "alone")
+    assert load_weights(alone / "weights.safetensors").facts["teacher"] is None
+    weights = [load_weights(where / "weights.safetensors").stem[0].weight for where in (taught, alone)]
+    assert not torch.equal(*weights)
+    recipe = RECIPES["fer2013", "best"]
+    data = load_for(recipe, "fer2013", folder)
+    targets = train.soft_targets(recipe, data, str(teacher))
+    assert torch.allclose(targets.sum(1), torch.ones(len(data.training)))
+    low = targets.gather(1, data.training.labels[:, None])
+    assert (low >= 1 - recipe.teacher_share).all(), "the label keeps its share"
+    assert command("--epochs", 1, "--teacher", "nothing-here", where=tmp_path / "third")[0] == 1
+
+
+def test_probabilities_are_cooled_on_validation_images():
+    validation = small_faces(70)
+    torch.manual_seed(0)
+    model = FaceNet(8, (8, 16), image_size=16).eval()
+    with torch.no_grad():
+        model.classifier.weight *= 500  # far too sure of itself
+    believed = compute_logits(model, validation).argmax(1)
+    validation.labels = torch.where(torch.arange(70) % 3 == 0, validation.labels, believed)
+    found = train.cool(model, RECIPES["fer2013", "fast"], validation)
+    assert 1 < found < 4
+    assert fit_temperature(compute_logits(model, validation), validation.labels) == pytest.approx(1, abs=0.001)
+    assert torch.equal(compute_logits(model, validation).argmax(1), believed), "no prediction changes"
+
+
+def test_where_nothing_is_held_out_the_recipes_temperature_is_used(command, monkeypatch):
+    recipe = train.dataclasses.replace(RECIPES["fer2013", "best"], temperature=2.0)
+    plain = train.dataclasses.replace(recipe, temperature=1.0)
+    model, same = (recipe.build(classes=EMOTIONS).eval() for _ in range(2))
+    same.load_state_dict(model.state_dict())
+    images = torch.randn(3, 1, 48, 48)
+    assert train.cool(model, recipe, None) == 2.0
+    assert train.cool(same, plain, None) == 1.0
+    assert torch.allclose(model(images) * 2, same(images), atol=1e-5)
+
+
+def test_bfloat16_has_to_be_faster_by_measurement(monkeypatch):
+    cpu = torch.device("cpu")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    for seconds, answer in (({"bf16": 1.0, "fp32": 2.0}, True), ({"bf16": 1.9, "fp32": 2.0}, False)):
+        monkeypatch.setattr(train, "_seconds", seconds.get)
+        train.bf16_is_faster.cache_clear()
+        assert train.bf16_is_faster(cpu) is answer
+    train.bf16_is_faster.cache_clear()
+    assert train.bf16_is_faster(torch.device("mps")) is False
 
 
 def test_a_batch_larger_than_the_data_is_one_step(command):
@@ -214,8 +275,13 @@ def test_wrong_number_of_classes(command, monkeypatch, capsys):
 def test_too_many_stages():
     with pytest.raises(ValueError, match="halve 48 pixels"):
         FaceNet(widths=(8,) * 6)
+    model = FaceNet(8, (8,))
+    assert model(torch.zeros(2, 1, 32, 32)).shape == (2, 7), "smaller images are welcome in training"
+    for wrong in ((2, 1, 32, 16), (2, 1, 2, 2), (2, 1, 64, 64), (2, 3, 32, 32)):
+        with pytest.raises(ShapeError):
+            model(torch.zeros(wrong))
     with pytest.raises(ShapeError):
-        FaceNet(8, (8,))(torch.zeros(1, 1, 32, 32))
+        model.eval()(torch.zeros(1, 1, 32, 32))
 
 
 def test_recipes_fit_the_limits():

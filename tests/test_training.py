@@ -16,7 +16,9 @@ from torch import nn
 
 import emotion_utils.run
 from emotion_utils.augment import Augment, normalise
+from emotion_utils.face_net import FaceNet
 from emotion_utils.models import MLP, EmotionCNN, LinearModel, ShapeError
+from emotion_utils.optimisation import size_in
 from emotion_utils.training import (
     DivergedError,
     History,
@@ -462,3 +464,32 @@ def test_lr_range_refuses_rates_that_do_not_grow():
     """The error says what is wanted."""
     with pytest.raises(ValueError, match="rates must grow"):
         lr_range_test(small_cnn(), small_faces(20), TrainConfig(**QUIET), start=1.0, stop=0.1)
+
+
+def test_progressive_resizing_shows_each_size_for_its_share_of_the_epochs():
+    data = small_faces(40)
+    seed_everything(0)
+    model = FaceNet(4, (8,), image_size=16)
+    seen: list[int] = []
+
+    def note(module, inputs):
+        if module.training:
+            seen.append(inputs[0].shape[-1])
+
+    model.register_forward_pre_hook(note)
+    config = TrainConfig(epochs=5, batch_size=40, sizes=(8, 12, 16), **QUIET)
+    train(model, data, None, config)
+    assert seen == [8, 8, 12, 12, 16]
+    assert [size_in(epoch, config) for epoch in range(1, 6)] == seen
+    assert size_in(1, TrainConfig()) is None
+
+
+def test_a_network_of_one_size_says_so_when_asked_to_resize():
+    with pytest.raises(ShapeError, match=r"\(40, 1, 8, 8\)"):
+        train(small_cnn(), small_faces(40), None, TrainConfig(epochs=2, batch_size=40, sizes=(8, 16), **QUIET))
+
+
+@pytest.mark.parametrize("sizes", [(0,), (8, 12, 16), (2.5,)])
+def test_sizes_that_cannot_work(sizes):
+    with pytest.raises(ValueError, match="sizes"):
+        TrainConfig(epochs=2, sizes=sizes)
