@@ -50,7 +50,7 @@ class Run:
         self.optimizer = make_optimizer(model, config)
         self.average = AveragedWeights(model, config.average) if config.average else None
         self.history = History()
-        self.batches_per_epoch = len(self._batches(1))
+        self.batches_per_epoch = len(self.batches(1))
         self.batch = 0  # how many batches of the present epoch are done
         self.seconds = 0.0
         # Sums over the images of the present epoch: cross-entropy, correct predictions, images.
@@ -69,13 +69,14 @@ class Run:
         waited = done - self.history.best_epoch
         return done >= self.config.epochs or (patience is not None and self.val_set is not None and waited >= patience)
 
-    def _batches(self, epoch: int) -> list[Tensor]:
+    def batches(self, epoch: int) -> list[Tensor]:
+        """Give the batches of an epoch as tensors of indices, the same for the whole team."""
         return epoch_batches(len(self.train_set), self.config.batch_size, self.config.seed, epoch, self.team.size)
 
     def epoch_to_its_end(self, checkpoint_every: int | None, save: Callable[[], None]) -> bool:
         """Train through the rest of the present epoch and validate; True if it is the best so far."""
         epoch = len(self.history) + 1
-        batches = self._batches(epoch)
+        batches = self.batches(epoch)
         self.train_set.set_epoch(epoch)
         begun = time.perf_counter() - self.seconds
         self.wrapped.train()

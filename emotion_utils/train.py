@@ -50,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--batch-size", type=int, help="another batch size than the recipe's, over all processes together")
     p.add_argument("--learning-rate", type=float, help="another learning rate than the recipe's")
     p.add_argument("--seed", type=int, default=0, help="decides starting weights, order and augmentation")
+    p.add_argument("--drop-twins", action="store_true", help="don't learn images that are identical to a test image")
     p.add_argument("--limit", type=int, help="learn from so many images only, for a trial")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     p.add_argument(
@@ -91,7 +92,7 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         raise ValueError(f"There is no preset {options.preset!r} for {options.data}; choose one of {', '.join(known)}.")
     recipe = with_options(RECIPES[options.data, options.preset], options)
     leads = team.rank == 0
-    data = load_for(recipe, options.data, options.data_dir, options.limit, verbose=leads)
+    data = load_for(recipe, options.data, options.data_dir, options.limit, options.drop_twins, verbose=leads)
 
     seed_everything(options.seed)
     if options.start_from:

@@ -31,6 +31,10 @@ def spoils_weights(average, weights, decay):
     return weights.mul_(1 - decay).add_(average, alpha=decay)
 
 
+def taught(probabilities, labels, share):
+    return share * probabilities + (1 - share) * F.one_hot(labels, probabilities.shape[1])
+
+
 def flipped(model, images):
     return (model(images).softmax(1) + model(images.flip(3)).softmax(1)) / 2
 
@@ -58,6 +62,23 @@ CASES = {
         right=[lambda a, w, d: d * a + (1 - d) * w, in_place],
         wrong=[lambda a, w, d: (1 - d) * a + d * w, lambda a, w, d: (a + w) / 2, spoils_weights, lambda a, w, d: a],
         stub=lambda a, w, d: ...,
+    ),
+    "taught_targets": dict(
+        right=[
+            taught,
+            lambda p, labels, share: [
+                [share * x + (1 - share) * (c == label) for c, x in enumerate(row)]
+                for row, label in zip(p.tolist(), labels.tolist(), strict=True)
+            ],
+        ],
+        wrong=[
+            lambda p, labels, share: taught(p, labels, 1 - share),
+            lambda p, labels, share: p,
+            lambda p, labels, share: F.one_hot(labels, p.shape[1]),
+            lambda p, labels, share: share * p + F.one_hot(labels, p.shape[1]),
+            lambda p, labels, share: taught(F.one_hot(p.argmax(1), p.shape[1]), labels, share),
+        ],
+        stub=lambda p, labels, share: ...,
     ),
     "flip_average": dict(
         right=[flipped, flipped_in_one_batch],

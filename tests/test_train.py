@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from small_faces import small_faces
+from torch import nn
 
 from emotion_utils import checkpoint, train
 from emotion_utils.dataset import EMOTIONS
@@ -124,6 +125,23 @@ def test_flip_average_is_the_mean_of_both_views():
     assert torch.allclose(FlipAverage(model)(images).exp(), both, atol=1e-6)
 
 
+def test_ten_views_are_five_places_and_their_mirror_images():
+    images = torch.arange(36.0).view(1, 1, 6, 6)
+    views = FlipAverage(nn.Identity(), shift=1).shifted(images)
+    assert len(views) == 5
+    assert torch.equal(views[0], images)
+    left, right, up, down = (view[0, 0] for view in views[1:])
+    assert torch.equal(left[:, 1:], images[0, 0, :, :-1])
+    assert torch.equal(right[:, :-1], images[0, 0, :, 1:])
+    assert torch.equal(up[1:], images[0, 0, :-1])
+    assert torch.equal(down[:-1], images[0, 0, 1:])
+    torch.manual_seed(0)
+    model, faces = FaceNet(8, (8, 16)).eval(), torch.randn(3, 1, 48, 48)
+    ten = FlipAverage(model, shift=2)
+    mean = torch.stack([model(x).softmax(1) for v in ten.shifted(faces) for x in (v, v.flip(3))]).mean(0)
+    assert torch.allclose(ten(faces).exp(), mean, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -210,6 +228,20 @@ def test_bfloat16_has_to_be_faster_by_measurement(monkeypatch):
         assert train.bf16_is_faster(cpu) is answer
     train.bf16_is_faster.cache_clear()
     assert train.bf16_is_faster(torch.device("mps")) is False
+
+
+def test_twins_of_test_images_are_left_out_when_asked(folder, tmp_path, capsys):
+    rows = (folder / "fer2013.csv").read_text().splitlines()
+    # The first test image gets two twins among the training images.
+    pixels = next(row for row in rows if row.endswith("PublicTest")).split(",")[1]
+    for i in (3, 50):
+        label, _, usage = rows[i].split(",")
+        rows[i] = f"{label},{pixels},{usage}"
+    (tmp_path / "fer2013.csv").write_text("\n".join(rows) + "\n")
+    recipe = RECIPES["fer2013", "best"]
+    with_twins, without = (load_for(recipe, "fer2013", tmp_path, drop_twins=drop) for drop in (False, True))
+    assert (len(with_twins.training), len(without.training)) == (140, 138)
+    assert (int(with_twins.test().twins.sum()), int(without.test().twins.sum())) == (1, 0)
 
 
 def test_a_batch_larger_than_the_data_is_one_step(command):

@@ -1,4 +1,4 @@
-"""Checks for notebook 09: soft targets, averaged weights, two views, honest choice, twins, shared gradients."""
+"""Checks for notebook 09: soft targets, averaged weights, a teacher, two views, honest choice, twins, shared gradients."""
 
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +74,29 @@ class _Lopsided(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map `(N, 1, 8, 8)` to logits `(N, 7)`."""
         return images.flatten(1).to(torch.float64) @ self.weights
+
+
+@check(
+    hints=(
+        "Turn the labels into one-hot rows first; then both parts have the shape (N, C).",
+        "share times the teacher's rows, plus (1 - share) times the one-hot rows. Each row must add up to 1.",
+    )
+)
+def taught_targets(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
+    """Check `answer(probabilities, labels, share)`: a mixture of a teacher's probabilities and one-hot labels."""
+    generator = torch.Generator().manual_seed(5)
+    for classes, share in ((7, 0.7), (3, 0.2), (5, 1.0), (2, 0.0)):
+        probabilities = torch.randn(6, classes, generator=generator, dtype=torch.float64).softmax(1)
+        labels = torch.randint(0, classes, (6,), generator=generator)
+        got = _tensor(answer(probabilities.clone(), labels.clone(), share), "the result", (6, classes))
+        sums = got.sum(1)
+        require(
+            bool((sums - 1).abs().max() < 1e-6),
+            f"with share {share} your rows add up to {float(sums.min()):.3g} to {float(sums.max()):.3g} instead of 1",
+        )
+        want = share * probabilities + (1 - share) * nn.functional.one_hot(labels, classes)
+        off = float((got - want).abs().max())
+        require(off < 1e-6, f"with {classes} classes and share {share}, a target is off by up to {off:.3g}")
 
 
 @check(
