@@ -17,9 +17,12 @@ def background(p: SimpleNamespace, size: int) -> Tensor:
     across, down = zero + x * 0.035 + p.texture * 13.7, zero + y * 0.035 + p.texture * 5.3
     clouds = noise_tiles.sample("smooth", across, down)
     side = 0.12 * (x * p.light_x - y * 0.4)
-    return (0.04 + 0.85 * p.background * p.background + side * (0.4 + p.background) + 0.24 * p.clutter * clouds).clamp(
-        0.01, 1
-    )
+    return (
+        0.04
+        + 0.85 * p.background * (0.4 + 0.6 * p.background)
+        + side * (0.4 + p.background)
+        + 0.24 * p.clutter * clouds
+    ).clamp(0.01, 1)
 
 
 def occlude(image: Tensor, p: SimpleNamespace, skin_tone: Tensor, size: int) -> Tensor:

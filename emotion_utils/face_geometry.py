@@ -58,58 +58,62 @@ def face_shape(identity: Identity, units: ActionUnits) -> SimpleNamespace:
     s.young = child
     # Folds that a face has at rest, whatever it does: a deep one must not come to mean an emotion.
     s.fold, s.furrow, s.bag = ((i.texture * k) % 1 * (1 - child) for k in (13.7, 29.3, 17.9))
+    # How deep this skin creases where an action unit folds it.
+    s.crease = 0.25 + (i.texture * 43.1) % 1
 
     # Head: half-widths, heights above and below the widest slice, squareness.
-    drop = 0.16 * a.AU26 + 0.26 * a.AU27
-    s.width = 0.80 + 0.035 * i.face_width
+    drop = 0.19 * a.AU26 + 0.32 * a.AU27
+    s.width = 0.89 + 0.045 * i.face_width
     s.top = 1.12 + 0.05 * i.face_length + 0.06 * child
     s.bottom = 1.20 + 0.05 * i.face_length + 0.75 * drop
     s.jaw = (0.72 - 0.13 * i.jaw - 0.05 * i.cheeks).clamp(0.35, 1.05)
-    s.depth = 0.92 * s.width
+    s.depth = 0.84 * s.width
 
     # Eyes and brows.
-    s.eye_u = 0.335 + 0.012 * i.eye_spacing
+    s.eye_u = 0.385 + 0.014 * i.eye_spacing
     s.eye_v = -0.255 + 0.06 * child
-    s.eye_w = 0.157 + 0.010 * i.eye_size
+    s.eye_w = 0.178 + 0.011 * i.eye_size
     s.tilt = -0.012 * i.eye_tilt - 0.012
     size = 1 + 0.12 * i.eye_size
     s.lid_up = sided(
-        lambda a: size * 0.072 * (1 + 0.62 * a.AU5 - 0.30 * a.AU7 - 0.10 * a.AU6 - 0.12 * a.AU4 - 0.25 * a.AU9)
+        lambda a: size * 0.072 * (1 + 0.80 * a.AU5 - 0.38 * a.AU7 - 0.15 * a.AU6 - 0.22 * a.AU4 - 0.20 * a.AU9)
     )
-    s.lid_low = sided(lambda a: size * 0.046 * (1 + 0.22 * a.AU5 - 0.45 * a.AU7 - 0.45 * a.AU6 - 0.35 * a.AU9))
+    s.lid_low = sided(lambda a: size * 0.046 * (1 + 0.22 * a.AU5 - 0.45 * a.AU7 - 0.45 * a.AU6 - 0.25 * a.AU9))
     s.lid_up = sided_map(lambda up, low, shut: up * (1 - shut) - 0.7 * low * shut, s.lid_up, s.lid_low, s.unit["AU43"])
     s.lid_skew = sided(lambda a: 0.35 * a.AU1 * (1 - a.AU2) - 0.25 * a.AU4 * (1 - a.AU1))
     s.iris = 0.066 * (1 + 0.04 * i.eye_size + 0.12 * child)
 
     lift = -0.022 * i.brow_height - 0.445 + 0.05 * child
-    s.brow_in_u = sided(lambda a: 0.130 - 0.045 * a.AU4 + 0 * i.age)
-    s.brow_in = sided(lambda a: lift + 0.02 - 0.080 * a.AU1 - 0.02 * a.AU2 + 0.072 * a.AU4 + 0.02 * a.AU9)
-    s.brow_mid = sided(
-        lambda a: lift - 0.012 - 0.022 * i.brow_arch - 0.045 * a.AU1 - 0.095 * a.AU2 + 0.062 * a.AU4 + 0.015 * a.AU9
+    s.brow_in_u = sided(lambda a: 0.145 - 0.045 * a.AU4 + 0 * i.age)
+    s.brow_in = sided(
+        lambda a: lift + 0.02 - 0.112 * a.AU1 - 0.02 * a.AU2 + 0.130 * a.AU4 * (1 - 0.95 * a.AU1) + 0.02 * a.AU9
     )
-    s.brow_out = sided(lambda a: lift + 0.05 + 0.01 * i.brow_arch - 0.075 * a.AU2 + 0.025 * a.AU4 + 0.01 * a.AU1)
-    s.brow_out_u = 0.545 + 0.01 * i.eye_spacing + 0 * i.age
+    s.brow_mid = sided(
+        lambda a: lift - 0.012 - 0.022 * i.brow_arch - 0.045 * a.AU1 - 0.095 * a.AU2 + 0.066 * a.AU4 + 0.015 * a.AU9
+    )
+    s.brow_out = sided(lambda a: lift + 0.05 + 0.01 * i.brow_arch - 0.075 * a.AU2 - 0.03 * a.AU4 + 0.025 * a.AU1)
+    s.brow_out_u = 0.615 + 0.012 * i.eye_spacing + 0 * i.age
     s.brow_thick = (0.036 + 0.010 * i.brow_thickness).clamp(0.014, 0.07)
 
     # Nose.
     s.nose_v = 0.215 + 0.035 * i.nose_length
-    s.nose_w = 0.148 + 0.016 * i.nose_width
+    s.nose_w = 0.156 + 0.016 * i.nose_width
     s.nose_lift = sided(lambda a: 0.045 * a.AU9 + 0.015 * a.AU10)
     s.nose_h = 0.205 + 0.025 * i.nose_length - 0.06 * child
     s.bridge = (0.065 + 0.03 * i.nose_bridge).clamp(0.0, 0.18)
 
     # Mouth: the line of its middle, corners, lips and how far each lip is from the middle line.
     part = a.AU25 * (1 - 0.7 * a.AU24)
-    s.mouth_v = 0.565 + 0.02 * i.mouth_height - 0.025 * a.AU17 - 0.01 * a.AU10 + 0.10 * drop + 0.02 * a.AU12
+    s.mouth_v = 0.550 + 0.02 * i.mouth_height - 0.025 * a.AU17 - 0.01 * a.AU10 + 0.10 * drop + 0.02 * a.AU12
     s.mouth_w = sided(
         lambda a: (
-            0.262
-            + 0.014 * i.mouth_width
-            + 0.085 * a.AU12
-            + 0.075 * a.AU20
+            0.285
+            + 0.016 * i.mouth_width
+            + 0.110 * a.AU12
+            + 0.090 * a.AU20
             + 0.03 * a.AU14
             - 0.105 * a.AU18
-            - 0.045 * a.AU23
+            - 0.070 * a.AU23
             - 0.015 * a.AU24
             - 0.035 * a.AU26
             - 0.075 * a.AU27
@@ -117,17 +121,22 @@ def face_shape(identity: Identity, units: ActionUnits) -> SimpleNamespace:
         )
     )
     s.corner = sided(
-        lambda a: -0.120 * a.AU12 + 0.105 * a.AU15 + 0.03 * a.AU20 - 0.015 * a.AU14 + 0.035 * a.AU17 - 0.15 * drop
+        lambda a: -0.165 * a.AU12 + 0.120 * a.AU15 + 0.045 * a.AU20 - 0.015 * a.AU14 + 0.035 * a.AU17 + 0.12 * drop
     )
     lips = (1 + 0.17 * i.lip_fullness).clamp(0.5, 1.5)
     thin = (1 - 0.25 * a.AU12) * (1 - 0.25 * a.AU20) * (1 - 0.45 * a.AU23) * (1 - 0.62 * a.AU24) * (1 + 0.35 * a.AU18)
-    s.lip_up = 0.052 * lips * thin * (1 - 0.15 * a.AU10)
-    s.lip_low = 0.074 * lips * thin * (1 + 0.12 * a.AU17) * (1 - 0.15 * a.AU16)
+    s.lip_up = 0.057 * lips * thin * (1 - 0.15 * a.AU10)
+    s.lip_low = 0.081 * lips * thin * (1 + 0.12 * a.AU17) * (1 - 0.15 * a.AU16)
     s.open_up = sided(
-        lambda b: 0.3 * drop + part * (0.018 + 0.035 * b.AU12) + (0.25 + 0.75 * part) * (0.055 * b.AU10 + 0.02 * b.AU9)
+        lambda b: 0.35 * drop + part * (0.02 + 0.04 * b.AU12) + (0.2 + 0.8 * part) * (0.075 * b.AU10 + 0.03 * b.AU9)
     )
-    s.open_low = part * (0.035 + 0.02 * a.AU12) + (0.5 + 0.5 * part) * 0.08 * a.AU16 + 1.0 * drop * (0.5 + 0.5 * part)
-    s.round = (5 * drop).clamp(0, 0.9)
+    s.open_low = (
+        part * (0.04 + 0.07 * a.AU12 + 0.04 * a.AU20)
+        + (0.4 + 0.6 * part) * 0.10 * a.AU16
+        + 1.0 * drop * (0.5 + 0.5 * part)
+    )
+    s.round = (4 * drop).clamp(0, 0.9)
+    s.square = (a.AU10 + a.AU16 + a.AU20).clamp(max=1) * (1 - 0.5 * a.AU12)
     s.press = a.AU24 + 0.5 * a.AU23
     s.chin_v = CENTER_V + s.bottom
     return s

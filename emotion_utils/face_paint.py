@@ -32,7 +32,7 @@ def skin(f: SimpleNamespace, s: SimpleNamespace, size: int) -> Tensor:
     grain = f.grain
     tone = i.skin_tone * (1 + 0.035 * blotches + (0.02 + 0.025 * s.old) * grain)
     tone = tone * (1 - 0.35 * i.freckles * (grain - 0.5).clamp(0, 1) * bump((f.v * 2.2) ** 2))
-    tone = tone * (1 - 0.09 * spot(f.a, f.v, 0.0, -0.68, 0.35, 0.22))
+    tone = tone * (1 - 0.16 * spot(f.a, f.v, 0.0, -0.70, 0.45, 0.25))
     tone = tone * (1 - 0.10 * spot(f.a, f.v, 0.42, 0.12, 0.16, 0.14) * (0.6 + i.skin_tone * 0.5))
     # Beard: cheeks below the ear line, chin and upper lip; patchy at its edge.
     line = f.v - 0.36 - 0.45 * (0.55 - f.a).clamp(min=0) + 0.05 * blotches
@@ -53,7 +53,7 @@ def mouth(albedo: Tensor, f: SimpleNamespace, s: SimpleNamespace, soft: Tensor) 
     past = (f.m - 0.98).clamp(min=0)
     lips = ramp(torch.minimum(v - f.outer_up, f.outer_low - v) - past, soft) * ramp(1.03 - f.m, 0.12)
     upper = ramp(f.middle - v, 0.05)
-    tone = albedo * (1 - 0.38 * i.lip_tone - 0.12 * upper - 0.13)
+    tone = albedo * (1 - 0.38 * i.lip_tone - 0.12 * upper - 0.24)
     tone = tone * (1 + 0.05 * torch.cos(f.u * 120 + 5 * i.texture))
     albedo = blend(albedo, tone, lips)
     gap = f.inner_low - f.inner_up
@@ -67,9 +67,9 @@ def mouth(albedo: Tensor, f: SimpleNamespace, s: SimpleNamespace, soft: Tensor) 
     tongue = ramp(v - f.inner_low + 0.10, 0.08) * bump((f.m * 1.5) ** 2) * ((gap - 0.12) * 5).clamp(0, 1)
     cavity = blend(cavity, 0.34 * i.skin_tone + 0.08, tongue * 0.8)
     comb = 1 - 0.13 * (torch.cos(f.u * 92).abs() * -1 + 1) ** 3
-    show = 0.022 + 0.055 * torch.maximum(torch.maximum(a.AU12, a.AU10), 0.7 * a.AU20)
+    show = 0.03 + 0.09 * torch.maximum(torch.maximum(a.AU12, a.AU10), 0.8 * a.AU20)
     high = ramp(f.inner_up + show * (1 - 0.3 * f.m) - v, soft) * ramp(0.92 - f.m, 0.25)
-    low = ramp(v - f.inner_low + 0.04 * a.AU16, soft) * ramp(0.85 - f.m, 0.25) * (a.AU16 * 2).clamp(max=1)
+    low = ramp(v - f.inner_low + 0.05 * a.AU16, soft) * ramp(0.85 - f.m, 0.25) * (a.AU16 * 2).clamp(max=1)
     teeth = torch.maximum(high, low)
     white = (0.80 - 0.22 * f.m * f.m - 0.08 * s.old) * comb
     cavity = blend(cavity, white, teeth)
@@ -84,11 +84,11 @@ def eyes(
     past = (f.x.abs() - 0.97).clamp(min=0) * 0.5
     open_eye = ramp(torch.minimum(v - f.upper, f.lower - v) - past, soft)
     side = torch.where(f.right, -p.gaze_x, p.gaze_x) * 0.16
-    dx, dy = a - s.eye_u - side, v - s.eye_v + 0.012 - 0.10 * p.gaze_y
+    dx, dy = a - s.eye_u - side, v - s.eye_v + 0.012 - 0.10 * p.gaze_y - 0.05 * f.pick(s.unit["AU43"])
     r2 = dx * dx + dy * dy
     r = torch.sqrt(r2 + 1e-8)
     # The ball is shaded: darker under the upper lid and towards the corners.
-    white = 0.72 - 0.18 * bump(((v - f.upper) * (1 / 0.028)) ** 2) - 0.22 * f.x * f.x
+    white = 0.68 - 0.18 * bump(((v - f.upper) * (1 / 0.028)) ** 2) - 0.22 * f.x * f.x
     tone = 0.10 + 0.42 * i.iris_tone
     iris = tone * (0.75 + 0.5 * (dy * (1 / s.iris)).clamp(-1, 1)) - 0.12 * bump(((r - s.iris) * (1 / 0.012)) ** 2)
     ball = blend(white, iris.clamp(min=0.03), ramp(s.iris - r, soft))
@@ -101,16 +101,16 @@ def eyes(
     albedo = albedo * (1 - (0.28 + 0.06 * i.lid_fold).clamp(0, 0.5) * crease * (1 - 0.6 * f.pick(s.unit["AU5"])))
     inside = ramp(1.08 - f.x.abs(), 0.2)
     feminine = 1 - s.i.sex * 0.45
-    lash = ramp(0.016 * feminine + 0.2 * soft - (v - f.upper + 0.004).abs(), soft) * inside
+    lash = ramp(0.019 * feminine + 0.2 * soft - (v - f.upper + 0.004).abs(), soft) * inside
     rim = ramp(0.006 + 0.1 * soft - (v - f.lower - 0.002).abs(), soft) * inside
     albedo = blend(albedo, ball, open_eye)
-    albedo = albedo * (1 - 0.78 * lash * feminine) * (1 - 0.35 * rim)
+    albedo = albedo * (1 - 0.92 * lash) * (1 - 0.35 * rim)
     # Brows: hairs lie along the brow, thinner outwards.
     t = f.t
     hairs = noise_tiles.sample("strand", f.u * 0.9 + f.brow * 0.9 + i.texture, (v + a * 0.6) * 0.35 + i.texture)
     thick = s.brow_thick * (1.05 - 0.55 * t.clamp(0, 1)) * (1 + 0.12 * hairs)
     mask = ramp(thick - (v - f.brow).abs(), soft + 0.02) * ramp(t + 0.02, 0.16) * ramp(1.0 - t, 0.22)
-    mask = mask * (0.55 + 0.35 * i.brow_tone) * (0.9 + 0.15 * hairs).clamp(0, 1.1)
+    mask = mask * (0.63 + 0.31 * i.brow_tone) * (0.9 + 0.15 * hairs).clamp(0, 1.1)
     albedo = blend(albedo, (0.04 + 0.35 * (1 - i.brow_tone)) * (0.4 + 0.6 * i.skin_tone), mask.clamp(0, 1))
     return albedo, open_eye
 
@@ -139,7 +139,7 @@ def shade(
     cast = throw * (p.light_x * (f.nose_u * -8)).clamp(0, 1) * hard
     lamp = lamp * (1 - 0.55 * cast)
     sky = 0.5 - 0.35 * gy * inv
-    diffuse = (0.30 + 0.85 * hard) * lamp + (0.50 - 0.38 * hard) * inv + (0.30 - 0.18 * hard) * sky
+    diffuse = (0.30 + 0.85 * hard) * lamp + (0.60 - 0.40 * hard) * inv + (0.30 - 0.18 * hard) * sky
     # Gloss: half-way vector between lamp and camera.
     hx, hy, hz = p.light_x, p.light_y, p.light_z + 1
     norm = torch.rsqrt(hx * hx + hy * hy + hz * hz)

@@ -57,8 +57,9 @@ def feature_coordinates(s: SimpleNamespace, look: SimpleNamespace, p: SimpleName
     mq = (1 - m * m).clamp_(min=0)
     root = torch.sqrt(mq)
     middle = s.mouth_v + pick(s.corner) * (m * m).clamp_(max=1.6)
-    inner_up = middle - pick(s.open_up) * (mq + (root - mq) * s.round)
-    inner_low = middle + s.open_low * (mq + (root - mq) * s.round)
+    # The gap is a lens; a dropping jaw rounds it, lips drawn off the teeth square it.
+    gap = mq + (root - mq) * s.round + 0.7 * mq * m.clamp(max=1).square() * s.square * (1 - s.round)
+    inner_up, inner_low = middle - pick(s.open_up) * gap, middle + s.open_low * gap
     bow = 1 - 0.22 * bump((a * (1 / 0.045)) ** 2)
     outer_up = inner_up - s.lip_up * root * bow
     outer_low = inner_low + s.lip_low * mq * (1.25 - 0.25 * mq)
@@ -102,7 +103,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     h = h + 0.055 * spot(a, v, s.eye_u, s.eye_v, 0.11, 0.085)
     cheekbone = spot(a, v, 0.44, 0.10 - 0.05 * cheek, 0.17, 0.13 - 0.02 * cheek)
     h = h + (0.055 + 0.012 * i.cheeks + 0.065 * cheek) * cheekbone
-    h = h + 0.05 * spot(a, v, 0.0, s.mouth_v - 0.05, 0.28, 0.26)
+    h = h + 0.04 * spot(a, v, 0.0, s.mouth_v - 0.05, 0.32, 0.26)
     lip_up = spot(a, v, 0.0, f.outer_up * 0.45 + f.inner_up * 0.55, 0.17, 0.04)
     lip_low = spot(a, v, 0.0, f.outer_low * 0.5 + f.inner_low * 0.5, 0.15, 0.045)
     h = h + 0.022 * lip_up + (0.022 + 0.02 * act.AU17 + 0.02 * act.AU18) * lip_low
@@ -131,7 +132,7 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     h = h + 0.045 * depth * along * bump(((d - 0.075) * (1 / 0.075)) ** 2) - 0.012 * fold
 
     frown = f.pick(s.unit["AU4"]) * (1 - 0.15 * f.pick(s.unit["AU1"])) + 0.25 * s.old + 0.35 * s.furrow * s.furrow
-    frown = frown * spot(a, v, 0.055, f.brow + 0.02, 0.022, 0.10)
+    frown = frown * s.crease * spot(a, v, 0.055, f.brow + 0.02, 0.022, 0.10)
     raised = (
         (0.9 * f.pick(s.unit["AU1"]) + 0.8 * f.pick(s.unit["AU2"])).clamp(max=1.4)
         * (0.35 + 0.65 * s.old)
@@ -140,11 +141,11 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     raised = raised + 0.25 * s.old + 0.12 * f.pick(s.unit["AU1"])
     forehead = ((f.brow - 0.05 - v) * 12).clamp(0, 1) * ((v + 0.93) * 8).clamp(0, 1) * bump((a * (1 / 0.28)) ** 2)
     waves = torch.cos((v + 0.10 * a * a + 0.02 * torch.sin(a * 9 + 40 * i.texture)) * 58 + 6 * i.texture)
-    lines = raised * forehead * (waves * 1.6 - 0.5).clamp(0, 1)
-    scrunch = torch.cos((v - 0.35 * a) * 85) * spot(f.nose_u.abs(), v, 0.03, -0.20, 0.10, 0.13) * unit["AU9"]
+    lines = raised * s.crease * forehead * (waves * 1.6 - 0.5).clamp(0, 1)
+    scrunch = torch.cos((v - 0.35 * a) * 85) * spot(f.nose_u.abs(), v, 0.03, -0.20, 0.10, 0.13) * unit["AU9"] * s.crease
     crow = torch.cos((v - s.eye_v) * 70 * (1 - 0.5 * (a - 0.5)))
     crow = (crow * 1.3 - 0.3).clamp(0, 1) * spot(a, v, s.eye_u + 0.245, s.eye_v + 0.02, 0.05, 0.09)
-    crow = crow * (0.75 * unit["AU6"] * (1 - 0.7 * s.young) + 0.4 * s.old)
+    crow = s.crease * crow * (0.75 * unit["AU6"] * (1 - 0.7 * s.young) + 0.4 * s.old)
     bag = v - f.lower - 0.055 - 0.02 * f.arch
     bag = bump((bag * (1 / 0.022)) ** 2) * (f.arch * 1.6).clamp(max=1)
     bag = bag * (0.05 + 0.45 * s.old + 0.35 * s.bag + 0.75 * unit["AU6"] + 0.3 * f.pick(s.unit["AU7"]))
@@ -156,8 +157,8 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     marionette = marionette * (0.3 * s.old + 0.7 * unit["AU15"])
     h = (
         h
-        - 0.016 * frown
-        - 0.012 * lines
+        - 0.009 * frown
+        - 0.007 * lines
         - 0.014 * scrunch
         - 0.008 * crow
         - 0.014 * bag
@@ -167,11 +168,11 @@ def relief(f: SimpleNamespace, s: SimpleNamespace, p: SimpleNamespace) -> tuple[
     h = h + 0.005 * pebbles
 
     dark = 0.34 * socket * (1 + 0.25 * i.eye_depth).clamp(0.4, 1.6)
-    dark = dark + 0.29 * fold + 0.55 * frown + 0.30 * lines + 0.42 * scrunch.clamp(min=0) + 0.30 * crow + 0.26 * bag
-    dark = dark + 0.30 * under_lip + 0.45 * dimple + 0.12 * pebbles.clamp(min=0) + 0.32 * marionette
+    dark = dark + 0.29 * fold + 0.32 * frown + 0.17 * lines + 0.5 * scrunch.clamp(min=0) + 0.17 * crow + 0.26 * bag
+    dark = dark + 0.30 * under_lip + 0.45 * dimple + 0.12 * pebbles.clamp(min=0) + 0.15 * marionette
     below = spot(f.nose_u, v, 0.0, s.nose_v + 0.045, 0.10, 0.045) + 0.9 * spot(a, v, 0.0, s.nose_v + 0.13, 0.22, 0.11)
     nostrils = spot(f.nose_u.abs(), v, 0.060, s.nose_v - 0.012 - 0.3 * f.pick(s.nose_lift), 0.030, 0.016)
     side = spot(f.nose_u.abs(), v, s.nose_w * 0.98, s.nose_v - 0.05 - f.pick(s.nose_lift), 0.018, 0.045)
-    dark = dark + 0.15 * below + 0.52 * nostrils + 0.18 * side
+    dark = dark + 0.20 * below + 0.42 * nostrils + 0.18 * side
     f.cheek, f.fold = cheekbone, fold
     return h, (1 - dark).clamp_(0.12, 1)

@@ -1,5 +1,8 @@
 """Draw faces: from who, what and how to a picture, for a whole batch at once."""
 
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
 from types import SimpleNamespace
 
 import torch
@@ -14,6 +17,23 @@ from emotion_utils.face_relief import feature_coordinates, ramp, relief
 from emotion_utils.face_truth import landmarks, region_masks
 
 BATCH = 128  # faces drawn at once at 48 pixels; more would leave the processor's cache
+
+# What decides the pictures and labels of a data set of drawn faces.
+DRAWING_CODE = tuple(
+    Path(__file__).parent / f"{name}.py"
+    for name in (
+        "randomness", "noise_tiles", "action_units", "face_parameters", "face_geometry", "face_relief", "face_paint",
+        "face_capture", "face_truth", "face_render", "synthetic",
+    )
+)  # fmt: skip
+
+
+def drawing_version(files: Iterable[Path] = DRAWING_CODE) -> str:
+    """Return eight hex digits that change with any change of the drawing code, whatever its line ends."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.name}\0".encode() + file.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+    return digest.hexdigest()[:8]
 
 
 def _draw(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> tuple[Tensor, SimpleNamespace]:

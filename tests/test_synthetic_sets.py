@@ -6,6 +6,7 @@ import torch
 
 from emotion_utils import synthetic
 from emotion_utils.dataset import EMOTIONS
+from emotion_utils.face_render import DRAWING_CODE, drawing_version
 from emotion_utils.synthetic import ACTION_UNITS, LANDMARKS, REGIONS, sample_faces
 
 
@@ -209,9 +210,20 @@ def test_the_stated_pixel_statistics_are_those_of_the_default_set():
 
 def test_a_new_version_is_drawn_anew(small_splits, monkeypatch):
     synthetic.load_split("test", data_dir=small_splits, progress=False)
-    monkeypatch.setattr(synthetic, "GENERATOR_VERSION", synthetic.GENERATOR_VERSION + 1)
+    monkeypatch.setattr(synthetic, "GENERATOR_VERSION", "01234567")
     synthetic.load_split("test", data_dir=small_splits, progress=False)
     assert len(list(small_splits.glob("synthetic-v*-test.npz"))) == 2
+
+
+def test_the_version_follows_the_code_and_not_its_line_ends(tmp_path):
+    assert drawing_version() == synthetic.GENERATOR_VERSION
+    assert all(file.is_file() for file in DRAWING_CODE)
+    code = tmp_path / "face_code.py"
+    versions = []
+    for text in (b"a = 1\nb = 2\n", b"a = 1\r\nb = 2\r\n", b"a = 1\nb = 3\n"):
+        code.write_bytes(text)
+        versions.append(drawing_version([code]))
+    assert versions[0] == versions[1] != versions[2]
 
 
 def test_a_damaged_cache_is_replaced(small_splits):
