@@ -1,7 +1,7 @@
 """Accuracy against seconds: the fast recipe beside what a reader would write otherwise, on the same two cores.
 
-    EMOTION_DATA_DIR=… python tests/benchmarks/time_to_accuracy.py --minutes 25
-    … --minutes 25 --precision fp32        # for processors without bfloat16
+    EMOTION_DATA_DIR=… python tests/benchmarks/time_to_accuracy.py --minutes 10
+    … --minutes 10 --precision fp32        # for processors without bfloat16
 
 Three contenders learn the same images, carved from FER2013's Training part, and are measured on the same validation
 images. They take turns, and whoever has used least time goes next, so all have equal wall time and other work on the
@@ -119,7 +119,7 @@ def measure(model: nn.Module, validation: FaceDataset) -> float:
 def main() -> None:
     """Let the contenders take turns until all have used their time, and print who was where when."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=25, help="wall time for each contender")
+    parser.add_argument("--minutes", type=float, default=10, help="wall time for each contender")
     parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto", help="of the fast recipe")
     parser.add_argument("--workers", type=int, default=0, help="of the usual DataLoader")
     parser.add_argument("--seed", type=int, default=0)
