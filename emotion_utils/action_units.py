@@ -104,7 +104,7 @@ EMOTION_TO_AUS: dict[str, tuple[Variant, ...]] = {
                 "EMFACS 1+4+15B with 54+64; Du 4, 15"),
         Variant("pout", 2, {"AU4": 0.6, "AU15": 0.8, "AU17": 0.9, "AU24": 0.2, "AU1": 0.5, "AU43": 0.25},
                 "EMFACS 11+15, 15+17; CK+ 15"),
-        Variant("quiet", 2, {"AU1": 0.7, "AU4": 0.4, "AU15": 0.6, "AU43": 0.5}, "EMFACS 1+4+15B; CK+ 15"),
+        Variant("quiet", 2, {"AU1": 0.5, "AU4": 0.3, "AU15": 0.5, "AU43": 0.35}, "EMFACS 1+4+15B; CK+ 15"),
         Variant("weeping", 3, {"AU1": 0.9, "AU4": 0.8, "AU6": 0.6, "AU15": 0.7, "AU20": 0.5, "AU25": 0.8, "AU26": 0.4,
                                "AU43": 0.7},
                 "EMFACS 6+15, 1+4+11+15; FACS Investigator's Guide, with 25/26"),

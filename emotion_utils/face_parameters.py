@@ -179,7 +179,7 @@ def sample_identity(
     rest = uniform(stream_key(seed, "rest"), index, len(ACTION_UNITS))
     size = uniform(stream_key(seed, "rest size"), index, len(ACTION_UNITS))
     limit = torch.full((len(ACTION_UNITS),), 0.22)
-    for name in ("AU25", "AU26", "AU27", "AU43", "AU9", "AU16", "AU18"):
+    for name in ("AU25", "AU26", "AU27", "AU9", "AU16", "AU18"):
         limit[AU_INDEX[name]] = 0.08
     return Identity(
         age=years,
