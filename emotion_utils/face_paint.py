@@ -84,7 +84,7 @@ def eyes(
     past = (f.x.abs() - 0.97).clamp(min=0) * 0.5
     open_eye = ramp(torch.minimum(v - f.upper, f.lower - v) - past, soft)
     side = torch.where(f.right, -p.gaze_x, p.gaze_x) * 0.16
-    dx, dy = a - s.eye_u - side, v - s.eye_v + 0.012 - 0.10 * p.gaze_y - 0.05 * f.pick(s.unit["AU43"])
+    dx, dy = a - s.eye_u - side, v - s.eye_v + 0.012 - 0.10 * p.gaze_y - 0.05 * s.a.AU43
     r2 = dx * dx + dy * dy
     r = torch.sqrt(r2 + 1e-8)
     # The ball is shaded: darker under the upper lid and towards the corners.

@@ -58,7 +58,8 @@ def feature_coordinates(s: SimpleNamespace, look: SimpleNamespace, p: SimpleName
     root = torch.sqrt(mq)
     middle = s.mouth_v + pick(s.corner) * (m * m).clamp_(max=1.6)
     # The gap is a lens; a dropping jaw rounds it, lips drawn off the teeth square it.
-    gap = mq + (root - mq) * s.round + 0.7 * mq * m.clamp(max=1).square() * s.square * (1 - s.round)
+    square = 0.7 * s.square * (1 - s.round)
+    gap = root * s.round + mq * (1 - s.round + square - square * mq)
     inner_up, inner_low = middle - pick(s.open_up) * gap, middle + s.open_low * gap
     bow = 1 - 0.22 * bump((a * (1 / 0.045)) ** 2)
     outer_up = inner_up - s.lip_up * root * bow

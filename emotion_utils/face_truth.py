@@ -39,7 +39,7 @@ def landmarks(s: SimpleNamespace, p: SimpleNamespace, size: int) -> Tensor:
         *pair(s.brow_out_u, s.brow_out),
         *pair(s.eye_u - s.eye_w, s.eye_v - s.tilt),
         *pair(s.eye_u + s.eye_w, s.eye_v + s.tilt),
-        *pair(gaze, s.eye_v - 0.012 + 0.10 * p.gaze_y),
+        *pair(gaze, s.eye_v - 0.012 + 0.10 * p.gaze_y + 0.05 * s.a.AU43),
         *pair(s.eye_u, upper),
         *pair(s.eye_u, lower),
         points(zero, s.nose_v - 0.075, s.nose_h),
