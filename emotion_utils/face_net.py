@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from emotion_utils.models import FaceModel
@@ -53,6 +54,8 @@ class FaceNet(FaceModel):
         widths: channels of each stage; each stage halves height and width.
         residuals: residual convolutions of each stage.
         dropout: share of the features set to zero before the last layer, in training only.
+        identity_start: let each convolution after the first one begin as a copy of its input channels, with random
+            filters for the channels that it adds, so that the image's structure reaches the last layer from the start.
         classes: how many, or their names.
         image_size: height and width in pixels.
         in_channels: 1 for grey images.
@@ -67,6 +70,7 @@ class FaceNet(FaceModel):
         widths: Sequence[int] = (64, 128, 256),
         residuals: int = 1,
         dropout: float = 0.0,
+        identity_start: bool = False,
         classes: int | Sequence[str] = 7,
         image_size: int = 48,
         in_channels: int = 1,
@@ -87,6 +91,30 @@ class FaceNet(FaceModel):
         self.classifier = nn.Linear(channels, self.num_classes)
         nn.init.normal_(self.classifier.weight, std=0.1 / channels**0.5)  # all classes start out equally likely
         nn.init.zeros_(self.classifier.bias)
+        if identity_start:
+            for layer in self.stages.modules():
+                if isinstance(layer, nn.Conv2d):
+                    nn.init.dirac_(layer.weight[: layer.in_channels])
+
+    @torch.no_grad()
+    def start_from_patches(self, images: Tensor) -> None:
+        """Let the first convolution begin with what varies most in small patches of images, scaled to vary equally.
+
+        Half of its filters are the leading principal components of patches, each divided by its standard deviation
+        ("whitening"); the other half are their negatives, since ReLU keeps only what is positive. Random filters have
+        to find this out by training. After Jordan 2024, *94% on CIFAR-10 in 3.29 seconds* (arXiv:2404.00498), who keeps
+        these filters fixed; here they go on learning.
+
+        Args:
+            images: normalised, float `(N, 1, H, W)`, unaugmented; some thousand are enough.
+        """
+        weight = self.stem[0].weight
+        side, half = weight.shape[-1], len(weight) // 2
+        patches = images.unfold(2, side, 2).unfold(3, side, 2).reshape(-1, weight[0].numel())
+        variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))  # smallest first
+        filters = (directions / (variance + 0.01).sqrt()).T.flip(0)[:half].view(-1, *weight.shape[1:])
+        weight[: len(filters)] = filters
+        weight[half : half + len(filters)] = -filters
 
     def takes_size(self, height: int, width: int) -> bool:
         """In training also take smaller square images, for progressive resizing.

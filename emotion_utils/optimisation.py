@@ -83,7 +83,6 @@ class TrainConfig:
             (self.precision in ("fp32", "bf16"), "precision", '"fp32" or "bf16"'),
             (0 <= self.average < 1, "average", "0 or more and less than 1, often 0.999"),
             (all(size >= 1 and size == int(size) for size in self.sizes), "sizes", "whole numbers of pixels, or ()"),
-            (len(self.sizes) <= self.epochs, "sizes", f"at most one size for each of the {self.epochs} epochs"),
             (self.patience is None or self.patience >= 1, "patience", "None or at least 1"),
         )
         for fine, name, wanted in rules:
@@ -111,8 +110,14 @@ def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
 
 
 def size_in(epoch: int, config: TrainConfig) -> int | None:
-    """Give the side in pixels that images are scaled to in an epoch, counted from 1; None leaves them as they are."""
-    return config.sizes[(epoch - 1) * len(config.sizes) // config.epochs] if config.sizes else None
+    """Give the side in pixels that images are scaled to in an epoch, counted from 1; None leaves them as they are.
+
+    Shares are counted from the end, so that odd epochs, or the only one, go to the last and largest size.
+    """
+    if not config.sizes:
+        return None
+    to_come = config.epochs - epoch
+    return config.sizes[-1 - to_come * len(config.sizes) // config.epochs]
 
 
 def sgd_parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

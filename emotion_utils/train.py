@@ -98,7 +98,7 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
     if options.start_from:
         model = load_start(options.start_from, data.training.classes).train()
     else:
-        model = recipe.build(classes=data.training.classes)
+        model = recipe.make(data.training)
     if leads:
         parameters = sum(p.numel() for p in model.parameters())
         held = f"{len(data.validation):,} for validation" if data.validation else "none held out"

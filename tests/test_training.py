@@ -479,9 +479,10 @@ def test_progressive_resizing_shows_each_size_for_its_share_of_the_epochs():
     model.register_forward_pre_hook(note)
     config = TrainConfig(epochs=5, batch_size=40, sizes=(8, 12, 16), **QUIET)
     train(model, data, None, config)
-    assert seen == [8, 8, 12, 12, 16]
+    assert seen == [8, 12, 12, 16, 16]
     assert [size_in(epoch, config) for epoch in range(1, 6)] == seen
     assert size_in(1, TrainConfig()) is None
+    assert size_in(1, TrainConfig(epochs=1, sizes=(8, 12, 16))) == 16, "a short trial sees full images"
 
 
 def test_a_network_of_one_size_says_so_when_asked_to_resize():
@@ -489,7 +490,7 @@ def test_a_network_of_one_size_says_so_when_asked_to_resize():
         train(small_cnn(), small_faces(40), None, TrainConfig(epochs=2, batch_size=40, sizes=(8, 16), **QUIET))
 
 
-@pytest.mark.parametrize("sizes", [(0,), (8, 12, 16), (2.5,)])
+@pytest.mark.parametrize("sizes", [(0,), (2.5,), (8, -12)])
 def test_sizes_that_cannot_work(sizes):
     with pytest.raises(ValueError, match="sizes"):
         TrainConfig(epochs=2, sizes=sizes)

@@ -103,7 +103,7 @@ def usual(model: nn.Module, training: FaceDataset, workers: int, every: int = 50
 def recipe(training: FaceDataset, precision: str, seed: int) -> Iterator[nn.Module]:
     """Train the fast recipe; yield its averaged network after each epoch."""
     fast = RECIPES["fer2013", "fast"]
-    model = fast.build(classes=training.classes)
+    model = fast.make(training)
     config = dataclasses.replace(fast.config, precision=precision, seed=seed, device="cpu", progress=False)
     run = Run(model, training, None, config, None, Team())
     while not run.finished:
