@@ -1,6 +1,6 @@
 """Measure what the drawn faces are worth: speed, which models they separate, what carries over to photographs.
 
-    python tests/benchmarks/drawn_faces.py                    # everything (about 15 minutes on two cores)
+    python tests/benchmarks/drawn_faces.py                    # everything (about 20 minutes of one core)
     python tests/benchmarks/drawn_faces.py speed models       # without FER2013
 
 The parts: `speed` (first use and use from the cache of the 14,000 default faces), `models` (linear, MLP, EmotionCNN
