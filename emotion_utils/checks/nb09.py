@@ -1,4 +1,4 @@
-"""Checks for notebook 09: soft targets, averaged weights, a teacher, two views, honest choice, twins, shared gradients."""
+"""Checks for notebook 09: soft targets, averaged weights, a teacher, views, honest choice, twins, shared gradients."""
 
 from collections.abc import Callable
 from typing import Any
