@@ -72,7 +72,7 @@ _first = TrainConfig(
 )  # fmt: skip
 # The second generation starts from the weights of the first and is taught by it.
 _best = replace(_first, epochs=40, learning_rate=0.08)
-_votes = replace(_first, epochs=20, learning_rate=0.05)
+_votes = replace(_first, epochs=14, learning_rate=0.04)
 _drawn = TrainConfig(epochs=8, batch_size=128, learning_rate=0.05, average=0.995, augment=_mild)
 
 RECIPES = {

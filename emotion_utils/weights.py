@@ -25,7 +25,9 @@ FORMAT = "emotion_utils weights 1"
 
 # SHA-256 of the files that come with the package. `python -m emotion_utils.weights` prints the table anew.
 CHECKSUMS: dict[str, str] = {
-    "fer2013": "d10b34f865b76fc624866aeb6a83918d732612278ead883ea9c5792b98008dae",
+    "synthetic": "887a3e48676c0ec7865c178b3cf20e5862746b99ab2a4a84d5b4a15753aba8ea",
+    "fer2013": "7b4a01a09cfda89c5cf2331e97025f2c10875375dc37cf1944351fa42bd84127",
+    "ferplus": "5e2b91791eac232dd93beada043e79649ce22dc9541aa0b503b462e7fe617185",
 }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,9 +10,13 @@ from safetensors.torch import load_file, safe_open, save_file
 
 from emotion_utils import weights
 from emotion_utils.checkpoint import CheckpointError
+from emotion_utils.data import load
 from emotion_utils.dataset import EMOTIONS
+from emotion_utils.environment import fer2013_is_there
 from emotion_utils.face_net import FaceNet
+from emotion_utils.inference import compute_logits
 from emotion_utils.models import EmotionCNN
+from emotion_utils.synthetic import sample_faces
 from emotion_utils.weights import CHECKSUMS, FOLDER, WeightsError, load_pretrained, load_weights, save_weights
 
 LIMITS = {"synthetic": 1_000_000, "fer2013": 4_000_000, "ferplus": 4_000_000}  # bytes
@@ -146,6 +151,26 @@ def test_shipped_weights(name):
     assert model.classes == EMOTIONS
     assert sum(p.numel() for p in model.parameters()) <= 2_000_000
     assert "protocol" in model.facts
+
+
+def test_the_weights_for_drawn_faces_know_new_drawn_faces():
+    faces = sample_faces(280, seed=99, truth=False)
+    model = load_pretrained("synthetic")
+    accuracy = (model.predict_proba(faces.images).argmax(1) == faces.labels).float().mean()
+    assert accuracy > 0.7, "chance is a seventh, the test split gives over 80 %"
+
+
+@pytest.mark.fer2013
+@pytest.mark.skipif(not fer2013_is_there(), reason="FER2013 is not in EMOTION_DATA_DIR")
+@pytest.mark.parametrize("name", [name for name in CHECKSUMS if name != "synthetic"])
+def test_shipped_figures_are_what_the_shipped_weights_reach(name):
+    shipped = json.loads((Path(__file__).parent / "benchmarks" / "results" / "shipped.json").read_text())
+    row = next(r for r in shipped["rows"] if (r["weights"], r["views"]) == (name, "single"))
+    test = load("fer2013", "test", verbose=False)
+    if len(test) != row["images"]:
+        pytest.skip("this copy's test split is not PublicTest")
+    logits = compute_logits(load_pretrained(name), test)
+    assert (logits.argmax(1) == test.labels).float().mean() == pytest.approx(row["accuracy"], abs=0.002)
 
 
 def test_a_damaged_shipped_file_is_refused(monkeypatch, saved):
