@@ -77,7 +77,7 @@ _drawn = TrainConfig(epochs=8, batch_size=128, learning_rate=0.05, average=0.995
 
 RECIPES = {
     ("fer2013", "fast"): Recipe(
-        _quick, _fast, False, "towards human level, 65 %, in minutes on two CPU cores", patches=True
+        _quick, _fast, False, "close to human level in about three minutes on two CPU cores", patches=True
     ),
     ("fer2013", "first"): Recipe(_deep, _first, True, "from scratch; where best starts, and its teacher"),
     ("fer2013", "best"): Recipe(_deep, _best, True, "the shipped weights: --start-from and --teacher name the first"),
