@@ -26,8 +26,7 @@ ACTIVATIONS = {
     "sigmoid": nn.Sigmoid,
 }
 
-# How images are normalised as long as nobody has said so.
-UNKNOWN_MEAN, UNKNOWN_STD = 0.5, 0.25
+UNKNOWN_MEAN, UNKNOWN_STD = 0.5, 0.25  # how images are normalised as long as nobody has said so
 
 # An even kernel cannot be centred on a pixel, so PyTorch pads one side more than the other and mentions the cost.
 warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
