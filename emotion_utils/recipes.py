@@ -35,8 +35,7 @@ class Recipe:
         soft: learn the shares of FER+'s votes instead of FER2013's labels.
         teacher_share: weight of a teacher's probabilities against the labels, if the command names a teacher.
         patches: let the first convolution begin with the principal components of patches of training images.
-        temperature: what logits are divided by after training where no image is left to fit it on; it was fitted on
-            carved validation images, with the same recipe.
+        temperature: what logits are divided by after training where no image is left to fit it on; 1 leaves them.
     """
 
     build: Callable[..., FaceModel]
