@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emotion_utils.checkpoint import CheckpointError
+from emotion_utils.checkpoint import CheckpointError, load_checkpoint
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.distil import mix_targets, view_probabilities
 from emotion_utils.evaluation import evaluate, fit_temperature
@@ -90,7 +90,10 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
     if (options.data, options.preset) not in RECIPES:
         known = [preset for name, preset in RECIPES if name == options.data]
         raise ValueError(f"There is no preset {options.preset!r} for {options.data}; choose one of {', '.join(known)}.")
-    recipe = with_options(RECIPES[options.data, options.preset], options)
+    folder = options.run_dir or Path("runs") / f"{options.data}-{options.preset}"
+    resume = options.resume or was_restarted()
+    precision = choose_precision(options, team, folder / "last.pt" if resume else None)
+    recipe = with_options(RECIPES[options.data, options.preset], options, precision)
     leads = team.rank == 0
     data = load_for(recipe, options.data, options.data_dir, options.limit, options.drop_twins, verbose=leads)
 
@@ -106,14 +109,13 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         print(f"{recipe.config.precision}, {team.size} × {torch.get_num_threads()} threads", flush=True)
     begun = time.perf_counter()
     targets = soft_targets(recipe, data, options.teacher)
-    folder = options.run_dir or Path("runs") / f"{options.data}-{options.preset}"
     history = train(
         model,
         data.training,
         data.validation,
         recipe.config,
         run_dir=folder,
-        resume=options.resume or was_restarted(),
+        resume=resume,
         checkpoint_every=options.checkpoint_every,
         loss=None if targets is None else vote_loss(targets),
         team=team,
@@ -167,13 +169,26 @@ def load_start(start: str, classes: tuple[str, ...]) -> FaceModel:
     return load_weights(start, classes=classes)
 
 
-def with_options(recipe: Recipe, options: argparse.Namespace) -> Recipe:
+def choose_precision(options: argparse.Namespace, team: Team, checkpoint: Path | None) -> str:
+    """Turn "auto" into "bf16" or "fp32", the same for the whole team.
+
+    A measurement may come out differently the next time, so a run that goes on keeps the precision of its checkpoint.
+    """
+    if options.precision != "auto":
+        return options.precision
+    if checkpoint and checkpoint.exists():
+        return load_checkpoint(checkpoint)["settings"]["precision"]
+    device = pick_device(options.device)
+    faster = bf16_is_faster(device)
+    if device.type == "cpu":
+        faster = float(team.total(torch.tensor([float(faster)]))) == team.size  # only if all members say so
+    return "bf16" if faster else "fp32"
+
+
+def with_options(recipe: Recipe, options: argparse.Namespace, precision: str) -> Recipe:
     """Replace what the command line says otherwise."""
     given = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
     changes = {name: value for name, value in given.items() if value is not None}
-    precision = options.precision
-    if precision == "auto":
-        precision = "bf16" if bf16_is_faster(pick_device(options.device)) else "fp32"
     config = dataclasses.replace(
         recipe.config, seed=options.seed, device=options.device, precision=precision, **changes
     )

@@ -54,6 +54,20 @@ def command(folder, tmp_path, monkeypatch):
     return run
 
 
+def stop_after_the_first_epoch(monkeypatch):
+    """Interrupt the next run once, when its first epoch has been saved."""
+    saved = []
+    real = checkpoint.save_checkpoint
+
+    def save(content, path):
+        real(content, path)
+        if path.name == "last.pt" and not saved:
+            saved.append(path)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("emotion_utils.training.save_checkpoint", save)
+
+
 def test_fast_reports_and_writes_weights(command, capsys):
     code, where = command("--epochs", 2)
     text = capsys.readouterr().out
@@ -83,16 +97,7 @@ def test_holdout_leaves_validation_images_out(command, capsys):
 
 def test_resume_gives_the_same_weights(command, tmp_path, monkeypatch):
     _, whole = command("--epochs", 2, where=tmp_path / "whole")
-    saved = []
-    real = checkpoint.save_checkpoint
-
-    def stop_after_the_first_epoch(content, path):
-        real(content, path)
-        if path.name == "last.pt" and not saved:
-            saved.append(path)
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr("emotion_utils.training.save_checkpoint", stop_after_the_first_epoch)
+    stop_after_the_first_epoch(monkeypatch)
     assert command("--epochs", 2, where=tmp_path / "cut")[0] == 130
     _, cut = command("--epochs", 2, "--resume", where=tmp_path / "cut")
     assert (whole / "weights.safetensors").read_bytes() == (cut / "weights.safetensors").read_bytes()
@@ -242,6 +247,32 @@ def test_twins_of_test_images_are_left_out_when_asked(folder, tmp_path, capsys):
     with_twins, without = (load_for(recipe, "fer2013", tmp_path, drop_twins=drop) for drop in (False, True))
     assert (len(with_twins.training), len(without.training)) == (140, 138)
     assert (int(with_twins.test().twins.sum()), int(without.test().twins.sum())) == (1, 0)
+
+
+def test_a_run_that_goes_on_keeps_its_precision(command, monkeypatch, tmp_path):
+    monkeypatch.setattr(train, "bf16_is_faster", lambda device: False)
+    stop_after_the_first_epoch(monkeypatch)
+    assert command("--epochs", 2)[0] == 130
+    # The machine changes its mind; the run does not.
+    monkeypatch.setattr(train, "bf16_is_faster", lambda device: True)
+    assert command("--epochs", 2, "--resume")[0] == 0
+    assert checkpoint.load_checkpoint(tmp_path / "run" / "last.pt")["settings"]["precision"] == "fp32"
+
+
+def test_a_team_takes_bfloat16_only_if_all_members_say_so(monkeypatch):
+    class Pair(train.Team):
+        size = 2
+
+        def total(self, sums):
+            return sums + self.others_say
+
+    monkeypatch.setattr(train, "bf16_is_faster", lambda device: True)
+    options = train.parser().parse_args(["fer2013", "--device", "cpu"])
+    team = Pair()
+    for team.others_say, wanted in ((1, "bf16"), (0, "fp32")):
+        assert train.choose_precision(options, team, None) == wanted
+    options.precision = "bf16"
+    assert train.choose_precision(options, team, None) == "bf16", "what was asked for is not discussed"
 
 
 def test_a_batch_larger_than_the_data_is_one_step(command):

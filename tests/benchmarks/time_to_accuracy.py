@@ -7,8 +7,8 @@ Three contenders learn the same images, carved from FER2013's Training part, and
 images. They take turns, and whoever has used least time goes next, so all have equal wall time and other work on the
 machine hurts all alike. Validation is not counted.
 
-* `fast`: the recipe of `python -m emotion_utils.train fer2013 --preset fast`, with the mirror image, which is one of its
-  steps; the others are measured with one view. It ends when its schedule does.
+* `fast`: the recipe of `python -m emotion_utils.train fer2013 --preset fast`. It ends when its schedule does, and is
+  measured with the mirror image, one of its steps; the others are measured with one view.
 * `four blocks`: conv-pool blocks of 32, 64, 128 and 256 channels and a layer of 128 units; SGD, batch 32; images
   transformed one by one in a `DataLoader`.
 * `ResNet-18`: torchvision's, for one channel, with the same loader.
