@@ -213,7 +213,7 @@ def test_probabilities_are_cooled_on_validation_images():
     assert torch.equal(compute_logits(model, validation).argmax(1), believed), "no prediction changes"
 
 
-def test_where_nothing_is_held_out_the_recipes_temperature_is_used(command, monkeypatch):
+def test_where_nothing_is_held_out_the_recipes_temperature_is_used():
     recipe = train.dataclasses.replace(RECIPES["fer2013", "best"], temperature=2.0)
     plain = train.dataclasses.replace(recipe, temperature=1.0)
     model, same = (recipe.build(classes=EMOTIONS).eval() for _ in range(2))
