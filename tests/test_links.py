@@ -9,13 +9,15 @@ from urllib.parse import unquote
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SKIPPED = {".venv", ".git", "node_modules", "build", "runs"}
+SKIPPED = {"node_modules", "build", "runs"}
 LINK = re.compile(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)|(?:src|href)=[\"']([^\"']+)[\"']")
 
 
 def files() -> list[Path]:
     found = [path for kind in ("*.md", "*.ipynb") for path in REPOSITORY.rglob(kind)]
-    return sorted(path for path in found if not SKIPPED & {*path.relative_to(REPOSITORY).parts})
+    folders = {path: path.relative_to(REPOSITORY).parent.parts for path in found}
+    # Hidden folders are not ours: .venv, and .ipynb_checkpoints, where JupyterLab keeps copies of what a reader saved.
+    return sorted(p for p, parts in folders.items() if not any(f in SKIPPED or f.startswith(".") for f in parts))
 
 
 def markdown(path: Path) -> str:
