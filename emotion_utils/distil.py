@@ -4,7 +4,13 @@ A label names one class. A trained network's probabilities also say which classe
 one can be; where a label is a slip, they disagree with it. A student that is taught by a mixture of both learns less by
 heart (Hinton, Vinyals & Dean 2015, arXiv:1503.02531; born-again networks: Furlanello et al. 2018, arXiv:1805.04770).
 No other data take part.
+
+A teacher that knows an image by heart repeats its label, right or wrong. So the better teacher is one that never saw
+the image: divide the images into folds, train a teacher for each fold on all others, and let it judge that fold. In
+statistics this is cross-fitting; with labels as uncertain as those of faces it tells doubt from slips.
 """
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +19,10 @@ from torch import Tensor
 from emotion_utils.augment import Augment
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.models import FaceModel
+from emotion_utils.splits import group_identical, split
 
 VIEWS = 8
+FOLDS = 4
 
 
 def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment, views: int = VIEWS) -> Tensor:
@@ -38,6 +46,42 @@ def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment,
         parts = [model.predict_proba(seen.batch(index)[0]) for index in torch.arange(len(seen)).split(512)]
         total += torch.cat(parts).cpu()
     return total / views
+
+
+def judge_by_folds(
+    dataset: FaceDataset,
+    teach: Callable[[FaceDataset, int], FaceModel],
+    augment: Augment,
+    folds: int = FOLDS,
+    views: int = VIEWS,
+) -> Tensor:
+    """Let each image be judged by a teacher that has not learnt it.
+
+    Identical images stay in one fold, so a teacher has not seen a twin of what it judges either.
+
+    Args:
+        dataset: the images and their labels.
+        teach: gets the images to learn from and the number of the fold, from 1, that was left out; returns a teacher.
+        augment: how the views that a teacher judges differ.
+        folds: how many teachers; each learns from `(folds - 1) / folds` of the images.
+        views: how many.
+
+    Returns:
+        float32 `(N, C)` on the CPU; each row adds up to 1.
+
+    Raises:
+        ValueError: fewer than two folds.
+    """
+    if folds < 2:
+        raise ValueError(f"folds={folds}: it takes 2 or more, so that each teacher has images to learn from.")
+    parts = split(dataset.labels, [1 / folds] * folds, group_identical(dataset.images))
+    judged = torch.empty(len(dataset), len(dataset.classes))
+    for number, part in enumerate(parts, 1):
+        learnt = torch.ones(len(dataset), dtype=torch.bool)
+        learnt[part] = False
+        teacher = teach(dataset.subset(learnt), number)
+        judged[part] = view_probabilities(teacher, dataset.subset(part), augment, views)
+    return judged
 
 
 def mix_targets(probabilities: Tensor, targets: Tensor, share: float) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from emotion_utils.checkpoint import CheckpointError, load_checkpoint
 from emotion_utils.dataset import FaceDataset
-from emotion_utils.distil import mix_targets, view_probabilities
+from emotion_utils.distil import judge_by_folds, mix_targets, view_probabilities
 from emotion_utils.evaluation import evaluate, fit_temperature
 from emotion_utils.history import History
 from emotion_utils.inference import compute_logits
@@ -29,6 +29,9 @@ from emotion_utils.shapes import ShapeError
 from emotion_utils.steps import DivergedError, Team
 from emotion_utils.training import pick_device, seed_everything, train
 from emotion_utils.weights import CHECKSUMS, FOLDER, WeightsError, load_weights, save_weights
+
+# A teacher of folds need not be the best network there is: two thirds of the fast recipe's epochs do.
+TEACHER_EPOCHS = 12
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--data-dir", type=Path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
     p.add_argument("--start-from", metavar="WEIGHTS", help="fine-tune: a file of weights, or the name of shipped ones")
-    p.add_argument("--teacher", metavar="WEIGHTS", help="learn also from what this network says: a file, or a name")
+    p.add_argument("--teacher", metavar="WEIGHTS", help="learn also from this network: a file or a name; or folds")
     p.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
     p.add_argument("--batch-size", type=int, help="another batch size than the recipe's, over all processes together")
     p.add_argument("--learning-rate", type=float, help="another learning rate than the recipe's")
@@ -108,7 +111,7 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         print(f"{options.data}, {options.preset}: {parameters:,} parameters, {len(data.training):,} images, {held}")
         print(f"{recipe.config.precision}, {team.size} × {torch.get_num_threads()} threads", flush=True)
     begun = time.perf_counter()
-    targets = soft_targets(recipe, data, options.teacher)
+    targets = soft_targets(recipe, data, options, team, folder, resume)
     history = train(
         model,
         data.training,
@@ -135,14 +138,34 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
     return model, history
 
 
-def soft_targets(recipe: Recipe, data: Data, teacher: str | None) -> Tensor | None:
-    """Give the targets to learn, float32 `(N, C)`: votes, a teacher's probabilities mixed in; None for plain labels."""
-    if teacher is None:
+def soft_targets(
+    recipe: Recipe, data: Data, options: argparse.Namespace, team: Team, folder: Path, resume: bool
+) -> Tensor | None:
+    """Give the targets to learn, float32 `(N, C)`: votes, a teacher's probabilities mixed in; None for plain labels.
+
+    `--teacher folds` trains teachers first, in `fold-1`, `fold-2` … of the run folder: the fast recipe in fewer
+    epochs, each teacher without the fold that it judges.
+    """
+    if options.teacher is None:
         return data.targets
-    network = load_start(teacher, data.training.classes).to(pick_device(recipe.config.device))
-    views = dataclasses.replace(recipe.config.augment, erase=0.0)  # what is covered, nobody can judge
-    probabilities = view_probabilities(network, data.training, views)
-    told = data.training.labels if data.targets is None else data.targets
+    training = data.training
+    if options.teacher == "folds":
+        quick = RECIPES["synthetic" if options.data == "synthetic" else "fer2013", "fast"]
+        settings = {"seed": options.seed, "device": options.device, "precision": recipe.config.precision}
+        config = dataclasses.replace(quick.config, epochs=min(TEACHER_EPOCHS, quick.config.epochs), **settings)
+
+        def teach(images: FaceDataset, number: int) -> FaceModel:
+            seed_everything(options.seed + number)
+            teacher = quick.make(images)
+            train(teacher, images, None, config, run_dir=folder / f"fold-{number}", resume=resume, team=team)
+            return teacher
+
+        probabilities = judge_by_folds(training, teach, config.augment)
+    else:
+        teacher = load_start(options.teacher, training.classes).to(pick_device(recipe.config.device))
+        views = dataclasses.replace(recipe.config.augment, erase=0.0)  # what is covered, nobody can judge
+        probabilities = view_probabilities(teacher, training, views)
+    told = training.labels if data.targets is None else data.targets
     return mix_targets(probabilities, told, recipe.teacher_share)
 
 

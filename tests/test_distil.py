@@ -5,7 +5,7 @@ import torch
 from small_faces import small_faces
 
 from emotion_utils.augment import Augment
-from emotion_utils.distil import mix_targets, view_probabilities
+from emotion_utils.distil import judge_by_folds, mix_targets, view_probabilities
 from emotion_utils.face_net import FaceNet
 
 
@@ -41,3 +41,36 @@ def test_targets_are_a_mixture():
 def test_a_share_is_from_0_to_1():
     with pytest.raises(ValueError, match=r"share=1\.5"):
         mix_targets(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), 1.5)
+
+
+def test_nobody_judges_what_he_has_learnt():
+    faces = small_faces(40)
+    faces.images[1] = faces.images[0]  # twins
+    faces.labels[1] = faces.labels[0]
+    asked = []
+
+    class Clerk(FaceNet):
+        """Say of each image, with certainty, in which lesson it was learnt; nought for never."""
+
+        def predict_proba(self, images):
+            known = {image.numpy().tobytes() for image in self.learnt.with_augment(None).batch(range(30))[0]}
+            return torch.tensor([[float(image.numpy().tobytes() in known), self.number] for image in images])
+
+    def teach(images, number):
+        asked.append((number, len(images)))
+        clerk = Clerk(8, (8,), classes=faces.classes[:2], image_size=faces.images.shape[-1])
+        clerk.mean.fill_(faces.mean), clerk.std.fill_(faces.std)
+        clerk.learnt, clerk.number = images, number
+        return clerk
+
+    faces.classes = faces.classes[:2]
+    faces.labels %= 2
+    still = Augment(flip=0, rotate=0, scale=(1, 1), shift=0, brightness=0, contrast=0)
+    judged = judge_by_folds(faces, teach, still, folds=4, views=1)
+    assert [number for number, _ in asked] == [1, 2, 3, 4]
+    assert all(size in (29, 30, 31) for _, size in asked)
+    assert (judged[:, 0] == 0).all(), "an image was judged by a teacher that had learnt it"
+    assert set(judged[:, 1].tolist()) == {1, 2, 3, 4}
+    assert judged[0, 1] == judged[1, 1], "twins lie in one fold"
+    with pytest.raises(ValueError, match="folds=1"):
+        judge_by_folds(faces, teach, still, folds=1)

@@ -1,5 +1,6 @@
 """The training command: what it writes, how it goes on, and what it says when something is wrong."""
 
+import dataclasses
 import json
 
 import pytest
@@ -192,11 +193,30 @@ def test_a_teacher_is_listened_to(command, tmp_path, capsys, folder):
     assert not torch.equal(*weights)
     recipe = RECIPES["fer2013", "best"]
     data = load_for(recipe, "fer2013", folder)
-    targets = train.soft_targets(recipe, data, str(teacher))
+    options = train.parser().parse_args(["fer2013", "--teacher", str(teacher)])
+    targets = train.soft_targets(recipe, data, options, train.Team(), tmp_path, False)
     assert torch.allclose(targets.sum(1), torch.ones(len(data.training)))
     low = targets.gather(1, data.training.labels[:, None])
     assert (low >= 1 - recipe.teacher_share).all(), "the label keeps its share"
     assert command("--epochs", 1, "--teacher", "nothing-here", where=tmp_path / "third")[0] == 1
+
+
+def test_teachers_of_folds_come_first_and_are_kept(command, tmp_path, monkeypatch):
+    quick = RECIPES["fer2013", "fast"]
+    short = dataclasses.replace(quick, config=dataclasses.replace(quick.config, epochs=1))
+    monkeypatch.setitem(RECIPES, ("fer2013", "fast"), short)
+    arguments = ("--preset", "best", "--epochs", 1, "--teacher", "folds")
+    code, where = command(*arguments, where=tmp_path / "taught")
+    assert code == 0
+    assert sorted(path.name for path in where.glob("fold-*")) == [f"fold-{n}" for n in (1, 2, 3, 4)]
+    assert "folds" in load_weights(where / "weights.safetensors").facts["teacher"]
+    # Going on finds the teachers, and changes nothing.
+    before = {path: path.stat().st_mtime_ns for path in where.glob("fold-*/last.pt")}
+    first = (where / "weights.safetensors").read_bytes()
+    (where / "last.pt").unlink()
+    assert command(*arguments, "--resume", where=where)[0] == 0
+    assert {path: path.stat().st_mtime_ns for path in where.glob("fold-*/last.pt")} == before
+    assert (where / "weights.safetensors").read_bytes() == first
 
 
 def test_probabilities_are_cooled_on_validation_images():
