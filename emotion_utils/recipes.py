@@ -76,10 +76,12 @@ _drawn = TrainConfig(epochs=8, batch_size=128, learning_rate=0.05, average=0.995
 
 RECIPES = {
     ("fer2013", "fast"): Recipe(
-        _quick, _fast, False, "close to human level in about three minutes on two CPU cores", patches=True
+        _quick, _fast, False, "about human level in five minutes on two CPU cores", patches=True, teacher_share=0.5
     ),
     ("fer2013", "first"): Recipe(_deep, _first, True, "from scratch; where best starts, and its teacher"),
-    ("fer2013", "best"): Recipe(_deep, _best, True, "the shipped weights: --start-from and --teacher name the first"),
+    ("fer2013", "best"): Recipe(
+        _deep, _best, True, "goes on from first, and is taught by it: name it with --start-from and --teacher"
+    ),
     ("ferplus", "best"): Recipe(_deep, _votes, True, "goes on from fer2013's best with FER+'s votes", soft=True),
     ("synthetic", "fast"): Recipe(EmotionCNN, _drawn, False, "drawn faces in a minute"),
     ("synthetic", "best"): Recipe(EmotionCNN, _drawn, False, "the shipped weights for drawn faces"),

@@ -26,7 +26,7 @@ FORMAT = "emotion_utils weights 1"
 # SHA-256 of the files that come with the package. `python -m emotion_utils.weights` prints the table anew.
 CHECKSUMS: dict[str, str] = {
     "synthetic": "887a3e48676c0ec7865c178b3cf20e5862746b99ab2a4a84d5b4a15753aba8ea",
-    "fer2013": "7b4a01a09cfda89c5cf2331e97025f2c10875375dc37cf1944351fa42bd84127",
+    "fer2013": "a2372bdc44d4586e648303b24a24d0edbef444e7522da9561fcfbd2a564f7b71",
     "ferplus": "5e2b91791eac232dd93beada043e79649ce22dc9541aa0b503b462e7fe617185",
 }
 
