@@ -8,14 +8,13 @@ arXiv:1912.05671); the average of two trained from scratch knows nothing. So the
 """
 
 import argparse
-import copy
 import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import update_bn
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.evaluation import evaluate
@@ -53,15 +52,10 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
                     f"Network {number} is of another kind than the first ({what}: {there} against {here}). Average "
                     "networks of one architecture, with one list of classes."
                 )
-    mean = copy.deepcopy(first)
-    states = [model.state_dict() for model in models]
-    mean.load_state_dict(
-        {
-            name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
-            for name, value in states[0].items()
-        }
-    )
-    return mean
+    mean = AveragedModel(first)
+    for model in models:
+        mean.update_parameters(model)
+    return mean.module
 
 
 def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int = 128) -> None:
