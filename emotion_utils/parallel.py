@@ -5,6 +5,8 @@ weights. Of every batch each takes its own share and computes the gradient of th
 the gradients before each step, so that all copies stay equal. Started without torchrun, a team has one member.
 """
 
+import gc
+import importlib
 import os
 
 import torch
@@ -62,13 +64,20 @@ def join_team(device: str = "auto") -> Team:
     store, *_ = next(iter(dist.rendezvous("env://")))
     life = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     backend = "nccl" if on_gpu else "gloo"
+    # This module keeps the group that it finds when it is imported, and DistributedDataParallel imports it. Found now,
+    # that is none; later it would be ours, and `leave_team` could not end the group's threads.
+    importlib.import_module("torch.distributed.nn")
     dist.init_process_group(backend, store=dist.PrefixStore(f"life {life}", store), rank=rank, world_size=size)
     return ParallelTeam(rank, size, local_rank)
 
 
 def leave_team() -> None:
-    """Close the connections that `join_team` opened, if it did."""
+    """Close the connections that `join_team` opened, if it did, and end their threads.
+
+    A thread that still lets go of a tensor while Python shuts down would abort the process.
+    """
     if dist.is_available() and dist.is_initialized():
+        gc.collect()  # a wrapped model, no longer used, may still hold the group
         dist.destroy_process_group()
 
 
