@@ -141,32 +141,38 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
 def soft_targets(
     recipe: Recipe, data: Data, options: argparse.Namespace, team: Team, folder: Path, resume: bool
 ) -> Tensor | None:
-    """Give the targets to learn, float32 `(N, C)`: votes, a teacher's probabilities mixed in; None for plain labels.
-
-    `--teacher folds` trains teachers first, in `fold-1`, `fold-2` … of the run folder: the fast recipe in fewer
-    epochs, each teacher without the fold that it judges.
-    """
+    """Give the targets to learn, float32 `(N, C)`: votes, a teacher's probabilities mixed in; None for plain labels."""
     if options.teacher is None:
         return data.targets
     training = data.training
     if options.teacher == "folds":
-        quick = RECIPES["synthetic" if options.data == "synthetic" else "fer2013", "fast"]
-        settings = {"seed": options.seed, "device": options.device, "precision": recipe.config.precision}
-        config = dataclasses.replace(quick.config, epochs=min(TEACHER_EPOCHS, quick.config.epochs), **settings)
-
-        def teach(images: FaceDataset, number: int) -> FaceModel:
-            seed_everything(options.seed + number)
-            teacher = quick.make(images)
-            train(teacher, images, None, config, run_dir=folder / f"fold-{number}", resume=resume, team=team)
-            return teacher
-
-        probabilities = judge_by_folds(training, teach, config.augment)
+        probabilities = fold_probabilities(recipe, training, options, team, folder, resume)
     else:
         teacher = load_start(options.teacher, training.classes).to(pick_device(recipe.config.device))
         views = dataclasses.replace(recipe.config.augment, erase=0.0)  # what is covered, nobody can judge
         probabilities = view_probabilities(teacher, training, views)
     told = training.labels if data.targets is None else data.targets
     return mix_targets(probabilities, told, recipe.teacher_share)
+
+
+def fold_probabilities(
+    recipe: Recipe, training: FaceDataset, options: argparse.Namespace, team: Team, folder: Path, resume: bool
+) -> Tensor:
+    """Train a teacher for each fold, without that fold, and give what they think of it, float32 `(N, C)`.
+
+    Teachers learn the fast recipe in fewer epochs, in `fold-1`, `fold-2` … of the run folder.
+    """
+    quick = RECIPES["synthetic" if options.data == "synthetic" else "fer2013", "fast"]
+    settings = {"seed": options.seed, "device": options.device, "precision": recipe.config.precision}
+    config = dataclasses.replace(quick.config, epochs=min(TEACHER_EPOCHS, quick.config.epochs), **settings)
+
+    def teach(images: FaceDataset, number: int) -> FaceModel:
+        seed_everything(options.seed + number)
+        teacher = quick.make(images)
+        train(teacher, images, None, config, run_dir=folder / f"fold-{number}", resume=resume, team=team)
+        return teacher
+
+    return judge_by_folds(training, teach, config.augment)
 
 
 def cool(model: FaceModel, recipe: Recipe, validation: FaceDataset | None) -> float:
