@@ -30,7 +30,7 @@ from emotion_utils.steps import DivergedError, Team
 from emotion_utils.training import pick_device, seed_everything, train
 from emotion_utils.weights import CHECKSUMS, FOLDER, WeightsError, load_weights, save_weights
 
-# A teacher of folds need not be the best network there is: two thirds of the fast recipe's epochs do.
+# A teacher of folds need not be the best network there is: less than half of the fast recipe's epochs do.
 TEACHER_EPOCHS = 12
 
 
