@@ -4,10 +4,12 @@ A checkpoint is a dictionary of tensors, numbers and strings, so `torch.load(…
 of its tensors travels with it, because a flipped bit in a weight would otherwise go unnoticed.
 """
 
+import errno
 import hashlib
 import io
 import os
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +25,10 @@ FORMAT = 1
 
 class CheckpointError(RuntimeError):
     """A checkpoint cannot be read or belongs to something else; the message says what to do."""
+
+
+class FolderInUseError(RuntimeError):
+    """Another run is writing into the folder."""
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
@@ -64,7 +70,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _damaged(path: str | Path, reason: str) -> str:
-    return f"{path} is damaged ({reason}). Take best.pt or a copy in its place, or delete it and train again."
+    return f"{path} is damaged ({reason}). Put a copy in its place, or delete it and train again."
 
 
 def _digest(value: Any, sha=None) -> str:
@@ -114,7 +120,8 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
     a lock is never stale. The file says who holds it.
 
     Raises:
-        RuntimeError: another run holds it.
+        FolderInUseError: another run holds it.
+        OSError: the folder cannot be made or written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,10 +130,13 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
         try:
             _lock(descriptor)
         except OSError as error:
-            holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
-            raise RuntimeError(
-                f"Another run is writing into {folder} ({holder}). Wait for it, end it, or choose another folder."
-            ) from error
+            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+                holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
+                raise FolderInUseError(
+                    f"Another run is writing into {folder} ({holder}). Wait for it, end it, or choose another folder."
+                ) from error
+            # Some network drives know no locks. That is no reason not to train.
+            warnings.warn(f"{folder} cannot be locked ({error}). See that no other run writes there.", stacklevel=3)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.inference import compute_logits
-from emotion_utils.models import FaceModel
 from emotion_utils.optimisation import pick_device
 from emotion_utils.randomness import stream_key
 from emotion_utils.steps import check_fit
@@ -177,11 +176,12 @@ def evaluate(
 
     Raises:
         ShapeError: model and data do not fit together.
+        ValueError: a device that is not there, or no draws.
     """
     check_fit(model, dataset)
     if device is not None:
         model.to(pick_device(device))
-    known = model.normalisation() if isinstance(model, FaceModel) else None
+    known = model.normalisation() if hasattr(model, "normalisation") else None
     if known:
         dataset = dataset.with_augment(None)  # a copy that shares the images
         dataset.mean, dataset.std = known

@@ -69,6 +69,9 @@ class TrainConfig:
         for name, value in self.__dict__.items():  # NumPy's numbers would not read back from a checkpoint
             if isinstance(value, np.generic):
                 object.__setattr__(self, name, value.item())
+        for name in ("epochs", "batch_size"):  # 64.0 is a whole number, and yet no tensor can be split by it
+            if getattr(self, name) == math.floor(getattr(self, name)):
+                object.__setattr__(self, name, int(getattr(self, name)))
         object.__setattr__(self, "device", str(self.device))
         object.__setattr__(self, "sizes", tuple(self.sizes))
         rules = (
@@ -92,9 +95,13 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Give all settings as numbers, strings and dictionaries, for a checkpoint."""
         settings = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        augment = self.augment
-        settings["augment"] = asdict(augment) if is_dataclass(augment) else None if augment is None else repr(augment)
+        settings["augment"] = asdict(self.augment) if is_dataclass(self.augment) else name_augment(self.augment)
         return settings
+
+
+def name_augment(augment: Callable | None) -> str | None:
+    """Name an augmentation, the same in each process; a function's `repr` holds its address in memory, which is not."""
+    return None if augment is None else getattr(augment, "__qualname__", repr(augment))
 
 
 def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:

@@ -21,7 +21,7 @@ class ParallelTeam(Team):
     """The processes that torchrun started.
 
     Attributes:
-        rank: number of this process, from 0. Rank 0 evaluates, prints and writes files.
+        rank: number of this process, from 0. Rank 0 prints and writes files.
         size: number of processes.
         local_rank: number of this process among those of its machine; it says which GPU is its own.
     """
@@ -38,6 +38,11 @@ class ParallelTeam(Team):
         """Add up each member's sums, in place; all get the result."""
         dist.all_reduce(sums)
         return sums
+
+    def align(self, model: nn.Module) -> None:
+        """Give all members the batch-norm statistics of rank 0; each has its own, from the images that it saw."""
+        for buffer in model.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def join_team(device: str = "auto") -> Team:

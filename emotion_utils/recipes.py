@@ -150,11 +150,20 @@ def identical(images: Tensor, others: Tensor) -> Tensor:
 
 
 def load_all_training(data_dir: Path | None = None, limit: int | None = None) -> FaceDataset:
-    """Load FER2013's Training part whole, 28,709 images, also where `load` would carve validation images from it."""
+    """Load FER2013's Training part whole, 28,709 images, also where `load` would carve validation images from it.
+
+    Where a source has no test part of its own, `load` carves one from Training; those images stay out.
+    """
     rows = fer2013.load_rows(fer2013.find_source(data_dir))
-    index = (rows.usage == 0).nonzero()[:, 0]
-    names = [rows.names[i] for i in index.tolist()]
-    dataset = FaceDataset(rows.images[index], rows.labels[index], EMOTIONS, name="fer2013", names=names)
+    if (rows.usage == 0).all():
+        parts = [load("fer2013", part, data_dir=data_dir, verbose=False) for part in ("training", "validation")]
+        images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
+        names = [name for part in parts for name in part.names]
+    else:
+        index = (rows.usage == 0).nonzero()[:, 0]
+        images, labels = rows.images[index], rows.labels[index]
+        names = [rows.names[i] for i in index.tolist()]
+    dataset = FaceDataset(images, labels, EMOTIONS, name="fer2013", names=names)
     if limit is None or limit >= len(dataset):
         return dataset
     return dataset.subset(split(dataset.labels, [limit / len(dataset), 1 - limit / len(dataset)])[0])
@@ -195,6 +204,10 @@ class FlipAverage(nn.Module):
     def __init__(self, model: nn.Module, shift: int = 0) -> None:
         super().__init__()
         self.model, self.shift = model, shift
+
+    def normalisation(self) -> tuple[float, float] | None:
+        """Give the mean and standard deviation that the network was trained with, None if it does not know them."""
+        return self.model.normalisation() if hasattr(self.model, "normalisation") else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images `(N, 1, H, W)` to the logarithms of mean probabilities, float32 `(N, C)`."""

@@ -22,6 +22,7 @@ from emotion_utils.optimisation import (
     TrainConfig,
     learning_rate_at,
     make_optimizer,
+    name_augment,
     pick_device,
     size_in,
 )
@@ -34,8 +35,10 @@ Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 class Run:
     """A training run: what it was given, and how far it has come."""
 
-    def __init__(self, model, train_set, val_set, config: TrainConfig, loss: Loss | None, team: Team) -> None:
-        self.model, self.config, self.loss, self.team = model, config, loss, team
+    def __init__(
+        self, model, train_set, val_set, config: TrainConfig, loss: Loss | None, team: Team, facts: dict | None = None
+    ) -> None:
+        self.model, self.config, self.loss, self.team, self.facts = model, config, loss, team, facts or {}
         self.device = pick_device(config.device)
         _copy_facts(model, train_set)
         model.to(self.device)
@@ -90,6 +93,7 @@ class Run:
                 self.check_finite(f"in epoch {epoch}, step {number + 1} of {len(batches)}", step)
             if due and self.batch < len(batches):
                 self.seconds = time.perf_counter() - begun
+                self.pool_sums()
                 save()
         self.check_finite(f"after epoch {epoch}", epoch * len(batches) - 1)
         return self.end_epoch(epoch, begun)
@@ -116,6 +120,12 @@ class Run:
             self.sums += torch.stack(
                 [plain.detach().sum().to(self.sums), correct.to(self.sums), self.sums.new_tensor(len(index))]
             )
+
+    def pool_sums(self) -> None:
+        """Hand all members' sums to rank 0, whose checkpoint then counts each image that the team has seen once."""
+        self.team.total(self.sums)
+        if self.team.rank > 0:
+            self.sums.zero_()
 
     def check_finite(self, where: str, step: int) -> None:
         """Raise DivergedError if the sum of the losses is not finite."""
@@ -161,9 +171,13 @@ class Run:
         return improved
 
     def validate(self) -> tuple[float, float]:
-        """Measure mean cross-entropy and accuracy on the validation set; nan without one."""
+        """Measure mean cross-entropy and accuracy on the validation set; nan without one.
+
+        Each member measures its share, all with the network that rank 0 keeps.
+        """
         if self.val_set is None:
             return math.nan, math.nan
+        self.team.align(self.shown)
         mine = self.team.share(torch.arange(len(self.val_set)))
         part = self.val_set if self.team.size == 1 else self.val_set.subset(mine)
         logits = compute_logits(self.shown, part, precision=self.config.precision)
@@ -189,8 +203,9 @@ class Run:
                 "validation images": 0 if self.val_set is None else len(self.val_set),
                 "mean": data.mean,
                 "std": data.std,
-                "augmentation": repr(data.augment),
+                "augmentation": name_augment(data.augment),
             },
+            "facts": self.facts,
         }
 
     def state(self) -> dict[str, Any]:
@@ -210,12 +225,16 @@ class Run:
         """Go back to where `state` was taken.
 
         Raises:
-            CheckpointError: it was taken from another architecture, other classes, settings or data.
+            CheckpointError: it was taken from another architecture, other classes, settings, data or facts, or holds
+                weights alone.
         """
+        if "model" not in state:
+            raise CheckpointError(f"{path} holds weights, not a run that can go on. Put a run's last.pt in its place.")
         check_same_weights(state["model"], self.model, path)
         mine = self.describe()
-        for part in ("classes", "settings", "data"):
-            _compare(part, state[part], mine[part], path)
+        _compare("architecture", _flat(state["architecture"]), _flat(mine["architecture"]), path)
+        for part in ("classes", "settings", "data", "facts"):
+            _compare(part, state.get(part, {}), mine[part], path)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         if self.average:
@@ -224,7 +243,8 @@ class Run:
         self.history = History(state["rows"])
         self.history.best_weights = state["best_weights"]
         self.batch, self.seconds = state["batch"], state["seconds"]
-        self.sums.copy_(torch.tensor(state["sums"], dtype=self.sums.dtype))
+        if self.team.rank == 0:  # see `pool_sums`
+            self.sums.copy_(torch.tensor(state["sums"], dtype=self.sums.dtype))
 
 
 def _copy_facts(model: nn.Module, train_set: FaceDataset) -> None:
@@ -233,6 +253,11 @@ def _copy_facts(model: nn.Module, train_set: FaceDataset) -> None:
         model.mean.fill_(train_set.mean)
         model.std.fill_(train_set.std)
         model.classes = tuple(train_set.classes)
+
+
+def _flat(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Put a network's kind and arguments side by side, so that a message can name the one that differs."""
+    return {"kind": architecture["kind"], **(architecture["arguments"] or {})}
 
 
 def _bar(numbers: range, epoch: int, run: Run):

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import AveragedModel, update_bn
 
+from emotion_utils.checkpoint import CheckpointError
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.evaluation import evaluate
 from emotion_utils.models import FaceModel
@@ -52,6 +53,11 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
                     f"Network {number} is of another kind than the first ({what}: {there} against {here}). Average "
                     "networks of one architecture, with one list of classes."
                 )
+        if first.normalisation() != other.normalisation():
+            raise ValueError(
+                f"Network {number} was trained on images with another mean and standard deviation than the first "
+                f"({other.normalisation()} against {first.normalisation()}). Average networks of one data set."
+            )
     mean = AveragedModel(first)
     for model in models:
         mean.update_parameters(model)
@@ -104,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         stir(options)
-    except (OSError, ShapeError, ValueError, WeightsError) as error:
+    except (CheckpointError, OSError, ShapeError, ValueError, WeightsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -28,8 +28,11 @@ class Team:
         return batch[self.rank :: self.size]
 
     def total(self, sums: Tensor) -> Tensor:
-        """Add up each member's sums."""
+        """Add up each member's sums, in place; all get the result."""
         return sums
+
+    def align(self, model: nn.Module) -> None:
+        """Give all members the batch-norm statistics of rank 0; each has its own, from the images that it saw."""
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, members: int = 1) -> list[Tensor]:

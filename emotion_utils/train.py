@@ -2,7 +2,8 @@
 
 Several processes on one machine, here two: `torchrun --nproc-per-node 2 -m emotion_utils.train fer2013`. On several
 machines, the same on each, with `--nnodes 2 --rdzv-backend c10d --rdzv-endpoint HOST:29500` added before `-m`. If a
-process dies, `--max-restarts 3` starts the team anew and training goes on from the last checkpoint.
+process dies, `--max-restarts 3` starts the team anew and training goes on from the last checkpoint; the run folder must
+then be one that all machines see.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from emotion_utils.checkpoint import CheckpointError, load_checkpoint
+from emotion_utils.checkpoint import CheckpointError, FolderInUseError, load_checkpoint
 from emotion_utils.dataset import FaceDataset
 from emotion_utils.distil import judge_by_folds, mix_targets, view_probabilities
 from emotion_utils.evaluation import evaluate, fit_temperature
@@ -32,6 +33,7 @@ from emotion_utils.weights import CHECKSUMS, FOLDER, WeightsError, load_weights,
 
 # A teacher of folds need not be the best network there is: less than half of the fast recipe's epochs do.
 TEACHER_EPOCHS = 12
+KNOWN_ERRORS = (CheckpointError, DivergedError, FolderInUseError, OSError, ShapeError, ValueError, WeightsError)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--learning-rate", type=float, help="another learning rate than the recipe's")
     p.add_argument("--seed", type=int, default=0, help="decides starting weights, order and augmentation")
     p.add_argument("--drop-twins", action="store_true", help="don't learn images that are identical to a test image")
-    p.add_argument("--limit", type=int, help="learn from so many images only, for a trial")
+    p.add_argument("--limit", type=int, help="use so many images of each part only, for a trial")
     p.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     p.add_argument(
         "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="auto: bf16 where it is faster"
@@ -72,12 +74,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         team = join_team(options.device)
         run_recipe(options, team)
-    except (CheckpointError, DivergedError, FileNotFoundError, OSError, ShapeError, ValueError, WeightsError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except RuntimeError as error:
-        if "Another run is writing" not in str(error):
-            raise
+    except KNOWN_ERRORS as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -112,6 +109,8 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         print(f"{recipe.config.precision}, {team.size} × {torch.get_num_threads()} threads", flush=True)
     begun = time.perf_counter()
     targets = soft_targets(recipe, data, options, team, folder, resume)
+    teacher = options.teacher and f"{options.teacher}, share {recipe.teacher_share}"
+    origin = {"started_from": options.start_from, "teacher": teacher}
     history = train(
         model,
         data.training,
@@ -122,12 +121,12 @@ def run_recipe(options: argparse.Namespace, team: Team) -> tuple[FaceModel, Hist
         checkpoint_every=options.checkpoint_every,
         loss=None if targets is None else vote_loss(targets),
         team=team,
+        facts=origin,
     )
     if leads:
         print(f"{sum(history['seconds']):.0f} s of training, {time.perf_counter() - begun:.0f} s since the start")
         facts = {"data": options.data, "preset": options.preset, "seed": options.seed, "epochs": recipe.config.epochs}
-        facts["started_from"] = options.start_from
-        facts["teacher"] = options.teacher and f"{options.teacher}, share {recipe.teacher_share}"
+        facts |= origin
         facts["protocol"] = "fixed schedule, last weights" + (" (averaged)" if recipe.config.average else "")
         facts["temperature"] = cool(model, recipe, data.validation)
         report(model, data.validation, "validation")
@@ -194,7 +193,7 @@ def cool(model: FaceModel, recipe: Recipe, validation: FaceDataset | None) -> fl
 def load_start(start: str, classes: tuple[str, ...]) -> FaceModel:
     """Load the network to start from, or to learn from: a file, or the name of weights that come with the package."""
     if start in CHECKSUMS:
-        start = FOLDER / f"{start}.safetensors"
+        return load_weights(FOLDER / f"{start}.safetensors", classes=classes, sha256=CHECKSUMS[start])
     return load_weights(start, classes=classes)
 
 
@@ -263,8 +262,9 @@ def report(model: FaceModel, dataset, name: str) -> None:
         text = (
             f"{name}, {way}: accuracy {result.accuracy:.1%} ({low:.1%} to {high:.1%}), macro-F1 {result.macro_f1:.1%}"
         )
+        parts = {"without twins": result.accuracy_without_twins, "twins": result.accuracy_with_twins}
         if dataset.twins is not None and dataset.twins.any():
-            text += f"; without twins {result.accuracy_without_twins:.1%}, twins {result.accuracy_with_twins:.1%}"
+            text += "; " + ", ".join(f"{part} {value:.1%}" for part, value in parts.items() if value is not None)
         print(text, flush=True)
 
 

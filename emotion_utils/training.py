@@ -6,6 +6,7 @@ killed and resumed ends with the same bits as one that was not (same machine, sa
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -54,6 +55,7 @@ def train(
     checkpoint_every: int | None = None,
     loss: Loss | None = None,
     team: Team | None = None,
+    facts: dict[str, Any] | None = None,
 ) -> History:
     """Train `model` in place by stochastic gradient descent.
 
@@ -73,21 +75,24 @@ def train(
         loss: `loss(logits, labels, index)` gives the loss of each image, `(B,)`, instead of cross-entropy; `index` says
             which images of the training set they are.
         team: processes that share the work; None works alone.
+        facts: what else a run and its continuation must agree on, such as the teacher behind `loss`.
 
     Raises:
         ShapeError: model and data do not fit together; the message names the layer or the number of classes.
         DivergedError: the loss stopped being a finite number; the message says what to try.
-        CheckpointError: `last.pt` is damaged, or of another model, other settings or other data.
-        RuntimeError: another run is writing into `run_dir`.
+        CheckpointError: `last.pt` is damaged, or of another model, other settings, data or facts.
+        FolderInUseError: another run is writing into `run_dir`.
         ValueError: a device that is not there, or a batch too small for batch norm.
+        OSError: a file cannot be written; the last checkpoint is whole.
+        ImportError: `tensorboard` was asked for and is not installed.
     """
     config = config or TrainConfig()
     if run_dir is None and (resume or checkpoint_every):
         raise ValueError("resume and checkpoint_every need run_dir=…, the folder where checkpoints lie.")
     check_fit(model, train_set, val_set)
-    run = Run(model, train_set, val_set, config, loss, team or Team())
+    run = Run(model, train_set, val_set, config, loss, team or Team(), facts)
     if run_dir is None or run.team.rank > 0:
-        return _finish(run, run_dir, resume, tensorboard, None)
+        return _finish(run, run_dir, resume, tensorboard, checkpoint_every)
     with lock_folder(run_dir):
         for part in Path(run_dir).glob(".*.part"):  # left by a run that was killed while it wrote
             part.unlink()
@@ -101,6 +106,8 @@ def _finish(run: Run, run_dir, resume: bool, tensorboard, checkpoint_every: int 
         run.restore(load_checkpoint(folder / "last.pt"), folder / "last.pt")
     elif folder and run.team.rank == 0:
         _set_aside(folder)
+    if resume:
+        _check_same_place(run)
     if run.team.rank > 0:
         folder = tensorboard = None
     writer = _open_tensorboard(tensorboard, len(run.history)) if tensorboard else None
@@ -127,6 +134,16 @@ def _finish(run: Run, run_dir, resume: bool, tensorboard, checkpoint_every: int 
     run.model.load_state_dict(run.shown.state_dict())
     run.model.eval()
     return run.history
+
+
+def _check_same_place(run: Run) -> None:
+    """Raise CheckpointError unless all members of the team go on from the same step."""
+    here = torch.tensor([len(run.history), run.batch], device=run.device)
+    if not torch.equal(run.team.total(here.clone()), run.team.size * here):
+        raise CheckpointError(
+            f"Process {run.team.rank} would go on after epoch {len(run.history)}, batch {run.batch}, and others would "
+            "not. The run folder must be one that all machines see."
+        )
 
 
 def _set_aside(folder: Path) -> None:

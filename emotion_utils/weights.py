@@ -71,7 +71,10 @@ def save_weights(model: FaceModel, path: str | Path, facts: dict[str, Any] | Non
     }
     with atomic_write(path) as part:
         # One entry only: safetensors writes several in random order, and equal weights would make unequal files.
-        save_file(tensors, part, {FORMAT: json.dumps(description)})
+        try:
+            save_file(tensors, part, {FORMAT: json.dumps(description)})
+        except SafetensorError as error:  # a full disk, among others
+            raise OSError(None, str(error)) from error
     return Path(path)
 
 

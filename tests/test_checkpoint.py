@@ -12,7 +12,7 @@ from small_faces import small_faces
 
 from emotion_utils import checkpoint
 from emotion_utils.augment import Augment
-from emotion_utils.checkpoint import CheckpointError, load_checkpoint, lock_folder, save_checkpoint
+from emotion_utils.checkpoint import CheckpointError, FolderInUseError, load_checkpoint, lock_folder, save_checkpoint
 from emotion_utils.models import MLP, EmotionCNN, LinearModel
 from emotion_utils.training import TrainConfig, train
 
@@ -84,6 +84,7 @@ def test_other_files_are_no_checkpoints(tmp_path):
         ({"model": EmotionCNN(image_size=16)}, r"another architecture: 'features\.\S+' has shape \(not there\)"),
         ({"model": LinearModel(3, 16), "data": small_faces(40, classes=3)}, "another architecture"),
         ({"data": small_faces(60)}, "other data: images was 40 and is 60 now"),
+        ({"model": LinearModel(image_size=16), "facts": {"teacher": "x"}}, "other facts: teacher was None"),
         ({"config": TrainConfig(**CONFIG.__dict__ | {"epochs": 5})}, "other settings: epochs was 2 and is 5 now"),
         ({"config": TrainConfig(**CONFIG.__dict__ | {"augment": Augment()})}, "other settings: augment was None"),
     ],
@@ -94,6 +95,26 @@ def test_a_checkpoint_of_another_run_is_refused(folder, changes, message):
     with pytest.raises(CheckpointError, match=message):
         run(folder, resume=True, **changes)
     assert (folder / "last.pt").read_bytes() == before
+
+
+def test_an_architecture_that_differs_in_no_shape_is_refused(tmp_path):
+    """Dropout has no weights, so only the noted arguments tell."""
+    run(tmp_path, EmotionCNN((4,), hidden=8, dropout=0.5, image_size=16))
+    with pytest.raises(CheckpointError, match=r"other architecture: dropout was 0\.5 and is 0\.1 now"):
+        run(tmp_path, EmotionCNN((4,), hidden=8, dropout=0.1, image_size=16), resume=True)
+
+
+def test_best_is_no_run_that_can_go_on(folder):
+    """It holds weights without an optimiser."""
+    (folder / "best.pt").replace(folder / "last.pt")
+    with pytest.raises(CheckpointError, match="holds weights"):
+        run(folder, resume=True)
+
+
+def test_a_function_that_augments_has_the_same_name_in_each_process():
+    """A function's `repr` holds an address, with which no other process could go on."""
+    config = TrainConfig(augment=lambda images, index, seed, epoch: images)
+    assert "0x" not in str(config.to_dict()["augment"])
 
 
 def test_other_class_names_are_refused(folder):
@@ -148,9 +169,21 @@ def test_a_full_disk_inside_torch_is_an_os_error(tmp_path, monkeypatch):
 def test_two_runs_into_one_folder(tmp_path):
     """The second is refused and told who holds the folder; after the first ends it may go on."""
     held = rf"Another run is writing into .*process {os.getpid()} on"
-    with lock_folder(tmp_path), pytest.raises(RuntimeError, match=held):
+    with lock_folder(tmp_path), pytest.raises(FolderInUseError, match=held):
         run(tmp_path)
     run(tmp_path)
+
+
+def test_a_drive_that_knows_no_locks(tmp_path, monkeypatch):
+    """Some network drives don't. Training goes on, with a warning."""
+
+    def no_locks(_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(checkpoint, "_lock", no_locks)
+    with pytest.warns(UserWarning, match="cannot be locked"):
+        run(tmp_path)
+    assert (tmp_path / "last.pt").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")

@@ -7,12 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from emotion_utils.checkpoint import CheckpointError
 from emotion_utils.history import History
+from emotion_utils.inference import compute_logits
+from emotion_utils.models import EmotionCNN
 from emotion_utils.parallel import ParallelTeam, join_team
 from emotion_utils.steps import Team, epoch_batches
+from emotion_utils.training import TrainConfig, train
 
 WORKER = Path(__file__).parent / "tools" / "parallel_worker.py"
+sys.path.insert(0, str(WORKER.parent))
+import parallel_worker  # noqa: E402
+
 COUNT, BATCH, EPOCHS = 133, 32, 3  # as in the worker; the last batch of 5 is shared out as 3 and 2
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the launcher is tested on Linux")
@@ -64,16 +72,43 @@ def test_two_processes_learn_what_one_does(alone, tmp_path):
 
 
 @on_linux
-def test_a_killed_worker_is_restarted_from_the_last_checkpoint(alone, tmp_path):
+@pytest.mark.parametrize("every", [None, 2])
+def test_a_killed_worker_is_restarted_from_the_last_checkpoint(alone, tmp_path, every):
     steps = len(epoch_batches(COUNT, BATCH, 0, 1, 2))
-    history, weights = launch(tmp_path / "killed", steps + 2, processes=2, restarts=1)  # dies in the second epoch
+    arguments = ["--kill-at", steps + 3, *(["--every", every] if every else [])]  # dies in the second epoch
+    history, weights = launch(tmp_path / "killed", *arguments, processes=2, restarts=1)
     assert history["epoch"] == [1, 2, 3]
     assert history["train_loss"] == pytest.approx(alone[0]["train_loss"], abs=1e-5)
     for name, value in weights.items():
         assert torch.allclose(value, alone[1][name], atol=1e-5), name
-    # The second life did not begin at the beginning: it had two epochs left.
+    assert history["train_accuracy"] == alone[0]["train_accuracy"], "what the dead had counted is not lost"
+    # The second life did not begin at the beginning: it had two epochs left, or less.
     again = lines(tmp_path / "killed" / "seen-0-1.jsonl")
-    assert len(again) == 2 * steps
+    assert len(again) == 2 * steps - ((steps + 3) // every * every - steps if every else 0)
+
+
+@on_linux
+def test_a_team_validates_the_network_that_is_kept(tmp_path):
+    history, weights = launch(tmp_path / "two", "--norm", processes=2)
+    model = EmotionCNN((4, 8), batch_norm=True, dropout=0.0, hidden=8, classes=3, image_size=12).eval()
+    model.load_state_dict(weights)
+    training, validation = parallel_worker.faces(133, 0), parallel_worker.faces(61, 1)
+    validation.mean, validation.std = training.mean, training.std
+    logits = compute_logits(model, validation)
+    assert history["val_loss"][-1] == pytest.approx(float(F.cross_entropy(logits, validation.labels)), abs=1e-5)
+
+
+def test_members_that_go_on_from_different_places(tmp_path):
+    class Ahead(Team):
+        size = 2
+
+        def total(self, sums):
+            return sums + torch.tensor([1, 0]) if sums.dtype == torch.int64 else sums
+
+    model = EmotionCNN((4,), hidden=8, classes=3, image_size=12)
+    config = TrainConfig(epochs=1, device="cpu", progress=False)
+    with pytest.raises(CheckpointError, match="all machines see"):
+        train(model, parallel_worker.faces(40, 0), None, config, run_dir=tmp_path, resume=True, team=Ahead())
 
 
 def test_alone_without_torchrun(monkeypatch):

@@ -47,6 +47,14 @@ def test_the_mean_is_the_mean_and_leaves_its_parts_alone():
     assert all(torch.equal(value, before[name]) for name, value in models[0].state_dict().items())
 
 
+def test_networks_that_know_other_images_are_refused():
+    one, other = small_net(0), small_net(1)
+    one.mean.fill_(0.5), one.std.fill_(0.2)
+    other.mean.fill_(0.4), other.std.fill_(0.2)
+    with pytest.raises(ValueError, match="another mean"):
+        soup.average_weights([one, other])
+
+
 def test_refreshed_statistics_are_those_of_the_images():
     faces = small_faces(60, size=48)
     model = small_net(classes=faces.classes).eval()

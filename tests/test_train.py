@@ -10,11 +10,11 @@ from torch import nn
 
 from emotion_utils import checkpoint, train
 from emotion_utils.dataset import EMOTIONS
-from emotion_utils.evaluation import fit_temperature
+from emotion_utils.evaluation import evaluate, fit_temperature
 from emotion_utils.face_net import FaceNet
 from emotion_utils.history import History
 from emotion_utils.inference import compute_logits
-from emotion_utils.models import ShapeError
+from emotion_utils.models import EmotionCNN, ShapeError
 from emotion_utils.recipes import RECIPES, FlipAverage, load_for, vote_loss
 from emotion_utils.weights import load_weights
 
@@ -298,7 +298,42 @@ def test_a_team_takes_bfloat16_only_if_all_members_say_so(monkeypatch):
 def test_a_batch_larger_than_the_data_is_one_step(command):
     code, where = command("--epochs", 1, "--batch-size", 1000)
     assert code == 0
-    assert len(History.from_csv(where / "history.csv")) == 1
+    assert checkpoint.load_checkpoint(where / "last.pt")["average"]["updates"] == 1
+
+
+def test_a_run_goes_on_with_its_own_teacher_only(command, capsys, tmp_path):
+    _, where = command("--epochs", 1, where=tmp_path / "teacher")
+    command("--epochs", 1, "--teacher", where / "weights.safetensors")
+    assert command("--epochs", 1, "--resume")[0] == 1
+    assert "other facts: teacher was" in capsys.readouterr().err
+
+
+def test_a_source_of_training_rows_only(folder, tmp_path, capsys, monkeypatch):
+    """A test part is carved from Training then; a recipe that takes everything must leave it alone."""
+    rows = (folder / "fer2013.csv").read_text().splitlines()
+    (tmp_path / "fer2013.csv").write_text("\n".join(row for row in rows if "PublicTest" not in row) + "\n")
+    data = load_for(RECIPES["fer2013", "first"], "fer2013", tmp_path)
+    known = {image.numpy().tobytes() for image in data.training.images}
+    test = data.test()
+    assert len(data.training) + len(test) == 140
+    assert len(test) > 0
+    assert not any(image.numpy().tobytes() in known for image in test.images)
+
+
+def test_a_report_where_every_image_is_a_twin(capsys):
+    faces = small_faces(20)
+    faces.twins = torch.ones(20, dtype=torch.bool)
+    train.report(EmotionCNN((4,), hidden=8, image_size=16).eval(), faces, "test")
+    assert "twins" in capsys.readouterr().out
+
+
+def test_flip_average_sees_images_as_its_network_does():
+    faces = small_faces(40)
+    model = EmotionCNN((4,), hidden=8, image_size=16).eval()
+    model.mean.fill_(0.2), model.std.fill_(0.1)
+    asked = evaluate(FlipAverage(model), faces).logits
+    faces.mean, faces.std = 0.2, 0.1
+    assert torch.equal(asked, compute_logits(FlipAverage(model), faces))
 
 
 def test_a_loss_that_is_not_a_number(command, capsys):

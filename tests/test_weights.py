@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, safe_open, save_file
 
 from emotion_utils import weights
@@ -121,14 +122,15 @@ def test_saving_refuses_what_could_not_be_loaded(model, tmp_path):
     assert not (tmp_path / "x.safetensors").exists()
 
 
-def test_disk_full_leaves_the_old_file(model, saved, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("I/O error: no space")])
+def test_disk_full_leaves_the_old_file(model, saved, monkeypatch, error):
     before = saved.read_bytes()
 
     def full(*_):
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(weights, "save_file", full)
-    with pytest.raises(OSError, match="Free some space"):
+    with pytest.raises(OSError, match="Could not write"):
         save_weights(model, saved)
     assert saved.read_bytes() == before
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]

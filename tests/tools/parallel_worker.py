@@ -1,12 +1,12 @@
 """One process of a team, for tests/test_parallel.py: trains a small network and writes down which images it saw.
 
-Usage: parallel_worker.py FOLDER [KILL_AT_STEP]
+With --kill-at the second process dies at that step. With --norm the network has batch norm, and validation images.
 """
 
+import argparse
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 import torch
@@ -33,7 +33,7 @@ def refuse(*_):
     raise AssertionError("only rank 0 may write")
 
 
-def run(folder: Path, kill_at: int | None) -> None:
+def run(folder: Path, kill_at: int | None, every: int | None, norm: bool) -> None:
     """Train with the team that torchrun made, or alone."""
     torch.set_num_threads(1)
     team = join_team("cpu")
@@ -53,9 +53,11 @@ def run(folder: Path, kill_at: int | None) -> None:
 
     team.share = watched_share
     torch.manual_seed(0)
-    model = EmotionCNN((4, 8), batch_norm=False, dropout=0.0, hidden=8, classes=3, image_size=12)
+    model = EmotionCNN((4, 8), batch_norm=norm, dropout=0.0, hidden=8, classes=3, image_size=12)
     config = TrainConfig(epochs=3, batch_size=32, learning_rate=0.1, device="cpu", progress=False, average=0.9)
-    train(model, faces(133, 0), None, config, run_dir=folder / "run", resume=was_restarted(), team=team)
+    validation = faces(61, 1) if norm else None
+    settings = {"run_dir": folder / "run", "resume": was_restarted(), "checkpoint_every": every}
+    train(model, faces(133, 0), validation, config, team=team, **settings)
     if team.rank == 0:
         torch.save(model.state_dict(), folder / "weights.pt")
     leave_team()
@@ -69,4 +71,10 @@ def thread_names() -> list[str]:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--kill-at", type=int, metavar="STEP")
+    parser.add_argument("--every", type=int, metavar="STEPS", help="write a checkpoint also after so many steps")
+    parser.add_argument("--norm", action="store_true")
+    options = parser.parse_args()
+    run(options.folder, options.kill_at, options.every, options.norm)
