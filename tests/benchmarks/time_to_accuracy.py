@@ -5,7 +5,8 @@
 
 Contenders learn the same images, carved from FER2013's Training part, and are measured on the same validation
 images. They take turns, and whoever has used least time goes next, so all have equal wall time and other work on the
-machine hurts all alike. Validation is not counted.
+machine hurts all alike. Validation is not counted. `--only` names some of them, to share them out over cores; runs with
+the same settings add to the same file of results.
 
 * `fast`: the recipe of `python -m emotion_utils.train fer2013 --preset fast`. It ends when its schedule does, and is
   measured with the mirror image, one of its steps; the others are measured with one view.
@@ -87,7 +88,7 @@ def resnet18() -> nn.Module:
     return model
 
 
-def usual(model: nn.Module, training: FaceDataset, workers: int, every: int = 50) -> Iterator[nn.Module]:
+def usual(model: nn.Module, training: FaceDataset, workers: int, every: int = 200) -> Iterator[nn.Module]:
     """Train in the usual way without end; yield the model every so many batches."""
     loader = DataLoader(Photographs(training), 32, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
@@ -128,6 +129,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="of the usual DataLoader")
     parser.add_argument("--threads", type=int, help="of PyTorch")
     parser.add_argument("--short", type=int, default=6, help="epochs of the short run of the fast recipe")
+    parser.add_argument("--only", nargs="+", metavar="CONTENDER", help="these contenders alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, help="so many training images only, to try the script")
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -147,6 +149,11 @@ def main() -> None:
         "four blocks": usual(four_blocks(), training, options.workers),
         "ResNet-18": usual(resnet18(), training, options.workers),
     }
+    unknown = set(options.only or ()) - set(contenders)
+    if unknown:
+        parser.error(f"there is no contender {', '.join(sorted(unknown))}; choose from {', '.join(contenders)}")
+    order = list(contenders)
+    contenders = {name: contenders[name] for name in options.only or contenders}
     spent = dict.fromkeys(contenders, 0.0)
     curves: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     waiting = set(contenders)
@@ -160,7 +167,6 @@ def main() -> None:
         if model is not None:
             curves[name].append((round(spent[name], 1), measure(model, validation)))
             print(f"{spent[name]:7.1f} s  {name:12} {curves[name][-1][1]:.1%}", flush=True)
-    print(summary(curves))
     facts = {
         "precision": precision,
         "threads": torch.get_num_threads(),
@@ -169,6 +175,12 @@ def main() -> None:
         "training": len(training),
         "seed": options.seed,
     }
+    if options.results.exists():
+        stored = json.loads(options.results.read_text())
+        if stored["setting"] == facts:
+            curves = stored["curves"] | curves
+    curves = {name: curves[name] for name in order if name in curves}
+    print(summary(curves))
     with atomic_write(options.results) as part:
         part.write_text(json.dumps({"setting": facts, "curves": curves}, indent=1) + "\n")
 
@@ -176,7 +188,7 @@ def main() -> None:
 def summary(curves: dict[str, list[tuple[float, float]]]) -> str:
     """Say when each contender reached 65 % and its best accuracy, and when the fast recipe had reached that."""
     lines = []
-    ours = sorted(point for name in ("fast", "fast, short") for point in curves[name])
+    ours = sorted(point for name in ("fast", "fast, short") for point in curves.get(name, ()))
     for name, curve in curves.items():
         if not curve:
             continue
