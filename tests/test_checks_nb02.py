@@ -126,6 +126,7 @@ CASES = {
             torch.tensor([[1.0, 1, 1], [-2, -2, -2], [1, 1, 1]]).T,
             torch.tensor([[1.0, 1, 1], [-1, -1, -1], [1, 1, 1]]),
             torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]),
+            torch.tensor([[0.0, 0, 0], [-1, -1, -1], [1, 1, 1]]),  # also fires at a step from dark to bright
             torch.tensor([[1.0], [-2], [1]]),
             torch.zeros(3, 3),
             torch.tensor([[1.0, 1, 1], [-2, -2, -2], [1, 1, 1]])[None],

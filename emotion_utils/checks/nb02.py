@@ -37,7 +37,7 @@ def _whole(value: Any, call: str) -> int:
 
 @check(
     hints=[
-        "Compare the two sums in the text: which kernel weight meets the window's top left pixel?",
+        "Draw a window of 3 × 3 pixels and a kernel. For mathematicians, which weight meets the top left pixel?",
         "The top left pixel meets the bottom right weight. Which change of the kernel brings that weight there?",
         "Both axes change, and the image does not. `torch.flip(tensor, dims=…)` reverses any axes you name.",
     ]
@@ -51,7 +51,7 @@ def true_convolution(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         kept = kernel.clone()
         got = unfinished(answer(image, kernel))
         want = functional.conv2d(image[None, None], kernel.rot90(2)[None, None])[0, 0]
-        _same(got, want, f"on an image {height}×{width} and a kernel {rows}×{columns}, your function's result")
+        _same(got, want, f"on an image {height}×{width} and a kernel {rows}×{columns}, your function")
         require(torch.equal(kernel, kept), "your function changed the kernel it was given; work on a copy")
 
 
@@ -119,14 +119,16 @@ def line_kernel(answer: Tensor) -> None:
         require(
             dark > 0.1 * contrast, f"a dark line through the middle row gave {dark:+.2f}; it should be well above zero"
         )
-        for row in range(1, rows):
+        for row, (change, way) in itertools.product(
+            range(1, rows), [(-contrast, "bright to dark"), (contrast, "dark to bright")]
+        ):
             step = flat.clone()
-            step[row:] -= contrast
-            seen = abs(respond(step))
+            step[row:] += change
+            seen = respond(step)
             require(
                 seen < 0.9 * dark,
-                f"a step from bright to dark gave {seen:.2f} and a line of the same contrast {dark:.2f}; "
-                "the line should win clearly",
+                f"a step from {way} gave {seen:+.2f} and a line of the same contrast {dark:+.2f} (with your largest "
+                "weight scaled to 1); the line should win clearly",
             )
 
 
@@ -161,7 +163,7 @@ def circular_convolution(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     for batch, channels, outputs, height, width, kernel in [(1, 1, 1, 6, 6, 3), (2, 3, 4, 9, 7, 5), (1, 2, 2, 8, 5, 1)]:
         images = torch.randn(batch, channels, height, width, generator=generator)
         weight = torch.randn(outputs, channels, kernel, kernel, generator=generator)
-        call = f"on images {tuple(images.shape)} and weights {tuple(weight.shape)}, your function's result"
+        call = f"on images {tuple(images.shape)} and weights {tuple(weight.shape)}, your function"
         got = unfinished(answer(images, weight))
         half = kernel // 2
         layer = nn.Conv2d(channels, outputs, kernel, padding=half, padding_mode="circular", bias=False)
