@@ -54,6 +54,7 @@ LADDER = [
     ("initial weights", RECIPE.make, {}),
     ("progressive resizing", RECIPE.make, {"sizes": FAST.sizes}),
     ("averaged weights", RECIPE.make, {"average": FAST.average}),
+    ("stronger weight decay", RECIPE.make, {"weight_decay": FAST.weight_decay}),
 ]
 LAST = "mirror image at test time"
 # Settings that change speed alone, each measured as the time of a step relative to the recipe's.
