@@ -69,9 +69,6 @@ class TrainConfig:
         for name, value in self.__dict__.items():  # NumPy's numbers would not read back from a checkpoint
             if isinstance(value, np.generic):
                 object.__setattr__(self, name, value.item())
-        for name in ("epochs", "batch_size"):  # 64.0 is a whole number, and yet no tensor can be split by it
-            if getattr(self, name) == math.floor(getattr(self, name)):
-                object.__setattr__(self, name, int(getattr(self, name)))
         object.__setattr__(self, "device", str(self.device))
         object.__setattr__(self, "sizes", tuple(self.sizes))
         rules = (
@@ -91,6 +88,8 @@ class TrainConfig:
         for fine, name, wanted in rules:
             if not fine:
                 raise ValueError(f"{name}={getattr(self, name)!r} cannot work; choose {wanted}.")
+        for name in ("epochs", "batch_size"):  # 64.0 is a whole number, and yet no tensor can be split by it
+            object.__setattr__(self, name, int(getattr(self, name)))
 
     def to_dict(self) -> dict[str, Any]:
         """Give all settings as numbers, strings and dictionaries, for a checkpoint."""

@@ -46,22 +46,27 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
         raise ValueError(f"{len(models)} network was given; an average takes two or more.")
     first = models[0]
     for number, other in enumerate(models[1:], 2):
-        for what in ("config", "classes"):
-            here, there = getattr(first, what), getattr(other, what)
-            if type(first) is not type(other) or here != there:
+        theirs = _kind(other)
+        for what, here in _kind(first).items():
+            if theirs[what] != here:
                 raise ValueError(
-                    f"Network {number} is of another kind than the first ({what}: {there} against {here}). Average "
-                    "networks of one architecture, with one list of classes."
+                    f"Network {number} is of another kind than the first ({what}: {theirs[what]} against {here}). "
+                    "Average networks of one architecture, with one list of classes, that learnt one data set."
                 )
-        if first.normalisation() != other.normalisation():
-            raise ValueError(
-                f"Network {number} was trained on images with another mean and standard deviation than the first "
-                f"({other.normalisation()} against {first.normalisation()}). Average networks of one data set."
-            )
     mean = AveragedModel(first)
     for model in models:
         mean.update_parameters(model)
     return mean.module
+
+
+def _kind(model: FaceModel) -> dict[str, object]:
+    """Collect what networks must have in common to be averaged, by name."""
+    return {
+        "network": type(model).__name__,
+        "config": model.config,
+        "classes": model.classes,
+        "mean and standard deviation": model.normalisation(),
+    }
 
 
 def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int = 128) -> None:

@@ -308,7 +308,7 @@ def test_a_run_goes_on_with_its_own_teacher_only(command, capsys, tmp_path):
     assert "other facts: teacher was" in capsys.readouterr().err
 
 
-def test_a_source_of_training_rows_only(folder, tmp_path, capsys, monkeypatch):
+def test_a_source_of_training_rows_only(folder, tmp_path):
     """A test part is carved from Training then; a recipe that takes everything must leave it alone."""
     rows = (folder / "fer2013.csv").read_text().splitlines()
     (tmp_path / "fer2013.csv").write_text("\n".join(row for row in rows if "PublicTest" not in row) + "\n")
@@ -324,7 +324,9 @@ def test_a_report_where_every_image_is_a_twin(capsys):
     faces = small_faces(20)
     faces.twins = torch.ones(20, dtype=torch.bool)
     train.report(EmotionCNN((4,), hidden=8, image_size=16).eval(), faces, "test")
-    assert "twins" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "; twins " in told
+    assert "without twins" not in told, "there is no such image"
 
 
 def test_flip_average_sees_images_as_its_network_does():

@@ -125,6 +125,7 @@ def test_same_seed_same_bits_and_the_world_outside_is_left_alone():
         {"batch_size": 1},
         {"batch_size": 7},  # 50 = 7 * 7 + 1: a last batch of one image
         {"batch_size": 512},
+        {"batch_size": 16.0},
         {"learning_rate": 0.0},
         {"learning_rate": 1e-8},
         {"momentum": 0.0},
@@ -158,6 +159,7 @@ def test_other_networks_and_three_classes_train(model):
         {"epochs": 0},
         {"batch_size": 0},
         {"batch_size": 2.5},
+        {"batch_size": math.nan},
         {"learning_rate": -1.0},
         {"learning_rate": math.nan},
         {"momentum": 1.5},
