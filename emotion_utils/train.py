@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--epochs", type=int, help="another number of epochs than the recipe's")
     p.add_argument("--batch-size", type=int, help="another batch size than the recipe's, over all processes together")
     p.add_argument("--learning-rate", type=float, help="another learning rate than the recipe's")
+    p.add_argument("--weight-decay", type=float, help="another weight decay than the recipe's")
     p.add_argument("--seed", type=int, default=0, help="decides starting weights, order and augmentation")
     p.add_argument("--drop-twins", action="store_true", help="don't learn images that are identical to a test image")
     p.add_argument("--limit", type=int, help="use so many images of each part only, for a trial")
@@ -215,7 +216,7 @@ def choose_precision(options: argparse.Namespace, team: Team, checkpoint: Path |
 
 def with_options(recipe: Recipe, options: argparse.Namespace, precision: str) -> Recipe:
     """Replace what the command line says otherwise."""
-    given = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
+    given = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate", "weight_decay")}
     changes = {name: value for name, value in given.items() if value is not None}
     config = dataclasses.replace(
         recipe.config, seed=options.seed, device=options.device, precision=precision, **changes

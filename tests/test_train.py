@@ -154,6 +154,7 @@ def test_ten_views_are_five_places_and_their_mirror_images():
         (["--device", "cuda:7"], "cuda:7"),
         (["--epochs", "0"], "epochs=0"),
         (["--batch-size", "0"], "batch_size=0"),
+        (["--weight-decay", "-1"], "weight_decay=-1"),
         (["--data-dir", "/nowhere/at/all"], "FER2013"),
     ],
 )
@@ -163,6 +164,13 @@ def test_bad_options_are_one_sentence(command, capsys, arguments, words):
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error
+
+
+def test_settings_of_the_command_line_replace_the_recipes(command):
+    options = {"epochs": 1, "batch_size": 50, "learning_rate": 0.02, "weight_decay": 0.003, "seed": 4}
+    _, where = command(*[word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)])
+    settings = checkpoint.load_checkpoint(where / "last.pt")["settings"]
+    assert {name: settings[name] for name in options} == options
 
 
 def test_fine_tuning_starts_from_given_weights(command, tmp_path, capsys):
