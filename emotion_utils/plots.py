@@ -215,7 +215,7 @@ def plot_class_counts(dataset, title: str | None = None, description: str | None
     ratio = counts[most] / max(counts[least], 1)
     balanced = ratio < 1.1
     title = title or (
-        f"All classes have about {sum(counts) / len(counts):,.0f} images"
+        f"The classes have {f'{counts[least]:,} to ' * (ratio > 1)}{counts[most]:,} images: balanced"
         if balanced
         else f"{names[most].capitalize()} has {ratio:.1f} times as many images as {names[least]}"
     )
@@ -244,13 +244,15 @@ def plot_calibration(report, bins: int = 15, title: str | None = None, descripti
             clip_on=False,
             label=f"{name} (error {100 * result.ece:.1f} points)",
         )
-        gap = float(((result.confidence - result.accuracy) * result.count)[some].sum() / result.count.sum())
-        side = "over-confident" if gap > 0.005 else "under-confident" if gap < -0.005 else "calibrated on average"
+        gaps = one.probabilities.amax(1) - (one.probabilities.argmax(1) == one.labels).float()
+        gap, margin = float(gaps.mean()), 1.96 * float(gaps.std(correction=0)) / len(gaps) ** 0.5  # chance alone
+        side = "over-confident" if gap > margin else "under-confident" if gap < -margin else "calibrated on average"
         parts.append(f"{name} is {side}, off by {100 * result.ece:.1f} percentage points")
         errors[name] = result.ece
     axis.set(xlabel="confidence (%)", ylabel="correct (%)", xlim=(0, 100), ylim=(0, 100))
     closest = min(errors, key=errors.get)
-    message = f"{closest} comes closest to the diagonal" if len(named) > 1 else parts[0].split(",")[0]
+    word = "closer" if len(named) == 2 else "closest"
+    message = f"{closest} comes {word} to the diagonal" if len(named) > 1 else parts[0].split(",")[0]
     axis.set_title(title or message[0].upper() + message[1:])
     axis.legend(fontsize=10)
     show_figure(fig, description or f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}.")

@@ -74,18 +74,25 @@ def split_swapped(labels, share, seed):
 
 
 CASES = {
-    "build_fear": dict(
+    "build_disgust": dict(
         right=[
-            {"AU1": 1.0, "AU2": 0.5, "AU4": 0.6, "AU5": 0.9, "AU20": 0.8, "AU25": 0.5},
-            {"AU1": 0.6, "AU4": 0.6, "AU5": 0.5, "AU20": (0.6, 0.4)},
+            {"AU9": 1.0, "AU4": 0.4, "AU17": 0.6, "AU10": 0.3},
+            {"AU10": (1.0, 0.8), "AU9": 0.4, "AU7": 0.3, "AU17": 0.4},
+            {"AU9": 0.8, "AU10": 0.8, "AU16": 0.5, "AU25": 0.5},
         ],
         wrong=[
-            {"AU1": 1.0, "AU2": 1.0, "AU5": 0.8, "AU26": 0.9},
+            {"AU4": 1.0, "AU7": 0.8, "AU10": 0.9, "AU16": 0.7, "AU25": 0.8},
             {"AU12": 1.0, "AU6": 0.8, "AU25": 0.5},
-            {"AU1": 1.0, "AU4": 0.6},
-            {"AU3": 1.0, "AU1": 1.0, "AU5": 1.0},
-            {"AU1": 3.0, "AU4": 1.0, "AU20": 1.0},
-            ["AU1", "AU4", "AU20"],
+            {"AU9": 1.0, "AU17": 0.6},
+            {"AU9": 1.0, "AU4": 0.4, "AU17": 0.6, "AU12": 0.5},
+            {"AU9": 0.01, "AU4": 0.004, "AU17": 0.006},
+            {"AU9": 1.0, "AU1": 1.0, "AU2": 0.5},
+            {"AU3": 1.0, "AU9": 1.0, "AU17": 1.0},
+            {"AU9": 3.0, "AU4": 1.0, "AU17": 1.0},
+            {"AU9": (1.5, 0.1), "AU4": 0.4, "AU17": 0.6},
+            {"AU9": (0.9, 0.9, 0.9), "AU4": 0.4, "AU17": 0.6},
+            {"AU9": (), "AU4": 0.4, "AU17": 0.6},
+            ["AU9", "AU4", "AU17"],
             {},
         ],
         stub=...,
@@ -101,12 +108,19 @@ CASES = {
         stub=lambda labels, classes: ...,
     ),
     "find_blank": dict(
-        right=[find_blank, blank_by_extremes, lambda x: [i for i, image in enumerate(x) if len(image.unique()) == 1]],
+        right=[
+            find_blank,
+            blank_by_extremes,
+            lambda x: [i for i, image in enumerate(x) if len(image.unique()) == 1],
+            lambda x: torch.where((x == x[:, :, :1, :1]).flatten(1).all(1)),
+        ],
         wrong=[
             lambda x: (x.flatten(1).amax(1) == 0).nonzero()[:, 0],
             lambda x: (x.float().flatten(1).std(1) < 10).nonzero()[:, 0],
             lambda x: (x.float().flatten(1).mean(1) < 20).nonzero()[:, 0],
             lambda x: x.flatten(1).amax(1) == x.flatten(1).amin(1),
+            lambda x: (x == x[:, :, :, :1]).flatten(1).all(1).nonzero()[:, 0],
+            lambda x: (x == x[:, :, :1]).flatten(1).all(1).nonzero()[:, 0],
             lambda x: [],
         ],
         stub=lambda images: ...,
@@ -119,6 +133,8 @@ CASES = {
             lambda train, test: torch.isin(test.long().sum((1, 2, 3)), train.long().sum((1, 2, 3))).sum(),
             lambda train, test: len({i.numpy().tobytes() for i in test} & {i.numpy().tobytes() for i in train}),
             lambda train, test: 0,
+            lambda train, test: leaks_by_bytes(train, test) + 0.9,
+            lambda train, test: str(leaks_by_bytes(train, test)),
             lambda train, test: (torch.cdist(test.flatten(1).float(), train.flatten(1).float()) < 5).any(1).sum(),
         ],
         stub=lambda train, test: ...,
@@ -153,6 +169,8 @@ CASES = {
             Augment(flip=0, rotate=10, scale=(1, 1), shift=3 / 48, brightness=0, contrast=0),
             Augment(flip=0, rotate=0, shift=3 / 48, brightness=0, contrast=0),
             Augment(flip=0, rotate=0, scale=(1, 1), shift=3 / 48, brightness=0, contrast=0, erase=0.5),
+            Augment(flip=0, rotate=1, scale=(1, 1), shift=3 / 48, brightness=0, contrast=0),
+            Augment(flip=0, rotate=0, scale=(1, 1), shift=3 / 48, brightness=0, contrast=0, erase=0.002),
             3,
         ],
         stub=...,

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from emotion_utils.checks import nb03
+from emotion_utils.models import EmotionCNN
 
 # --- 1 parameters --------------------------------------------------------------------------------------------------
 
@@ -60,6 +61,12 @@ def shape_without_padding(layer, shape):
 def shape_channels_kept(layer, shape):
     new = shape_after(layer, shape)
     return (shape[0], *new[1:]) if isinstance(layer, nn.Conv2d) else new
+
+
+def shape_with_fractions(layer, shape):
+    if isinstance(layer, nn.MaxPool2d):
+        return (shape[0], *((s - layer.kernel_size) / layer.stride + 1 for s in shape[1:]))
+    return shape_after(layer, shape)
 
 
 def shape_by_running(layer, shape):
@@ -128,6 +135,22 @@ def fixed_other():
     )
 
 
+ONE_RELU, ONE_POOL = nn.ReLU(), nn.MaxPool2d(2)
+
+
+def shared(layer):
+    """Put one object in the place of all layers without weights of a kind."""
+    return {nn.ReLU: ONE_RELU, nn.MaxPool2d: ONE_POOL}.get(type(layer), layer)
+
+
+def deep():
+    """Eighteen convolutions: untrained, they give all faces nearly the same scores, and yet look at them."""
+    layers = [nn.Conv2d(1, 8, 3, padding=1)]
+    for _ in range(17):
+        layers += [nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7))
+
+
 def pooled(widths=(8, 16, 24), head=None):
     layers, channels = [], 1
     for width in widths:
@@ -175,12 +198,19 @@ CASES = {
             (shape_without_padding,),
             (shape_channels_kept,),
             (shape_by_running,),
+            (shape_with_fractions,),
+            (lambda layer, shape: tuple(str(size) for size in shape_after(layer, shape)),),
             (lambda *_: 3,),
         ],
         "stub": (lambda *_: ...,),
     },
     "log_softmax": {
-        "right": [(log_softmax,), (log_softmax_other,), (lambda z: torch.log_softmax(z, -1),)],
+        "right": [
+            (log_softmax,),
+            (log_softmax_other,),
+            (lambda z: torch.log_softmax(z, -1),),
+            (lambda z: log_softmax(z.double()),),
+        ],
         "wrong": [
             (lambda z: torch.softmax(z, -1).log(),),  # rounds to zero before the logarithm
             (lambda z: z - z.exp().sum(-1, keepdim=True).log(),),  # overflows
@@ -206,7 +236,12 @@ CASES = {
         "stub": (lambda *_: ...,),
     },
     "repaired": {
-        "right": [(fixed,), (fixed_other,), (fixed(),)],
+        "right": [
+            (fixed,),
+            (fixed_other,),
+            (fixed(),),
+            (lambda: nn.Sequential(*(shared(layer) for layer in fixed())),),
+        ],
         "wrong": [
             (lambda: fixed(flatten=False),),
             (lambda: fixed(between=16),),
@@ -215,6 +250,8 @@ CASES = {
             (lambda: fixed(softmax=True),),
             (lambda: fixed(pools=1, inputs=24 * 24 * 24),),
             (lambda: fixed(first=16, between=16),),
+            (lambda: nn.Sequential(*(layer for layer in fixed() if not isinstance(layer, nn.ReLU))),),
+            (lambda: nn.Sequential(*fixed(), nn.ReLU()),),
             (lambda: "network",),
         ],
         "stub": (lambda: ...,),
@@ -224,6 +261,7 @@ CASES = {
             (pooled,),
             (MeanOverPositions,),
             (lambda: pooled(head=[nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(24, 7)]),),
+            (deep,),
         ],
         "wrong": [
             (lambda: pooled(head=[nn.Flatten(), nn.Linear(24 * 36, 7)]),),  # one size only
@@ -236,7 +274,11 @@ CASES = {
         "stub": (lambda: ...,),
     },
     "thrifty": {
-        "right": [(pooled((6, 12, 24)), BASELINE), (pooled((4, 8, 16)), BASELINE)],
+        "right": [
+            (pooled((6, 12, 24)), BASELINE),
+            (pooled((4, 8, 16)), BASELINE),
+            (EmotionCNN(widths=(8, 16, 16, 16, 16), hidden=32, activation="sigmoid"), EmotionCNN()),
+        ],
         "wrong": [
             (BASELINE, BASELINE),
             (pooled(widths=(32, 64, 128)), BASELINE),

@@ -59,8 +59,17 @@ def interval(correct, draws, seed, low=0.025, size=None, replacement=True):
 def interval_by_binomial(correct, draws, seed):
     torch.manual_seed(seed)
     share = correct.float().mean()
-    means = torch.distributions.Binomial(len(correct), share).sample((4 * draws,)) / len(correct)
+    means = torch.distributions.Binomial(len(correct), share).sample((draws,)) / len(correct)
     return means.quantile(0.025).item(), means.quantile(0.975).item()
+
+
+def ece_that_forgets_certainty(probabilities, labels, bins):
+    confidence, predicted = probabilities.max(1)
+    gap, total = confidence - (predicted == labels).float(), 0.0
+    for b in range(bins):
+        some = (confidence >= b / bins) & (confidence < (b + 1) / bins)
+        total += abs(gap[some].sum()) / len(labels)
+    return total
 
 
 def ece(probabilities, labels, bins, weigh=True, signed=False):
@@ -131,6 +140,8 @@ CASES = {
             lambda p, half: math.ceil(1.96 * math.sqrt(p * (1 - p)) / half),
             lambda p, half: math.ceil(1.96**2 * p * (1 - p) / (half / 2) ** 2),
             lambda p, half: math.floor(1.96**2 * p * (1 - p) / half**2) - 1,
+            lambda p, half: round(1.96**2 * p * (1 - p) / half**2),
+            lambda p, half: math.ceil(1.96**2 * p * (1 - p) / half**2 - 1e-9) + 1,
         ],
         stub=lambda p, half: ...,
     ),
@@ -163,6 +174,8 @@ CASES = {
             lambda c, draws, seed: interval(c, draws, seed, replacement=False, size=len(c)) * 0 + c.float().mean(),
             lambda c, draws, seed: interval(c, draws, seed).flip(0),
             lambda c, draws, seed: interval(c, draws, int(torch.randint(0, 10**6, ()))),
+            lambda c, draws, seed: interval(c, draws, 0),
+            lambda c, draws, seed: interval(c, 1000, seed),
         ],
         stub=lambda correct, draws, seed: ...,
     ),
@@ -174,6 +187,8 @@ CASES = {
             lambda p, y, bins: (p.max(1).values - (p.argmax(1) == y).float()).abs().mean(),
             lambda p, y, bins: 1 - (p.argmax(1) == y).float().mean(),
             lambda p, y, bins: float("nan"),
+            lambda p, y, bins: ece(p, y, 10),
+            ece_that_forgets_certainty,
         ],
         stub=lambda probabilities, labels, bins: ...,
     ),
@@ -184,6 +199,7 @@ CASES = {
             lambda p, coverage: ~keep_by_sort(p, 1 - coverage) if coverage < 1 else p.amax(1) > 2,
             lambda p, coverage: p.amax(1).argsort(descending=True)[: round(coverage * len(p))],
             lambda p, coverage: keep_by_sort(-p, coverage),
+            lambda p, coverage: p.amax(1) > p.amax(1).quantile(1 - coverage),
         ],
         stub=lambda probabilities, coverage: ...,
     ),
@@ -195,6 +211,7 @@ CASES = {
             lambda model, paths: [EMOTIONS.index(n) if n else None for n in files(model, paths)],
             lambda model, paths: [n or "neutral" for n in files(model, paths)],
             lambda model, paths: files(model, paths)[::-1],
+            lambda model, paths: [None for _ in paths],
         ],
         stub=lambda model, paths: ...,
     ),

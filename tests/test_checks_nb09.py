@@ -66,6 +66,7 @@ CASES = {
     "taught_targets": dict(
         right=[
             taught,
+            lambda p, y, share: torch.lerp(torch.nn.functional.one_hot(y, p.shape[1]).float(), p, share),
             lambda p, labels, share: [
                 [share * x + (1 - share) * (c == label) for c, x in enumerate(row)]
                 for row, label in zip(p.tolist(), labels.tolist(), strict=True)
@@ -111,7 +112,9 @@ CASES = {
     "team_gradient": dict(
         right=[
             lambda g, c: (g * c[:, None]).sum(0) / c.sum(),
-            lambda g, c: torch.einsum("p,pd->d", (c / c.sum()).to(g.dtype), g),
+            lambda g, c: torch.einsum("p,pd->d", c / c.sum(), g),
+            lambda g, c: (c / c.sum()) @ g,
+            lambda g, c: c.float() @ g / c.sum(),
         ],
         wrong=[lambda g, c: g.mean(0), lambda g, c: g.sum(0), lambda g, c: (g * c[:, None]).sum(0), lambda g, c: g],
         stub=lambda g, c: ...,

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+REPLACE = "Replace the stub with your answer"
+
 
 class Wrong(Exception):
     """Raised inside a check, with one sentence on what the reader's answer did (not what it should have done)."""
@@ -64,12 +66,10 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
             name = function.__name__
             try:
                 if any(is_stub(answer) for answer in answers):
-                    raise _Unfinished
+                    raise _Unfinished(REPLACE)
                 function(*answers, **options)
-            except _Unfinished:
-                verdict = Verdict(
-                    "not yet", f"{name}: not yet. Replace the stub with your answer, then run the cell again."
-                )
+            except _Unfinished as unfinished_answer:
+                verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
             except Exception as error:
                 seen = str(error) if isinstance(error, Wrong) else f"your code raised {type(error).__name__}: {error}"
                 hint = (
@@ -98,10 +98,12 @@ class _Unfinished(Exception):
     """The reader's function still returns the stub."""
 
 
-def unfinished(value: Any) -> Any:
-    """Return `value`, or stop the check with *not yet* when the reader's function returned the stub."""
+def unfinished(value: Any, who: str = "your function") -> Any:
+    """Return `value`, or stop the check with *not yet* when the reader's function returned the stub, or nothing."""
+    if value is None:
+        raise _Unfinished(f"{who[0].upper()}{who[1:]} returned nothing (None). See whether a `return` is missing")
     if is_stub(value):
-        raise _Unfinished
+        raise _Unfinished(REPLACE)
     return value
 
 
@@ -109,6 +111,6 @@ def number(value: Any, what: str) -> float:
     """Turn a number or a 0-d tensor into a float, or stop the check with a word on what came instead."""
     value = unfinished(value)
     try:
-        return float(value)
+        return float(None if isinstance(value, str) else value)  # float would read a text, too
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None

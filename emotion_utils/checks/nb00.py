@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from emotion_utils.action_units import ACTION_UNITS, EMOTION_TO_AUS, EMOTIONS, ActionUnits
+from emotion_utils.action_units import EMOTIONS, ActionUnits
 
-from . import Wrong, check, require, unfinished
+from . import Wrong, check, number, require, unfinished
+from .expressions import require_expression
 
 MOST_UNITS = 4
 
@@ -57,11 +58,7 @@ def accuracy(answer: Callable[[Tensor, Tensor], float]) -> None:
         offset = {"right": 0, "wrong": 1}.get(kind)
         predictions = torch.randint(7, (n,), generator=generator) if offset is None else (labels + offset) % 7
         hits = sum(a == b for a, b in zip(predictions.tolist(), labels.tolist(), strict=True))
-        got = unfinished(answer(predictions, labels))
-        try:
-            got = float(got)
-        except (TypeError, ValueError, RuntimeError):
-            raise Wrong(f"accuracy returned {type(got).__name__}, which is not a number") from None
+        got = number(answer(predictions, labels), "the accuracy")
         case = f"for {n} image{'s' * (n > 1)}, {hits} of them right,"
         require(0 <= got <= 1, f"{case} accuracy returned {got:g}; a share lies between 0 and 1")
         require(abs(got - hits / n) < 1e-4, f"{case} accuracy returned {got:.4f}")
@@ -107,12 +104,4 @@ def frightened(units: Mapping[str, float]) -> None:
     units = {name: value for name, value in units.items() if value}
     require(units, "no action unit is above 0, which is a face at rest")
     require(len(units) <= MOST_UNITS, f"{len(units)} action units are above 0; {MOST_UNITS} are allowed")
-    mine = ActionUnits.of(**units).mean[0]
-    nearest, best = "", -1.0
-    for emotion, variants in EMOTION_TO_AUS.items():
-        for variant in variants:
-            textbook = torch.tensor([variant.units.get(name, 0.0) for name in ACTION_UNITS])
-            likeness = float(torch.nn.functional.cosine_similarity(mine, textbook, dim=0))
-            if likeness > best:
-                nearest, best = emotion, likeness
-    require(nearest == "fear", f"the textbook expression that comes closest to yours is one of {nearest}")
+    require_expression(ActionUnits.of(**units).mean[0], "fear", enough=0.8)

@@ -1,0 +1,49 @@
+"""Which textbook expression do action units come closest to? Shared by the checks of notebooks 00 and 01."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from emotion_utils.action_units import ACTION_UNITS, AU_INDEX, EMOTION_TO_AUS
+from emotion_utils.checks import require
+
+FAINT = 0.3  # intensities below this one are hard to see
+
+
+def nearest_expression(mine: Tensor) -> tuple[str, float]:
+    """Find the emotion whose textbook recipe points in the most similar direction.
+
+    Args:
+        mine: intensities, float `(K,)`, as `ACTION_UNITS`.
+
+    Returns:
+        its name, and the cosine of the angle between the two.
+    """
+    nearest, best = "", -1.0
+    for emotion, variants in EMOTION_TO_AUS.items():
+        for variant in variants:
+            textbook = torch.tensor([variant.units.get(name, 0.0) for name in ACTION_UNITS])
+            likeness = float(cosine_similarity(mine, textbook, dim=0))
+            if likeness > best:
+                nearest, best = emotion, likeness
+    return nearest, best
+
+
+def require_expression(mine: Tensor, wanted: str, enough: float) -> None:
+    """Stop a check unless action units make an expression of one emotion that can be seen.
+
+    Args:
+        mine: intensities, float `(K,)`, as `ACTION_UNITS`.
+        wanted: the emotion; its textbook recipes are to be the nearest ones, and no smile may mix with them.
+        enough: smallest likeness (cosine) to the nearest of them.
+    """
+    strongest = float(mine.max())
+    require(strongest >= FAINT, f"your strongest unit is at {strongest:g}; hardly anyone would see it")
+    nearest, likeness = nearest_expression(mine)
+    require(nearest == wanted, f"the textbook expression that comes closest to yours is one of {nearest}")
+    require(mine[AU_INDEX["AU12"]] == 0, f"a smile (AU12) mixes with the {wanted}")
+    require(
+        likeness >= enough,
+        f"{wanted} is the closest, and yet main units are missing, or others too many (likeness {likeness:.2f} of 1; "
+        f"{enough} is enough)",
+    )
