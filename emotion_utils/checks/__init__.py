@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-REPLACE = "Replace the stub with your answer"
-
 
 class Wrong(Exception):
     """Raised inside a check, with one sentence on what the reader's answer did (not what it should have done)."""
@@ -66,7 +64,7 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
             name = function.__name__
             try:
                 if any(is_stub(answer) for answer in answers):
-                    raise _Unfinished(REPLACE)
+                    raise _Unfinished
                 function(*answers, **options)
             except _Unfinished as unfinished_answer:
                 verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
@@ -95,7 +93,10 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
 
 
 class _Unfinished(Exception):
-    """The reader's function still returns the stub."""
+    """The reader's function still returns the stub, or nothing; the message says what to do first."""
+
+    def __init__(self, message: str = "Replace the stub with your answer") -> None:
+        super().__init__(message)
 
 
 def unfinished(value: Any, who: str = "your function") -> Any:
@@ -103,7 +104,7 @@ def unfinished(value: Any, who: str = "your function") -> Any:
     if value is None:
         raise _Unfinished(f"{who[0].upper()}{who[1:]} returned nothing (None). See whether a `return` is missing")
     if is_stub(value):
-        raise _Unfinished(REPLACE)
+        raise _Unfinished
     return value
 
 
@@ -111,6 +112,8 @@ def number(value: Any, what: str) -> float:
     """Turn a number or a 0-d tensor into a float, or stop the check with a word on what came instead."""
     value = unfinished(value)
     try:
-        return float(None if isinstance(value, str) else value)  # float would read a text, too
+        if isinstance(value, str):  # float would read it
+            raise TypeError
+        return float(value)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None

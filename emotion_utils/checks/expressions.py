@@ -1,13 +1,28 @@
 """Which textbook expression do action units come closest to? Shared by the checks of notebooks 00 and 01."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from emotion_utils.action_units import ACTION_UNITS, AU_INDEX, EMOTION_TO_AUS
-from emotion_utils.checks import require
+from emotion_utils.action_units import ACTION_UNITS, AU_INDEX, EMOTION_TO_AUS, ActionUnits
+from emotion_utils.checks import Wrong, require
 
 FAINT = 0.3  # intensities below this one are hard to see
+
+
+def read_units(answer: Any) -> Tensor:
+    """Turn a reader's dictionary into intensities, float `(K,)`, mean of both halves; or say what is wrong with it."""
+    require(isinstance(answer, Mapping), f"your answer is of type {type(answer).__name__}; a dictionary is asked for")
+    for name, value in answer.items():
+        one_or_two = not isinstance(value, tuple) or len(value) == 2
+        require(one_or_two, f"{name} has {value}; give one intensity, or a pair for the two halves")
+    try:
+        return ActionUnits.of(**answer).mean[0]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Wrong(f"these units cannot be drawn: {error}") from None
 
 
 def nearest_expression(mine: Tensor) -> tuple[str, float]:

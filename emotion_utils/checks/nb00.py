@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from emotion_utils.action_units import EMOTIONS, ActionUnits
+from emotion_utils.action_units import EMOTIONS
 
 from . import Wrong, check, number, require, unfinished
-from .expressions import require_expression
+from .expressions import read_units, require_expression
 
 MOST_UNITS = 4
 
@@ -100,8 +100,8 @@ def most_confused(answer: Callable[[Tensor, tuple[str, ...]], tuple[str, str]]) 
 )
 def frightened(units: Mapping[str, float]) -> None:
     """Find the textbook variant that points in the same direction (cosine): it must be one of fear."""
-    require(isinstance(units, Mapping), f"your answer is a {type(units).__name__}; a dictionary was expected")
-    units = {name: value for name, value in units.items() if value}
-    require(units, "no action unit is above 0, which is a face at rest")
-    require(len(units) <= MOST_UNITS, f"{len(units)} action units are above 0; {MOST_UNITS} are allowed")
-    require_expression(ActionUnits.of(**units).mean[0], "fear", enough=0.8)
+    mine = read_units(units)
+    count = int((mine > 0).sum())
+    require(count, "no action unit is above 0, which is a face at rest")
+    require(count <= MOST_UNITS, f"{count} action units are above 0; {MOST_UNITS} are allowed")
+    require_expression(mine, "fear", enough=0.8)

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from emotion_utils.action_units import ACTION_UNITS, AU_INDEX
 from emotion_utils.augment import Augment
 from emotion_utils.checks import Wrong, check, number, require, unfinished
-from emotion_utils.checks.expressions import require_expression
+from emotion_utils.checks.expressions import read_units, require_expression
 
 
 def _indices(value: Any, what: str) -> Tensor:
@@ -35,15 +34,7 @@ def _indices(value: Any, what: str) -> Tensor:
 )
 def build_disgust(answer: Mapping[str, float]) -> None:
     """Check that the recipe is closest, by the angle between intensities, to one of the textbook recipes of disgust."""
-    require(isinstance(answer, Mapping), f"your answer is of type {type(answer).__name__}; a dictionary is asked for")
-    mine = torch.zeros(len(ACTION_UNITS))
-    for name, value in answer.items():
-        require(name in AU_INDEX, f"there is no unit called {name!r}")
-        sides = value if isinstance(value, tuple) else (value,)
-        require(all(isinstance(side, int | float) for side in sides), f"{name} has {value!r}, which is no intensity")
-        require(len(sides) in (1, 2), f"{name} has {len(sides)} intensities; give one, or a pair for the two halves")
-        require(all(0 <= side <= 1 for side in sides), f"{name} has {value}; intensities run from 0 to 1")
-        mine[AU_INDEX[name]] = sum(sides) / len(sides)
+    mine = read_units(answer)
     require((mine > 0).sum() >= 3, f"{int((mine > 0).sum())} units are at work, and at least three are asked for")
     require_expression(mine, "disgust", enough=0.7)
 

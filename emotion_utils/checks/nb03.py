@@ -12,22 +12,14 @@ from torch.nn import functional
 
 from emotion_utils.models import trace_shapes
 
-from . import Wrong, check, require, unfinished
-
-
-def _number(value: Any, call: str) -> float:
-    """Turn a number or a tensor with one element into a float, or say what came instead."""
-    try:
-        return float(unfinished(value))
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{call} returned {type(value).__name__}; one number is wanted") from None
+from . import Wrong, check, number, require, unfinished
 
 
 def _count(value: Any, truth: int, call: str) -> None:
     """Raise `Wrong` unless `value` is the whole number `truth`; say on which side it lies, and no more."""
-    number = _number(value, call)
-    require(number == round(number), f"{call} gave {number:g}, which is not a whole number")
-    require(number == truth, f"{call} gave {number:,.0f}, which is too {'many' if number > truth else 'few'}")
+    got = number(value, call)
+    require(got == round(got), f"{call} gave {got:g}, which is not a whole number")
+    require(got == truth, f"{call} gave {got:,.0f}, which is too {'many' if got > truth else 'few'}")
 
 
 def _integers(generator: torch.Generator, low: int, high: int, count: int) -> list[int]:
@@ -150,7 +142,7 @@ def blind_loss(answer: Callable[[Sequence[int]], float]) -> None:
     cases += [[100] * 4, [1, 0, 3], [0, 0, 9, 9, 9]]
     for counts in cases:
         call = f"blind_loss({counts})"
-        got = _number(answer(list(counts)), call)
+        got = number(answer(list(counts)), call)
         require(math.isfinite(got), f"{call} gave {got}, which is not a finite number")
         labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
         share = torch.tensor(counts, dtype=torch.float64) / len(labels)

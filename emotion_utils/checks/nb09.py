@@ -91,12 +91,12 @@ def taught_targets(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
         got = _tensor(answer(probabilities.clone(), labels.clone(), share), "the result", (6, classes))
         sums = got.sum(1)
         require(
-            bool((sums - 1).abs().max() < 1e-5),
+            bool((sums - 1).abs().max() < 1e-6),
             f"with share {share} your rows add up to {float(sums.min()):.3g} to {float(sums.max()):.3g} instead of 1",
         )
         want = share * probabilities + (1 - share) * nn.functional.one_hot(labels, classes)
         off = float((got - want).abs().max())
-        require(off < 1e-5, f"with {classes} classes and share {share}, a target is off by up to {off:.3g}")
+        require(off < 1e-6, f"with {classes} classes and share {share}, a target is off by up to {off:.3g}")
 
 
 @check(
@@ -181,4 +181,4 @@ def team_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         parts = slopes.split(counts)
         got = _tensor(answer(torch.stack([p.mean(0) for p in parts]), torch.tensor(counts)), "the result", (6,))
         off = float((got - slopes.mean(0)).abs().max())
-        require(off < 1e-5, f"for parts of {counts} images the gradient is off by up to {off:.3g}")
+        require(off < 1e-6, f"for parts of {counts} images the gradient is off by up to {off:.3g}")
