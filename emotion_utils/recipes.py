@@ -115,7 +115,8 @@ def load_for(
     """Load the data of a recipe; with `limit`, that many images of each split.
 
     `drop_twins` takes those images out of the training set that are identical to a test image, to see what they are
-    worth. That is the only thing that test images are looked at for before the end.
+    worth. That is the only thing that test images are looked at for before the end. The test split still says which of
+    its images have (or had) a twin, so that both runs are measured on the same two groups.
     """
     source = "fer2013" if recipe.soft else name
     options = {"data_dir": data_dir, "limit": limit, "verbose": False}
@@ -124,6 +125,7 @@ def load_for(
     else:
         training = load(source, "training", **options | {"verbose": verbose})
         validation = None if recipe.everything else load(source, "validation", **options)
+    available = training.images  # with the twins
     if drop_twins:
         training = training.subset(
             ~identical(training.images, load(source, "test", **options | {"limit": None}).images)
@@ -136,8 +138,8 @@ def load_for(
     def test() -> FaceDataset:
         loaded = load(source, "test", **options)
         if recipe.everything and source == "fer2013":
-            # All of Training has been learnt, so a twin is one in any part of it.
-            loaded.twins = identical(loaded.images, training.images)
+            # `load` marks twins in its own training part; this recipe takes all of Training.
+            loaded.twins = identical(loaded.images, available)
         return with_votes(loaded, data_dir)[0] if recipe.soft else loaded
 
     return Data(training, validation, targets, test)

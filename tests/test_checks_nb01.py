@@ -69,6 +69,17 @@ def split_unseeded(labels, share, seed):
     return split_by_class(labels, share, int(torch.randint(0, 2**31, ())))
 
 
+def split_rotated(labels, share, seed):
+    """The seed turns the images of each class round and cuts the first ones off: nothing is shuffled."""
+    kept, held = [], []
+    for c in labels.unique():
+        index = (labels == c).nonzero()[:, 0].roll(-7 * seed)
+        cut = round(share * len(index))
+        held.append(index[:cut])
+        kept.append(index[cut:])
+    return torch.cat(kept), torch.cat(held)
+
+
 def split_swapped(labels, share, seed):
     return split_by_class(labels, share, seed)[::-1]
 
@@ -153,7 +164,7 @@ CASES = {
     ),
     "stratified_split": dict(
         right=[split_by_class, lambda labels, share, seed: split(labels, (1 - share, share), seed=seed)],
-        wrong=[split_random, split_first_items, split_overlapping, split_unseeded, split_swapped],
+        wrong=[split_random, split_first_items, split_overlapping, split_unseeded, split_rotated, split_swapped],
         stub=lambda labels, share, seed: (..., ...),
     ),
     "only_shift": dict(

@@ -180,6 +180,11 @@ def stratified_split(answer: Callable[[Tensor, float, int], tuple[Tensor, Tensor
         require(set(again.tolist()) == set(held.tolist()), f"{case}, the same seed gave two different splits")
         other = _indices(answer(labels.clone(), share, 2)[1], "each part")
         require(set(other.tolist()) != set(held.tolist()), f"{case}, the seeds 1 and 2 gave the same split")
+    # Moving a window along the images with the seed gives at most one choice for each image.
+    labels = torch.arange(80) % 4
+    chosen = [_indices(answer(labels.clone(), 0.25, seed)[1], "each part") for seed in range(60)]
+    different = len({tuple(index[labels[index] == 0].sort().values.tolist()) for index in chosen})
+    require(different > 40, f"60 seeds gave {different} different choices of 5 images of a class of 20: draw at random")
 
 
 @check(
