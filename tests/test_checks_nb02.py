@@ -85,6 +85,13 @@ def field_by_pixels(layers):
     return max(seen) - min(seen) + 1
 
 
+def stem_with_one_relu():
+    """One ReLU object, used three times."""
+    relu = nn.ReLU()
+    convolutions = [layer for layer in stem(8, 16, 64, kernels=(5, 3, 5)) if isinstance(layer, nn.Conv2d)]
+    return nn.Sequential(*[layer for convolution in convolutions for layer in (convolution, relu)])
+
+
 def stem(*channels, kernels=(5, 5, 5), stride=2, relu=True, first=1):
     layers, before = [], first
     for out, kernel in zip(channels, kernels, strict=True):
@@ -129,6 +136,7 @@ CASES = {
             torch.tensor([[0.0, 0, 0], [-1, -1, -1], [1, 1, 1]]),  # also fires at a step from dark to bright
             torch.tensor([[1.0], [-2], [1]]),
             torch.zeros(3, 3),
+            torch.tensor([0.85, -1, 0.15])[:, None].expand(3, 3),  # nearly as strong on a step
             torch.tensor([[1.0, 1, 1], [-2, -2, -2], [1, 1, 1]])[None],
             torch.tensor([1.0, -1])[:, None].expand(2, 3),
             "a line",
@@ -167,6 +175,7 @@ CASES = {
             lambda images, size, stride: windows(images, size, stride).mean(dim=(1, -2, -1)),
             lambda images, size, stride: windows(images, size, stride).flatten(-2).median(-1).values,
             lambda images, size, stride: windows(images, size, stride).mean(),
+            lambda images, size, stride: windows(images, size, stride).mean(dim=(-2, -1)) * math.nan,
         ],
     },
     "circular_convolution": {
@@ -245,6 +254,7 @@ CASES = {
         "stub": ...,
         "right": [
             stem(8, 16, 64, kernels=(5, 3, 5)),
+            stem_with_one_relu(),
             nn.Sequential(stem(4, 8, kernels=(7, 5)), stem(64, first=8, kernels=(5,))),
             nn.Sequential(
                 nn.Conv2d(1, 8, 5, stride=2, padding=2),
@@ -262,6 +272,9 @@ CASES = {
         "wrong": [
             stem(8, 16, 64, kernels=(3, 3, 3)),
             stem(8, 16, 64, relu=False),
+            nn.Sequential(stem(8, 16, 64, relu=False), nn.ReLU(), nn.ReLU(), nn.ReLU()),  # depth without a bend
+            nn.Sequential(nn.AdaptiveAvgPool2d(6), stem(8, 16, 64, kernels=(3, 3, 3), stride=1)),
+            nn.Sequential(nn.Conv2d(1, 8, (5, 1), 2, (2, 0)), nn.ReLU(), stem(16, 64, kernels=(5, 5), first=8)),
             stem(8, 16, 32),
             stem(32, 64, 64),
             stem(8, 16, 64, stride=1),

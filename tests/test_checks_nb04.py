@@ -61,6 +61,10 @@ def updates_always_one_more(faces, batch_size, epochs, drop_last):
     return epochs * (faces // batch_size + (not drop_last))
 
 
+def updates_at_least_one(faces, batch_size, epochs, drop_last):
+    return epochs * max(1, faces // batch_size) if drop_last else updates(faces, batch_size, epochs, drop_last)
+
+
 # --- epoch_mean --------------------------------------------------------------------------------------------------
 
 
@@ -102,6 +106,10 @@ def smoothed_as_a_mixture(logits, labels, smoothing):
     log_p = torch.log_softmax(logits, dim=1)
     hard = -log_p[torch.arange(len(labels)), labels]
     return ((1 - smoothing) * hard - smoothing * log_p.mean(1)).mean()
+
+
+def smoothed_in_double_precision(logits, labels, smoothing):
+    return smoothed(logits.double(), labels, smoothing)
 
 
 def smoothed_not_at_all(logits, labels, smoothing):
@@ -153,6 +161,10 @@ def adam_in_place(weight, gradient, mean, square, step, learning_rate):
     root = square.sqrt() / math.sqrt(1 - 0.999**step) + 1e-8
     weight.addcdiv_(mean, root, value=-learning_rate / (1 - 0.9**step))
     return [weight, mean, square]
+
+
+def adam_in_double_precision(weight, gradient, mean, square, step, learning_rate):
+    return adam(weight.double(), gradient.double(), mean.double(), square.double(), step, learning_rate)
 
 
 def adam_without_hats(weight, gradient, mean, square, step, learning_rate):
@@ -207,6 +219,15 @@ def stop(losses, patience):
         if waited == patience:
             return best, epoch
     return best, len(losses) - 1
+
+
+def stop_as_tensor(losses, patience):
+    return torch.tensor(stop(losses, patience))
+
+
+def stop_between_epochs(losses, patience):
+    best, last = stop(losses, patience)
+    return best + 0.9, last + 0.9
 
 
 def stop_by_search(losses, patience):
@@ -276,6 +297,14 @@ def finite(rates, losses):
     return rates[:end], losses[:end]
 
 
+def rate_fixed(rates, losses):
+    return 0.003
+
+
+def rate_fixed_place(rates, losses):
+    return float(rates[45])
+
+
 def rate_tenth_of_lowest(rates, losses):
     rates, losses = finite(rates, losses)
     return rates[smooth(losses).argmin()] / 10
@@ -321,10 +350,13 @@ RIGHT = [
     (check.epoch_mean, mean_by_tensors),
     (check.smoothed_cross_entropy, smoothed),
     (check.smoothed_cross_entropy, smoothed_as_a_mixture),
+    (check.smoothed_cross_entropy, smoothed_in_double_precision),
     (check.adam_step, adam),
     (check.adam_step, adam_in_place),
+    (check.adam_step, adam_in_double_precision),
     (check.early_stop, stop),
     (check.early_stop, stop_by_search),
+    (check.early_stop, stop_as_tensor),
     (check.pick_rate, rate_tenth_of_lowest),
     (check.pick_rate, rate_middle_of_the_fall),
 ]
@@ -335,6 +367,7 @@ WRONG = [
     (check.count_updates, updates_one_epoch),
     (check.count_updates, updates_fraction),
     (check.count_updates, updates_always_one_more),
+    (check.count_updates, updates_at_least_one),
     (check.epoch_mean, mean_of_means),
     (check.epoch_mean, mean_first_size),
     (check.epoch_mean, mean_without_last),
@@ -355,11 +388,14 @@ WRONG = [
     (check.adam_step, adam_uphill),
     (check.adam_step, adam_weight_alone),
     (check.early_stop, stop_never),
+    (check.early_stop, stop_between_epochs),
     (check.early_stop, stop_against_the_epoch_before),
     (check.early_stop, stop_one_late),
     (check.early_stop, stop_ties_improve),
     (check.early_stop, stop_looks_ahead),
     (check.early_stop, stop_forgets_to_reset),
+    (check.pick_rate, rate_fixed),
+    (check.pick_rate, rate_fixed_place),
     (check.pick_rate, rate_lowest),
     (check.pick_rate, rate_last),
     (check.pick_rate, rate_cautious),

@@ -21,7 +21,8 @@ def _same(got: Any, want: Tensor, call: str, tolerance: float = 1e-4) -> None:
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"{call} returned {type(got).__name__}, which cannot be read as a tensor") from None
     require(got.shape == want.shape, f"{call} returned shape {tuple(got.shape)}, which does not fit")
-    off = int(((got - want).abs() > tolerance * (1 + want.abs())).sum())
+    # Written with "not", so that a value which is not a number counts as off.
+    off = int((~((got - want).abs() <= tolerance * (1 + want.abs()))).sum())
     require(off == 0, f"{call} has a fitting shape, but {off} of its {want.numel()} values are off")
 
 
@@ -126,9 +127,9 @@ def line_kernel(answer: Tensor) -> None:
             step[row:] += change
             seen = respond(step)
             require(
-                seen < 0.9 * dark,
+                seen <= 0.75 * dark + 1e-6,
                 f"a step from {way} gave {seen:+.2f} and a line of the same contrast {dark:+.2f} (with your largest "
-                "weight scaled to 1); the line should win clearly",
+                "weight scaled to 1); at most three quarters of the line's answer are allowed",
             )
 
 
@@ -158,7 +159,7 @@ def average_pool(answer: Callable[[Tensor, int, int], Tensor]) -> None:
     ]
 )
 def circular_convolution(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
-    """Compare with a convolution in circular mode, and test that shifting first or last gives the same."""
+    """Compare with a convolution in circular mode, for odd kernels of 1, 3 and 5."""
     generator = torch.Generator().manual_seed(24)
     for batch, channels, outputs, height, width, kernel in [(1, 1, 1, 6, 6, 3), (2, 3, 4, 9, 7, 5), (1, 2, 2, 8, 5, 1)]:
         images = torch.randn(batch, channels, height, width, generator=generator)
@@ -269,22 +270,30 @@ def separable_multiply_adds(answer: Callable[[int, int, int, int, int], int]) ->
     ]
 )
 def frugal_stem(answer: nn.Module, budget: int) -> None:
-    """Check shape, number of convolutions and ReLUs, receptive field and cost; print the figures."""
+    """Check shape, convolutions and the ReLUs behind them, receptive field and cost; print the figures."""
     require(isinstance(answer, nn.Sequential), f"the stem is {type(answer).__name__}; build it as one nn.Sequential")
-    layers = list(answer.modules())
+    # One ReLU object may stand in several places, so duplicates count.
+    modules = [module for _, module in answer.named_modules(remove_duplicate=False)]
+    layers = [layer for layer in modules if not isinstance(layer, nn.Sequential)]
+    followed = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d, nn.Identity)
+    for layer in layers:
+        kind = type(layer).__name__
+        require(isinstance(layer, followed), f"it has a {kind}, and this check does not know what a {kind} sees")
     convolutions = sum(isinstance(layer, nn.Conv2d) for layer in layers)
-    bends = sum(isinstance(layer, nn.ReLU) for layer in layers)
+    kinds = "".join("c" if isinstance(x, nn.Conv2d) else "r" if isinstance(x, nn.ReLU) else "" for x in layers)
+    bare = kinds.count("c") - kinds.count("cr")
     trace = trace_shapes(answer, (1, 1, 48, 48))
     with torch.no_grad():
         shape = tuple(answer(torch.zeros(2, 1, 48, 48)).shape[1:])
-    fields = receptive_field(answer)
+    try:
+        fields = receptive_field(answer)
+    except ValueError as error:
+        raise Wrong(f"this check cannot compute the field of your stem: {error}") from None
     size = fields[-1].size if fields else 1
     print(f"Your stem: output {shape}, field {size} pixels, {trace.total_multiply_adds:,} multiply-adds.")
     require(shape == (64, 6, 6), f"a face came out as {shape}, and (64, 6, 6) is wanted")
-    require(
-        convolutions >= 3 and bends >= 3,
-        f"it has {convolutions} convolutions and {bends} ReLUs; three of each at least",
-    )
+    require(convolutions >= 3, f"it has {convolutions} convolutions, and three at least are wanted")
+    require(bare == 0, f"{bare} of its {convolutions} convolutions have no ReLU between them and the next one")
     require(size >= 24, f"each unit of its output sees {size} pixels across, and 24 are wanted")
     require(
         trace.total_multiply_adds <= budget,
