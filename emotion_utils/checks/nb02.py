@@ -293,7 +293,7 @@ def frugal_stem(answer: nn.Module, budget: int) -> None:
     print(f"Your stem: output {shape}, field {size} pixels, {trace.total_multiply_adds:,} multiply-adds.")
     require(shape == (64, 6, 6), f"a face came out as {shape}, and (64, 6, 6) is wanted")
     require(convolutions >= 3, f"it has {convolutions} convolutions, and three at least are wanted")
-    require(bare == 0, f"{bare} of its {convolutions} convolutions have no ReLU between them and the next one")
+    require(bare == 0, f"{bare} of its {convolutions} convolutions are not followed by a ReLU")
     require(size >= 24, f"each unit of its output sees {size} pixels across, and 24 are wanted")
     require(
         trace.total_multiply_adds <= budget,
