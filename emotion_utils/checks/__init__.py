@@ -117,3 +117,10 @@ def number(value: Any, what: str) -> float:
         return float(value)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"{what} should be one number, and your function returned {type(value).__name__}") from None
+
+
+def whole(value: Any, what: str) -> int:
+    """Turn a whole number, given as int, float or 0-d tensor, into an int, or stop the check as `number` does."""
+    got = number(value, what)
+    require(got.is_integer(), f"{what} should be a whole number, and your function returned {got:g}")
+    return int(got)

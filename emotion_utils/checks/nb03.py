@@ -12,13 +12,12 @@ from torch.nn import functional
 
 from emotion_utils.models import trace_shapes
 
-from . import Wrong, check, number, require, unfinished
+from . import Wrong, check, number, require, unfinished, whole
 
 
 def _count(value: Any, truth: int, call: str) -> None:
     """Raise `Wrong` unless `value` is the whole number `truth`; say on which side it lies, and no more."""
-    got = number(value, call)
-    require(got == round(got), f"{call} gave {got:g}, which is not a whole number")
+    got = whole(value, call)
     require(got == truth, f"{call} gave {got:,.0f}, which is too {'many' if got > truth else 'few'}")
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion_utils.checks import check, number, require, unfinished
+from emotion_utils.checks import check, number, require, unfinished, whole
 
 
 @check(
@@ -30,9 +30,8 @@ def count_updates(answer: Callable[[int, int, int, bool], int]) -> None:
         drop_last = trial % 2 == 1
         loader = torch.utils.data.DataLoader(range(faces), batch_size=batch_size, drop_last=drop_last)
         truth = sum(1 for _ in range(epochs) for _ in loader)
-        got = number(answer(faces, batch_size, epochs, drop_last), "the count")
+        got = whole(answer(faces, batch_size, epochs, drop_last), "the count")
         case = f"{faces} faces in batches of {batch_size}, {epochs} epoch(s), drop_last={drop_last}"
-        require(got == int(got), f"for {case} you returned {got:g}, which is not a whole number")
         require(got == truth, f"for {case} your count is too {'large' if got > truth else 'small'}")
 
 
@@ -158,8 +157,7 @@ def early_stop(answer: Callable[[list[float], int], tuple[int, int]]) -> None:
         got = unfinished(answer(list(losses), patience))
         case = f"losses {losses} with patience {patience}"
         require(hasattr(got, "__len__") and len(got) == 2, "your function should return two epochs")
-        best, last = (number(epoch, "each epoch") for epoch in got)
-        require(best == int(best) and last == int(last), f"for {case} you returned {best:g} and {last:g}, not epochs")
+        best, last = (whole(epoch, "each epoch") for epoch in got)
         require(last == truth[1], f"for {case} your training stops too {'late' if last > truth[1] else 'early'}")
         require(best == truth[0], f"for {case} your best epoch is not the first epoch with the lowest loss seen")
 

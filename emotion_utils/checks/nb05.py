@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn import metrics
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, number, require, unfinished
+from emotion_utils.checks import Wrong, check, number, require, unfinished, whole
 from emotion_utils.dataset import EMOTIONS
 
 
@@ -54,9 +54,9 @@ def images_needed(answer: Callable[[float, float], int]) -> None:
     """Check `answer(accuracy, half_width)`: the fewest images for a 95 % interval of at most that half-width."""
     for accuracy in (0.5, 0.65, 0.8, 0.95):
         for half in (0.005, 0.01, 0.03, 0.05, 0.1):
-            got = number(answer(accuracy, half), "the count")
+            got = whole(answer(accuracy, half), "the count")
             case = f"for an accuracy of {accuracy} and a half-width of {half}"
-            require(got == int(got) and got > 0, f"{case} you returned {got:g}, which is no number of images")
+            require(got > 0, f"{case} you returned {got}, which is no number of images")
 
             def width(n: float, p: float = accuracy) -> float:
                 return 1.96 * math.sqrt(p * (1 - p) / n)
