@@ -7,13 +7,19 @@ as 1, 2, 3" (SC 2011); the hash is the finaliser of SplitMix64 (Steele, Lea & Fl
 """
 
 import hashlib
+import random
 
+import numpy as np
 import torch
 from torch import Tensor
 
 # The constants of SplitMix64, as signed 64-bit integers because torch has no unsigned arithmetic.
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
+
+
 _MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
+
+
 _MIX_2 = 0x94D049BB133111EB - 2**64
 
 
@@ -58,3 +64,10 @@ def normal(key: int, index: Tensor, count: int = 1) -> Tensor:
 def permutation(key: int, n: int) -> Tensor:
     """Shuffle 0..n-1 (int64), a pure function of `key` and `n`."""
     return torch.argsort(random_bits(key, torch.arange(n), 1)[:, 0], stable=True)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python's, NumPy's and PyTorch's generators, for instance before building a model."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)

@@ -14,7 +14,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marked = [item for item in items if item.get_closest_marker("fer2013")]
     if not marked:
         return
-    from emotion_utils.environment import fer2013_is_there
+    from emotion_utils.data.fer2013_files import fer2013_is_there
 
     if not fer2013_is_there():
         for item in marked:

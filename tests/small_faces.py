@@ -2,7 +2,8 @@
 
 import torch
 
-from emotion_utils.dataset import EMOTIONS, FaceDataset
+from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.emotions import EMOTIONS
 
 
 def small_faces(count: int = 60, seed: int = 1, size: int = 16, classes: int = 7, **facts) -> FaceDataset:

@@ -2,12 +2,11 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
+from places import REPOSITORY
 
 yaml = pytest.importorskip("yaml")
-REPOSITORY = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 # Where conda-forge names a package differently. matplotlib-base is matplotlib without the Qt window system.

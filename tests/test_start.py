@@ -7,8 +7,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[1]
+from places import REPOSITORY
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from emotion_utils.action_units import EMOTIONS
+from emotion_utils.emotions import EMOTIONS
 
 from . import Wrong, check, number, require, unfinished
 from .expressions import read_units, require_expression

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from emotion_utils.augment import Augment
 from emotion_utils.checks import Wrong, check, number, require, unfinished
 from emotion_utils.checks.expressions import read_units, require_expression
+from emotion_utils.data.augment import Augment
 
 
 def _indices(value: Any, what: str) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion_utils.models import trace_shapes
-from emotion_utils.receptive import receptive_field
+from emotion_utils.models.receptive import receptive_field
+from emotion_utils.models.shapes import trace_shapes
 
 from . import Wrong, check, require, unfinished, whole
 

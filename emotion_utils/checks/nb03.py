@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion_utils.models import trace_shapes
+from emotion_utils.models.shapes import trace_shapes
 
 from . import Wrong, check, number, require, unfinished, whole
 

@@ -13,7 +13,7 @@ from sklearn import metrics
 from torch import Tensor, nn
 
 from emotion_utils.checks import Wrong, check, number, require, unfinished, whole
-from emotion_utils.dataset import EMOTIONS
+from emotion_utils.emotions import EMOTIONS
 
 
 def _tensor(value: Any, what: str) -> Tensor:

@@ -18,14 +18,11 @@ from pathlib import Path
 
 import torch
 
-from emotion_utils import synthetic
-from emotion_utils.augment import Augment
-from emotion_utils.data import load
-from emotion_utils.dataset import EMOTIONS, FaceDataset
-from emotion_utils.environment import fer2013_is_there
+from emotion_utils.data import EMOTIONS, Augment, FaceDataset, load
+from emotion_utils.data import drawn as synthetic
+from emotion_utils.data.fer2013_files import fer2013_is_there
 from emotion_utils.models import MLP, EmotionCNN, LinearModel
-from emotion_utils.optimisation import TrainConfig
-from emotion_utils.training import train
+from emotion_utils.training import TrainConfig, train
 
 PARTS = ("speed", "models", "transfer", "few")
 STRONG = Augment(flip=0.5, rotate=12.0, scale=(0.85, 1.15), shift=0.1, brightness=0.2, contrast=0.3, erase=0.2)

@@ -4,9 +4,9 @@
     … --limit 8000 --seeds 0                        # a quick look, with 8,000 training images
 
 Each row adds one change to the row before and keeps the number of epochs. A row is trained once for each seed; the
-mirror image at test time needs no training of its own. Results go into results/gains.json after each run, and runs
-that are already there are skipped, so the script may be stopped and started again. Seconds are of processor time, which
-other work on the machine disturbs less than the clock. PublicTest is not touched.
+mirror image at test time needs no training of its own. Results go into notebooks/results/gains.json after each run,
+and runs that are already there are skipped, so the script may be stopped and started again. Seconds are of processor
+time, which other work on the machine disturbs less than the clock. PublicTest is not touched.
 """
 
 import argparse
@@ -18,17 +18,15 @@ from pathlib import Path
 
 import torch
 
-from emotion_utils.data import load
-from emotion_utils.dataset import EMOTIONS, FaceDataset
+from emotion_utils.data import EMOTIONS, FaceDataset, load
 from emotion_utils.evaluation import evaluate
-from emotion_utils.models import EmotionCNN, FaceModel
-from emotion_utils.recipes import RECIPES, FlipAverage
-from emotion_utils.run import Run
-from emotion_utils.steps import Team
-from emotion_utils.storage import atomic_write
-from emotion_utils.training import TrainConfig, seed_everything, train
+from emotion_utils.files import atomic_write
+from emotion_utils.models import EmotionCNN, FaceModel, FlipAverage
+from emotion_utils.training import RECIPES, TrainConfig, seed_everything, train
+from emotion_utils.training.distributed import Team
+from emotion_utils.training.run import Run
 
-RESULTS = Path(__file__).parent / "results" / "gains.json"
+RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "gains.json"
 RECIPE = RECIPES["fer2013", "fast"]
 FAST = RECIPE.config
 

@@ -21,9 +21,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from emotion_utils.augment import Augment
-from emotion_utils.data import load_folder
-from emotion_utils.dataset import EMOTIONS, FaceDataset, to_unit
+from emotion_utils.data import EMOTIONS, Augment, FaceDataset, load_folder
+from emotion_utils.data.pixels import to_unit
 
 BATCH = 128
 

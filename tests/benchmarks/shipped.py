@@ -2,8 +2,8 @@
 
     EMOTION_DATA_DIR=… python tests/benchmarks/shipped.py
 
-Writes results/shipped.json, which notebook 09 and the model card read. Nothing is chosen by these figures: run it once
-after training, and again only when the weights were trained anew for another reason.
+Writes notebooks/results/shipped.json, which notebook 09 and the model card read. Nothing is chosen by these
+figures: run it once after training, and again only when the weights were trained anew for another reason.
 """
 
 import argparse
@@ -12,14 +12,16 @@ from pathlib import Path
 
 import torch
 
-from emotion_utils.data import load
-from emotion_utils.dataset import FaceDataset
+from emotion_utils.data import FaceDataset, load
+from emotion_utils.data.duplicates import identical
+from emotion_utils.data.ferplus import with_votes
+from emotion_utils.data.loading import load_all_training
 from emotion_utils.evaluation import evaluate
-from emotion_utils.recipes import FlipAverage, identical, load_all_training, with_votes
-from emotion_utils.storage import atomic_write
-from emotion_utils.weights import CHECKSUMS, FOLDER, load_weights
+from emotion_utils.files import atomic_write
+from emotion_utils.models import FlipAverage, load_weights
+from emotion_utils.models.pretrained import CHECKSUMS, FOLDER
 
-RESULTS = Path(__file__).parent / "results" / "shipped.json"
+RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "shipped.json"
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ images. They take turns, and whoever has used least time goes next, so all have 
 machine hurts all alike. Validation is not counted. `--only` names some of them, to share them out over cores; runs with
 the same settings add to the same file of results.
 
-* `fast`: the recipe of `python -m emotion_utils.train fer2013 --preset fast`. It ends when its schedule does, and is
+* `fast`: the recipe of `python -m emotion_utils train fer2013 --preset fast`. It ends when its schedule does, and is
   measured with the mirror image, one of its steps; the others are measured with one view.
 * `fast, short`: the same with fewer epochs. A schedule has its best accuracy at its end, so this shows what the recipe
   can do in less time; the curve of the long one does not.
@@ -34,17 +34,15 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from emotion_utils.data import load
-from emotion_utils.dataset import FaceDataset
-from emotion_utils.inference import compute_logits
-from emotion_utils.recipes import RECIPES, FlipAverage
-from emotion_utils.run import Run
-from emotion_utils.steps import Team
-from emotion_utils.storage import atomic_write
-from emotion_utils.train import bf16_is_faster
-from emotion_utils.training import seed_everything
+from emotion_utils.data import FaceDataset, load
+from emotion_utils.device import bf16_is_faster
+from emotion_utils.files import atomic_write
+from emotion_utils.models import FlipAverage, compute_logits
+from emotion_utils.training import RECIPES, seed_everything
+from emotion_utils.training.distributed import Team
+from emotion_utils.training.run import Run
 
-RESULTS = Path(__file__).parent / "results" / "time_to_accuracy.json"
+RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "time_to_accuracy.json"
 
 
 class Photographs(Dataset):

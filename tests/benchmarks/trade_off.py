@@ -20,14 +20,12 @@ import onnxruntime
 import torch
 from onnxruntime import quantization
 
-from emotion_utils.data import load
-from emotion_utils.dataset import FaceDataset, normalise
-from emotion_utils.export import export_onnx
-from emotion_utils.models import FaceModel, trace_shapes
-from emotion_utils.storage import atomic_write
-from emotion_utils.weights import CHECKSUMS, FOLDER, load_weights
+from emotion_utils.data import FaceDataset, load, normalise
+from emotion_utils.files import atomic_write
+from emotion_utils.models import FaceModel, export_onnx, load_weights, trace_shapes
+from emotion_utils.models.pretrained import CHECKSUMS, FOLDER
 
-RESULTS = Path(__file__).parent / "results" / "trade_off.json"
+RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "trade_off.json"
 
 
 class Calibration(quantization.CalibrationDataReader):

@@ -27,7 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from emotion_utils.storage import atomic_write  # noqa: E402
+from emotion_utils.files import atomic_write  # noqa: E402
 
 NOTEBOOKS = REPOSITORY / "notebooks"
 PARTS = {"lessons": ".", "solutions": "solutions"}

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 
-from emotion_utils import checkpoint, history
-from emotion_utils.dataset import FaceDataset
-from emotion_utils.models import EmotionCNN
-from emotion_utils.parallel import join_team, leave_team, was_restarted
-from emotion_utils.training import TrainConfig, train
+from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.models.networks import EmotionCNN
+from emotion_utils.training import checkpoint, history
+from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.distributed import join_team, leave_team, was_restarted
+from emotion_utils.training.loop import train
 
 
 def faces(count: int, seed: int) -> FaceDataset:

@@ -24,7 +24,7 @@ import itertools
 from lint_notebook import output_texts
 from notebook import NOTEBOOKS, REPOSITORY, execute, find
 
-from emotion_utils.storage import atomic_write
+from emotion_utils.files import atomic_write
 
 ORDERING = re.compile(r"^ordering: (.+)$", flags=re.M)
 

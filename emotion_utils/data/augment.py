@@ -1,0 +1,111 @@
+"""Batched, seeded augmentation: each image gets its own small change, new in each epoch and yet repeatable.
+
+Why not a library? torchvision's v2 transforms draw once for a whole batch, so all its images would turn by the same
+angle; called image by image they are more than ten times slower. kornia draws for each image, but from the global
+generator, so that the result depends on batch size and order, and an epoch takes about twice as long. Both can be
+seen with `python tests/benchmarks/loader.py`. What we need is short: PyTorch's `grid_sample` reads each image at
+places that we compute.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emotion_utils.randomness import normal, stream_key, uniform
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How much to change each image; `augment(images, index, seed, epoch)` changes a batch.
+
+    Attributes:
+        flip: probability of swapping left and right.
+        rotate: largest angle in degrees, either way.
+        scale: smallest and largest factor of size.
+        shift: largest shift as a fraction of the width (and of the height), either way.
+        brightness: largest amount added to all pixels of an image, either way, where black is 0 and white 1.
+        contrast: largest relative change of the distance from the image's mean, either way.
+        erase: probability of replacing a rectangle (a fifth to a half of each side) by the image's mean.
+        noise: standard deviation of the noise added to each pixel.
+    """
+
+    flip: float = 0.5
+    rotate: float = 10.0
+    scale: tuple[float, float] = (0.9, 1.1)
+    shift: float = 0.08
+    brightness: float = 0.2
+    contrast: float = 0.2
+    erase: float = 0.0
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "erase"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)} is a probability; choose a number from 0 to 1.")
+        for name in ("rotate", "shift", "brightness", "contrast", "noise"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)} is a largest amount; choose 0 or more.")
+        low, high = self.scale
+        if not 0 < low <= high:
+            raise ValueError(f"scale={self.scale} must be two positive factors, the smaller one first.")
+
+    def __call__(self, images: Tensor, index: Tensor, seed: int = 0, epoch: int = 0) -> Tensor:
+        """Change each image in its own way.
+
+        Args:
+            images: float32 `(N, 1, H, W)` in [0, 1], on any device.
+            index: int64 `(N,)`, the number of each image in its data set.
+            seed: another seed gives other draws.
+            epoch: each epoch has its own draws. Batch size and order play no part in them.
+
+        Returns:
+            float32 `(N, 1, H, W)` in [0, 1], on the device of `images`.
+        """
+        key = stream_key(seed, "augment", epoch)
+        # One column of numbers in [-1, 1) for each thing to decide.
+        draw = (2 * uniform(key, index, 11) - 1).to(images.device)
+        images = self._move(images, draw[:, :5])
+        images = self._light(images, draw[:, 5:7])
+        if self.erase:
+            images = self._erase(images, draw[:, 7:])
+        if self.noise:
+            drops = normal(stream_key(seed, "noise", epoch), index, images[0].numel())
+            images = images + self.noise * drops.to(images.device).view_as(images)
+        return images.clamp(0, 1)
+
+    def _move(self, images: Tensor, draw: Tensor) -> Tensor:
+        """Flip, rotate, scale and shift in one interpolation, so that the image is blurred only once."""
+        flip = torch.where(draw[:, 0] < 2 * self.flip - 1, -1.0, 1.0)
+        angle = draw[:, 1] * self.rotate * torch.pi / 180
+        low, high = self.scale
+        factor = (low + high + draw[:, 2] * (high - low)) / 2
+        # For each output pixel we say where in the input to read: that is the inverse change, hence the division.
+        cos, sin = (angle.cos() / factor)[:, None], (angle.sin() / factor)[:, None]
+        flip, shift = flip[:, None], 2 * self.shift * draw[:, 3:5, None]
+        # Coordinates of grid_sample run from -1 to 1 over both sides, so `aspect` keeps right angles right.
+        (height, width), aspect = images.shape[-2:], images.shape[-2] / images.shape[-1]
+        x = (torch.arange(width, device=images.device) * 2 + 1) / width - 1
+        y = (torch.arange(height, device=images.device) * 2 + 1) / height - 1
+        grid = images.new_empty(len(images), height, width, 2)
+        grid[..., 0] = (flip * cos * x + shift[:, 0])[:, None, :] - (flip * sin * aspect * y)[:, :, None]
+        grid[..., 1] = (sin / aspect * x + shift[:, 1])[:, None, :] + (cos * y)[:, :, None]
+        return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+    def _light(self, images: Tensor, draw: Tensor) -> Tensor:
+        """Change contrast around the image's mean, and add brightness."""
+        brightness, contrast = (draw * draw.new_tensor([self.brightness, self.contrast])).view(-1, 2, 1, 1, 1).unbind(1)
+        mean = images.mean((1, 2, 3), keepdim=True)
+        return mean + (images - mean) * (1 + contrast) + brightness
+
+    def _erase(self, images: Tensor, draw: Tensor) -> Tensor:
+        """Cover a rectangle of some images (random erasing: Zhong et al., arXiv:1708.04896)."""
+        chosen, size, x, y = (draw.view(-1, 4, 1, 1, 1) / 2 + 0.5).unbind(1)
+        height, width = images.shape[-2:]
+        side = 0.2 + 0.3 * size
+        # Corners are placed so that the rectangle lies inside the image.
+        rows = torch.arange(height, device=images.device).view(1, 1, -1, 1) / height - y * (1 - side)
+        columns = torch.arange(width, device=images.device).view(1, 1, 1, -1) / width - x * (1 - side)
+        inside = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side) & (chosen < self.erase)
+        return torch.where(inside, images.mean((1, 2, 3), keepdim=True), images)

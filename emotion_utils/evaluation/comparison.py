@@ -1,0 +1,215 @@
+"""Is my design better than the baseline? Measure two networks in the same way, then compare them honestly.
+
+Notebooks 03 and 04 end their marked cells here: `measure` says what a network costs and how well it does,
+`compare_with_baseline` puts two such results side by side and says whether the difference could be luck.
+"""
+
+import copy
+import time
+from dataclasses import dataclass, field
+from difflib import SequenceMatcher
+
+import torch
+from torch import Tensor, nn
+
+from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.errors import ShapeError
+from emotion_utils.models.shapes import Row, Trace, trace_shapes
+from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.history import History
+from emotion_utils.training.loop import train
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `measure` found for one network.
+
+    Attributes:
+        model: the trained copy of the network.
+        trace: shapes, parameters and multiply-adds of each layer.
+        history: of the training.
+        correct: bool `(N,)`, which validation faces were recognised.
+        labels: int64 `(N,)`, of the validation faces.
+        seconds: for training, validation after each epoch included.
+        milliseconds: for one face in a batch of 16, without training.
+        classes: names of the classes.
+        config: how it was trained.
+    """
+
+    model: nn.Module = field(repr=False)
+    trace: Trace = field(repr=False)
+    history: History = field(repr=False)
+    correct: Tensor = field(repr=False)
+    labels: Tensor = field(repr=False)
+    seconds: float
+    milliseconds: float
+    classes: tuple[str, ...]
+    config: TrainConfig
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the validation faces that were recognised."""
+        return float(self.correct.float().mean())
+
+
+def _follow(model: nn.Module, dataset: FaceDataset) -> Trace:
+    """Follow one face of `dataset` through `model`, and see that one score for each class comes out.
+
+    Raises:
+        ShapeError: a layer does not fit the one before, or the last one does not fit the classes; the message names
+            the layer, the shapes and the likely fix.
+    """
+    trace = trace_shapes(model, (1, *dataset.images.shape[1:]))
+    last = next((row for row in reversed(trace.rows) if row.parameters), trace.rows[-1])
+    shape, classes = trace.output_shape, len(dataset.classes)
+    if len(shape) != 2:
+        raise ShapeError(
+            f"The network gives shape {shape} for one face, not (1, {classes}): one row of scores is wanted. Its last "
+            f"layer with weights is '{last.name}', {last.kind}. Put nn.Flatten() between the last map and the linear "
+            "layers, and end in nn.Linear."
+        )
+    if shape[1] != classes:
+        raise ShapeError(
+            f"Layer '{last.name}', {last.kind}, gives {shape[1]} scores for a face, output shape {shape}, but the data "
+            f"has {classes} classes ({', '.join(dataset.classes)}). Give the network classes={classes} (the last layer "
+            f"out_features={classes}), or keep {shape[1]} classes in the data as well: keep_classes(data, …)."
+        )
+    return trace
+
+
+def milliseconds(model: nn.Module, image_size: int = 48, faces: int = 16, repeats: int = 30) -> float:
+    """Time the network on a batch of `faces` random grey images; return the fastest run, in milliseconds a face.
+
+    A small batch takes about a millisecond, so at least one run is not interrupted by what else the computer does.
+    """
+    was, device = model.training, next((p.device for p in model.parameters()), torch.device("cpu"))
+    images = torch.randn(faces, 1, image_size, image_size, generator=torch.Generator().manual_seed(0)).to(device)
+    best = float("inf")
+    with torch.no_grad():
+        model.eval()(images)  # the first run is slower: memory is fetched, kernels are chosen
+        for _ in range(repeats):
+            start = time.perf_counter()
+            model(images).cpu()  # .cpu() waits for an accelerator to finish
+            best = min(best, time.perf_counter() - start)
+    model.train(was)
+    return 1000 * best / faces
+
+
+def measure(model: nn.Module, train_set: FaceDataset, val_set: FaceDataset, config: TrainConfig) -> Measured:
+    """Train a copy of `model` as `config` says and measure it; `model` itself stays untrained.
+
+    So this can be run again, with the same result (times apart).
+
+    Raises:
+        ShapeError: layers that do not fit together, or a last layer that does not fit the classes.
+        DivergedError: the loss stopped being a number; the message names the learning rate and a better one.
+    """
+    trace = _follow(model, train_set)
+    trained = copy.deepcopy(model)
+    start = time.perf_counter()
+    history = train(trained, train_set, val_set, config)
+    seconds = time.perf_counter() - start
+    device = next((p.device for p in trained.parameters()), torch.device("cpu"))
+    trained.eval()
+    guesses = []
+    with torch.no_grad():
+        for index in torch.arange(len(val_set)).split(512):
+            guesses.append(trained(val_set.batch(index)[0].to(device)).argmax(1).cpu())
+    labels = val_set.labels.cpu()
+    speed = milliseconds(trained, val_set.images.shape[-1])
+    correct = torch.cat(guesses) == labels
+    return Measured(trained, trace, history, correct, labels, seconds, speed, val_set.classes, config)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two measured networks side by side; `print(comparison)` shows a table and a verdict.
+
+    Attributes:
+        mine, baseline: what was compared.
+        same_task: whether both were asked the same question (the same faces, the same classes).
+        difference: accuracy of mine minus that of the baseline.
+        margin: half of the 95 % interval of that difference, from the faces on which the two disagree.
+        verdict: one or two sentences.
+    """
+
+    mine: Measured
+    baseline: Measured
+    same_task: bool
+    difference: float
+    margin: float
+    verdict: str
+
+    def __str__(self) -> str:
+        base, mine = self.baseline, self.mine
+        costs = [
+            ("parameters", "{:,}", base.trace.total_parameters, mine.trace.total_parameters),
+            ("multiply-adds a face", "{:,}", base.trace.total_multiply_adds, mine.trace.total_multiply_adds),
+            ("milliseconds a face", "{:.2f}", base.milliseconds, mine.milliseconds),
+            ("seconds to train", "{:.1f}", base.seconds, mine.seconds),
+        ]
+        rows = [(name, form.format(old), form.format(new), _ratio(old, new)) for name, form, old, new in costs]
+        losses = [f"{one.history['train_loss'][-1]:.3f}" for one in (base, mine)]
+        points = f"{100 * self.difference:+.1f} points" if self.same_task else "another task"
+        rows += [("final training loss", *losses, "")]
+        rows += [("validation accuracy", f"{base.accuracy:.1%}", f"{mine.accuracy:.1%}", points)]
+        lines = [f"{'':<22}{'baseline':>14}{'yours':>14}{'change':>16}"]
+        lines += [f"{name:<22}{old:>14}{new:>14}{change:>16}" for name, old, new, change in rows]
+        return "\n".join([*lines, "", self._layers(), "", self.verdict])
+
+    __repr__ = __str__
+
+    def _layers(self) -> str:
+        """List which layers went (-) and which came (+), told by kind, output shape and parameters."""
+        old, new = self.baseline.trace.rows, self.mine.trace.rows
+        keys = [[(row.kind, row.output_shape, row.parameters) for row in rows] for rows in (old, new)]
+        told = []
+        for change, a, b, c, d in SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+            if change != "equal":
+                told += [f"  - {_tell(row)}" for row in old[a:b]] + [f"  + {_tell(row)}" for row in new[c:d]]
+        if not told:
+            return "Layers: all as in the baseline."
+        return "\n".join(["Layers that went (-) and came (+):", *told])
+
+
+def _tell(row: Row) -> str:
+    return f"{row.name}: {row.kind}, output shape {row.output_shape}, {row.parameters:,} parameters"
+
+
+def _ratio(base: float, mine: float) -> str:
+    if mine == base:
+        return "same"
+    return f"× {mine / base:.2f}" if base else "–"
+
+
+def compare_with_baseline(mine: Measured, baseline: Measured) -> Comparison:
+    """Compare two results of `measure`; print what this returns.
+
+    The interval of the difference is paired: faces that both get right, or both wrong, say nothing about which is
+    better. It covers the choice of validation faces, not the luck of the seed, and the verdict says so.
+    """
+    same_task = mine.classes == baseline.classes and torch.equal(mine.labels, baseline.labels)
+    difference = mine.accuracy - baseline.accuracy
+    margin = float("nan")
+    if same_task:
+        paired = mine.correct.float() - baseline.correct.float()
+        margin = 1.96 * float(paired.std(correction=0)) / len(paired) ** 0.5
+    return Comparison(mine, baseline, same_task, difference, margin, _verdict(mine, baseline, same_task, margin))
+
+
+def _verdict(mine: Measured, baseline: Measured, same_task: bool, margin: float) -> str:
+    """Say in words what the difference means."""
+    if not same_task:
+        new, old = len(mine.classes), len(baseline.classes)
+        return (
+            f"The two were asked different questions: {new} classes, where guessing gets {1 / new:.0%}, against {old}, "
+            f"where it gets {1 / old:.0%}. So their accuracies do not compare."
+        )
+    difference = mine.accuracy - baseline.accuracy
+    told = f"{100 * difference:+.1f} points, give or take {100 * margin:.1f} (95 %, paired over the faces)"
+    if torch.equal(mine.correct, baseline.correct):
+        return "Both recognise exactly the same validation faces."
+    if abs(difference) <= margin:
+        return f"{told}: too close to call. Do not prefer either on this evidence."
+    side = "more" if difference > 0 else "less"
+    return f"{told}: yours is {side} accurate here, with this seed. Repeat it with other seeds before you believe it."

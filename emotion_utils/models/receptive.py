@@ -1,0 +1,99 @@
+"""Which pixels can one unit of a feature map see? Notebook 02 derives the rule that this module applies layer by layer.
+
+Source: Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (arXiv 1603.07285), and
+Luo et al., "Understanding the effective receptive field" (NeurIPS 2016) for the difference between what a unit can
+see and what it uses, which `influence` measures.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+
+
+# After one of these, a unit sees the whole image: the walk ends there.
+_GLOBAL = (nn.Flatten, nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+
+
+class Field(NamedTuple):
+    """The receptive field of the units after one layer, all in pixels of the input image.
+
+    `size` is the width and height of the square one unit sees, `jump` the distance between the squares of two
+    neighbouring units, `first` the left-most column (and top row) that unit 0 sees; it is negative where the square
+    hangs over the edge, into the padding.
+    """
+
+    name: str
+    size: int
+    jump: int
+    first: int
+
+    def window(self, index: int) -> tuple[int, int]:
+        """Return (first, last + 1) of the columns, or rows, that the unit at `index` sees."""
+        start = self.first + index * self.jump
+        return start, start + self.size
+
+
+def _single(value: int | tuple[int, ...], what: str, name: str) -> int:
+    """Return the one number that stands for both axes."""
+    if isinstance(value, int):
+        return value
+    if len(set(value)) != 1:
+        raise ValueError(
+            f"layer {name}: {what} {tuple(value)} differs between height and width; only squares are handled"
+        )
+    return value[0]
+
+
+def receptive_field(model: nn.Module) -> list[Field]:
+    """Compute the receptive field after each convolution and pooling layer of `model`.
+
+    Layers are taken in the order in which `model` defines them, each fed by the one before: right for `EmotionCNN`
+    and any `nn.Sequential`, not for networks with branches. Layers that work on single pixels (ReLU, batch norm,
+    dropout) change nothing and give no row. The walk ends at the first flatten, linear or adaptive-pooling layer,
+    from where on a unit sees everything. Raises ValueError for a kernel, stride, padding or dilation that is not the
+    same on both axes.
+    """
+    size, jump, first = 1, 1, 0
+    fields = []
+    for name, layer in model.named_modules():
+        if isinstance(layer, _GLOBAL):
+            break
+        if not isinstance(layer, (nn.Conv2d, *_POOLS)):
+            continue
+        kernel = _single(layer.kernel_size, "kernel_size", name)
+        stride = _single(layer.stride, "stride", name)
+        dilation = _single(getattr(layer, "dilation", 1), "dilation", name)
+        reach = dilation * (kernel - 1)
+        if isinstance(layer.padding, str):
+            padding = reach // 2 if layer.padding == "same" else 0
+        else:
+            padding = _single(layer.padding, "padding", name)
+        size += reach * jump
+        first -= padding * jump
+        jump *= stride
+        fields.append(Field(name or type(layer).__name__, size, jump, first))
+    return fields
+
+
+def influence(model: nn.Module, images: Tensor) -> Tensor:
+    """Measure how much each pixel moves the middle unit of the output: mean absolute gradient, float32 `(H, W)`.
+
+    `model` maps float images `(N, C, H, W)` to feature maps `(N, K, h, w)`. The gradient of the unit in the middle
+    (row `h // 2`, column `w // 2`), summed over its channels, is averaged over images and input channels. It is zero
+    outside the receptive field, and inside it shows what the unit uses (the *effective* receptive field). The model
+    is run in eval mode and put back as it was; its own gradients are left alone.
+    """
+    training = model.training
+    model.eval()
+    try:
+        images = images.detach().clone().requires_grad_(True)
+        with torch.enable_grad():
+            maps = model(images)
+            unit = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].sum()
+            (gradient,) = torch.autograd.grad(unit, images)
+    finally:
+        model.train(training)
+    return gradient.abs().mean(dim=(0, 1))

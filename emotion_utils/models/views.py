@@ -1,0 +1,39 @@
+"""Look at an image more than once: the mean over its mirror image and over shifted copies (test-time augmentation)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class FlipAverage(nn.Module):
+    """A network that looks at each image and at its mirror image and averages the two lists of probabilities.
+
+    Args:
+        model: maps normalised images `(N, 1, H, W)` to logits `(N, C)`.
+        shift: 0, or a number of pixels: then each image is also moved so far left, right, up and down, which makes ten
+            views, at ten times the cost. Pixels at the border are repeated.
+    """
+
+    def __init__(self, model: nn.Module, shift: int = 0) -> None:
+        super().__init__()
+        self.model, self.shift = model, shift
+
+    def normalisation(self) -> tuple[float, float] | None:
+        """Give the mean and standard deviation that the network was trained with, None if it does not know them."""
+        return self.model.normalisation() if hasattr(self.model, "normalisation") else None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map normalised images `(N, 1, H, W)` to the logarithms of mean probabilities, float32 `(N, C)`."""
+        views = [self.model(x).float().log_softmax(1) for view in self.shifted(images) for x in (view, view.flip(3))]
+        return torch.stack(views).logsumexp(0) - math.log(len(views))
+
+    def shifted(self, images: Tensor) -> list[Tensor]:
+        """Give the images, and with a shift their four moved copies."""
+        if not self.shift:
+            return [images]
+        k, (height, width) = self.shift, images.shape[2:]
+        wide = F.pad(images, (k, k, k, k), mode="replicate")
+        corners = ((k, k), (k, 0), (k, 2 * k), (0, k), (2 * k, k))
+        return [wide[:, :, y : y + height, x : x + width] for y, x in corners]

@@ -1,0 +1,30 @@
+"""Every figure, in one style, each described in words."""
+
+from emotion_utils.plots.charts import (
+    plot_bars,
+    plot_calibration,
+    plot_class_counts,
+    plot_confusion,
+    plot_history,
+    plot_lr_range,
+    show_faces,
+)
+from emotion_utils.plots.features import show_fields, show_maps, show_pairs, show_window_sum
+from emotion_utils.plots.figures import COLOURS, PALETTE, show_figure
+
+__all__ = [
+    "COLOURS",
+    "PALETTE",
+    "plot_bars",
+    "plot_calibration",
+    "plot_class_counts",
+    "plot_confusion",
+    "plot_history",
+    "plot_lr_range",
+    "show_faces",
+    "show_fields",
+    "show_figure",
+    "show_maps",
+    "show_pairs",
+    "show_window_sum",
+]

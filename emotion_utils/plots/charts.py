@@ -1,0 +1,265 @@
+"""Every kind of figure that the series draws: faces, curves, confusion, bars, calibration.
+
+Each function ends with `show_figure`, so its figure comes with a description in words. Pass `description` to say it
+better than the one that is made up from the data.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.lines import Line2D
+
+from emotion_utils.evaluation.confidence import calibration
+from emotion_utils.plots.figures import COLOURS, MARKERS, PALETTE, WIDTH, show_figure
+
+
+def _pixels(images) -> np.ndarray:
+    """Turn uint8 or float images of shape (N, 1, H, W), (N, H, W) or (H, W) to float (N, H, W) in [0, 1].
+
+    Floats outside [0, 1] (normalised images) are stretched, all with the same factor.
+    """
+    array = torch.as_tensor(images).detach().cpu()
+    scale = 255 if array.dtype == torch.uint8 else 1
+    array = array.float().numpy() / scale
+    if array.ndim == 4 and array.shape[1] == 1:
+        array = array[:, 0]
+    elif array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3:
+        raise ValueError(f"Faces have shape (N, 1, height, width) or (N, height, width), not {tuple(array.shape)}.")
+    if array.size and (array.min() < 0 or array.max() > 1):
+        array = (array - array.min()) / max(array.max() - array.min(), 1e-12)
+    return array
+
+
+def show_faces(
+    images,
+    titles: Sequence | None = None,
+    columns: int = 8,
+    title: str | None = None,
+    description: str | None = None,
+) -> None:
+    """Show faces in a grid.
+
+    Args:
+        images: uint8 or float, (N, 1, H, W), (N, H, W) or one image (H, W). Floats may be normalised.
+        titles: N short texts, one above each face.
+        columns: faces in a row.
+        title: the message of the figure.
+        description: what the figure shows; a plain one is made up where it is missing.
+    """
+    faces = _pixels(images)
+    if len(faces) == 0:
+        raise ValueError("There is no face to show: `images` is empty.")
+    if titles is not None and len(titles) != len(faces):
+        raise ValueError(f"{len(titles)} titles for {len(faces)} faces: give one for each.")
+    columns = min(columns, len(faces))
+    rows = -(-len(faces) // columns)
+    cell = min(WIDTH / columns, 2.2)
+    fig, axes = plt.subplots(rows, columns, figsize=(cell * columns, rows * (cell + 0.25 * (titles is not None)) + 0.4))
+    for axis in np.atleast_1d(axes).flat:
+        axis.axis("off")
+    for i, (axis, face) in enumerate(zip(np.atleast_1d(axes).flat, faces, strict=False)):
+        axis.imshow(face, vmin=0, vmax=1, interpolation="nearest")
+        if titles is not None:
+            axis.set_title(str(titles[i]), fontsize=10 if cell > 0.9 else 8)
+    if title:
+        fig.suptitle(title)
+    if description is None:
+        what = "One grey face" if len(faces) == 1 else f"{len(faces)} grey faces in {rows} row{'s' * (rows > 1)}"
+        description = f"{what}{': ' + title if title else ''}."
+    show_figure(fig, description)
+
+
+def plot_history(histories, title: str | None = None, description: str | None = None) -> None:
+    """Draw loss and accuracy against epochs, training dashed and validation solid.
+
+    `histories` is a `History`, or several with a name each: `{"rate 0.05": history, …}`. Curves of a run without
+    validation set are those of training alone.
+    """
+    several = isinstance(histories, Mapping)
+    named = dict(histories) if several else {"": histories}
+    fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4))
+    for i, history in enumerate(named.values()):
+        for axis, kind, scale in ((axes[0], "loss", 1), (axes[1], "accuracy", 100)):
+            for split, line in (("train", "--"), ("val", "-")):
+                colour = COLOURS[(i if several else split == "val") % len(COLOURS)]
+                marker = MARKERS[i % len(MARKERS)] if len(history) < 25 else None
+                values = [scale * value for value in history[f"{split}_{kind}"]]
+                axis.plot(history["epoch"], values, line, color=colour, marker=marker, markersize=4)
+    axes[0].set(title="Loss", xlabel="epoch", ylabel="cross-entropy (nats)")
+    axes[1].set(title="Accuracy", xlabel="epoch", ylabel="correct (%)")
+    for axis in axes:
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
+    # A line for each name, and one for each kind of line: fewer entries than one for each curve.
+    styles = [("training", "--"), ("validation", "-")]
+    entries = [Line2D([], [], color="black" if several else COLOURS[i], linestyle=s) for i, (_, s) in enumerate(styles)]
+    labels = [label for label, _ in styles]
+    if several:
+        entries += [
+            Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], markersize=5) for i in range(len(named))
+        ]
+        labels += list(named)
+    fig.legend(entries, labels, loc="outside lower center", ncols=min(6, len(labels)), fontsize=10)
+
+    epochs = max(map(len, named.values()), default=0)
+    final = {name: _last_accuracy(history) for name, history in named.items() if len(history)}
+    best = max(final, key=lambda name: final[name][1]) if final else None
+    message = "Nothing was trained yet"
+    if final:
+        split, value = final[best]
+        message = f"{split.capitalize()} accuracy ends at {value:.0%} after {epochs} epoch{'s' * (epochs != 1)}"
+        message = f"{best} ends best: {value:.0%} {split} accuracy" if len(named) > 1 else message
+    fig.suptitle(title or message)
+    ends = "; ".join(
+        f"{name + ': ' if name else ''}{split} accuracy {value:.0%}" for name, (split, value) in final.items()
+    )
+    show_figure(fig, description or f"Curves of loss and accuracy over {epochs} epochs, which end at {ends}.")
+
+
+def _last_accuracy(history) -> tuple[str, float]:
+    value = history["val_accuracy"][-1]
+    return ("training", history["train_accuracy"][-1]) if np.isnan(value) else ("validation", value)
+
+
+def plot_confusion(report, normalise: bool = True, title: str | None = None, description: str | None = None) -> None:
+    """Draw the confusion matrix of a `Report`: rows are true classes, columns predicted ones.
+
+    With `normalise` a cell shows percent of its true class, else a count.
+    """
+    matrix = np.asarray(report.confusion, dtype=float)
+    names = list(report.classes)
+    share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    shown = share if normalise else matrix
+    fig, axis = plt.subplots(figsize=(min(WIDTH, 2.4 + 0.72 * len(names)), 1.6 + 0.6 * len(names)))
+    picture = axis.imshow(shown, cmap="Blues", vmin=0, vmax=100 if normalise else None, aspect="auto")
+    for i, j in np.ndindex(*shown.shape):
+        dark = shown[i, j] > 0.6 * (100 if normalise else max(shown.max(), 1))
+        axis.text(j, i, f"{shown[i, j]:.0f}", ha="center", va="center", color="white" if dark else "black")
+    ticks = range(len(names))
+    axis.set_xticks(ticks, names, rotation=40, ha="right", rotation_mode="anchor")
+    axis.set_yticks(ticks, names)
+    axis.grid(False)
+    axis.set(xlabel="predicted", ylabel="true")
+    fig.colorbar(picture, label="% of the true class" if normalise else "images", shrink=0.8)
+    off = share - np.diag(np.diag(share))
+    i, j = np.unravel_index(off.argmax(), off.shape)
+    worst = f"{names[i]} is taken for {names[j]} most often ({off[i, j]:.0f} %)" if off.any() else "no mistakes"
+    axis.set_title(title or worst[0].upper() + worst[1:])
+    best = int(np.diag(share).argmax())
+    show_figure(
+        fig,
+        description
+        or f"Confusion matrix of {int(matrix.sum())} images: {names[best]} is recognised best "
+        f"({share[best, best]:.0f} %); {worst}.",
+    )
+
+
+def plot_bars(
+    names: Sequence[str],
+    values: Sequence[float],
+    errors=None,
+    xlabel: str = "",
+    title: str | None = None,
+    description: str | None = None,
+    reference: tuple[str, float] | None = None,
+    number: str = "{:.3g}",
+) -> None:
+    """Draw horizontal bars, each with its number at the end.
+
+    `errors` are half-widths (N) or lower and upper distances (2, N), drawn as whiskers. `xlabel` says what the bars
+    measure, with its unit. `reference` is a name and a value, drawn as a dashed line (chance level, a baseline).
+    `number` is the format of the number beside each bar.
+    """
+    values = np.asarray([float(v) for v in values])
+    fig, axis = plt.subplots(figsize=(WIDTH, 1.3 + 0.36 * len(values)))
+    axis.barh(range(len(values)), values, color=PALETTE["sky"], xerr=errors, ecolor="black", capsize=3)
+    ends = values if errors is None else values + np.broadcast_to(np.atleast_2d(np.asarray(errors))[-1], values.shape)
+    for i, (value, end) in enumerate(zip(values, ends, strict=True)):
+        axis.annotate(number.format(value), (max(end, 0), i), (5, 0), textcoords="offset points", va="center")
+    if reference:
+        axis.axvline(reference[1], color=PALETTE["vermilion"], linestyle="--", label=reference[0])
+        fig.legend(loc="outside lower center", fontsize=10)
+    axis.set_yticks(range(len(values)), names)
+    axis.invert_yaxis()
+    axis.margins(x=0.12)
+    axis.grid(False, axis="y")
+    axis.set(xlabel=xlabel)
+    if title:
+        axis.set_title(title)
+    listed = ", ".join(f"{n} {number.format(v)}" for n, v in zip(names, values, strict=True))
+    show_figure(fig, description or f"Bars{f' of {xlabel}' if xlabel else ''}: {listed}.")
+
+
+def plot_class_counts(dataset, title: str | None = None, description: str | None = None) -> None:
+    """Draw how many images each class has; `dataset` is a `FaceDataset`."""
+    counts = [int(c) for c in dataset.class_counts()]
+    names = list(dataset.classes)
+    most, least = int(np.argmax(counts)), int(np.argmin(counts))
+    ratio = counts[most] / max(counts[least], 1)
+    balanced = ratio < 1.1
+    title = title or (
+        f"The classes have {f'{counts[least]:,} to ' * (ratio > 1)}{counts[most]:,} images: balanced"
+        if balanced
+        else f"{names[most].capitalize()} has {ratio:.1f} times as many images as {names[least]}"
+    )
+    plot_bars(names, counts, xlabel="images", title=title, description=description, number="{:,.0f}")
+
+
+def plot_calibration(report, bins: int = 15, title: str | None = None, description: str | None = None) -> None:
+    """Draw accuracy against confidence, with the diagonal that a calibrated model follows.
+
+    `report` is a `Report`, or a mapping of names to reports (before and after temperature scaling, say).
+    """
+    named = dict(report) if isinstance(report, Mapping) else {"model": report}
+    fig, axis = plt.subplots(figsize=(5.6, 4.6))
+    axis.plot([0, 100], [0, 100], "--", color="#777777", label="calibrated")
+    parts, errors = [], {}
+    for i, (name, one) in enumerate(named.items()):
+        result = calibration(one.probabilities, one.labels, bins=bins)
+        some = result.count > 0
+        axis.plot(
+            100 * result.confidence[some],
+            100 * result.accuracy[some],
+            marker=MARKERS[i],
+            color=COLOURS[i],
+            clip_on=False,
+            label=f"{name} (error {100 * result.ece:.1f} points)",
+        )
+        gaps = one.probabilities.amax(1) - (one.probabilities.argmax(1) == one.labels).float()
+        gap, margin = float(gaps.mean()), 1.96 * float(gaps.std(correction=0)) / len(gaps) ** 0.5  # chance alone
+        side = "over-confident" if gap > margin else "under-confident" if gap < -margin else "calibrated on average"
+        parts.append(f"{name} is {side}, off by {100 * result.ece:.1f} percentage points")
+        errors[name] = result.ece
+    axis.set(xlabel="confidence (%)", ylabel="correct (%)", xlim=(0, 100), ylim=(0, 100))
+    closest = min(errors, key=errors.get)
+    word = "closer" if len(named) == 2 else "closest"
+    message = f"{closest} comes {word} to the diagonal" if len(named) > 1 else parts[0].split(",")[0]
+    axis.set_title(title or message[0].upper() + message[1:])
+    axis.legend(fontsize=10)
+    show_figure(fig, description or f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}.")
+
+
+def plot_lr_range(result, title: str | None = None, description: str | None = None) -> None:
+    """Draw the loss against the learning rate of an `LRRange`, marking the suggested rate."""
+    fig, axis = plt.subplots(figsize=(WIDTH, 3.4))
+    rates, losses = np.asarray(result.rates), np.asarray(result.losses)
+    axis.semilogx(rates, losses, color=PALETTE["blue"])
+    axis.axvline(
+        result.suggestion, color=PALETTE["vermilion"], linestyle="--", label=f"suggestion {result.suggestion:.2g}"
+    )
+    finite = losses[np.isfinite(losses)]
+    axis.set_ylim(0.8 * finite.min(), 1.6 * finite[: max(1, len(finite) // 4)].max())
+    axis.set(xlabel="learning rate (log scale)", ylabel="training loss (nats)")
+    axis.set_title(title or f"The loss falls fastest near a rate of {result.suggestion:.2g}")
+    axis.legend()
+    lowest = float(rates[: len(losses)][np.nanargmin(losses)])
+    show_figure(
+        fig,
+        description
+        or f"Training loss while the learning rate grows from {rates[0]:.1g} to {rates[-1]:.2g}: lowest near "
+        f"{lowest:.2g}, then it climbs; the suggested rate is {result.suggestion:.2g}.",
+    )

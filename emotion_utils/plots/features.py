@@ -1,0 +1,233 @@
+"""Figures of what convolutions compute and cost: feature maps, one window's sum, receptive fields, pairs of bars.
+
+Signed numbers are drawn from blue (negative) over white (zero) to red (positive), which readers with a colour vision
+deficiency can tell apart; every figure ends in `show_figure`, so it has its description beside it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from emotion_utils.models.receptive import Field
+from emotion_utils.plots.figures import COLOURS, PALETTE, WIDTH, show_figure
+
+
+def _planes(maps: Tensor | Sequence[Tensor]) -> list[np.ndarray]:
+    """Turn float maps (N, h, w), (1, N, h, w), (h, w) or a list of (h, w), which may differ in size, to arrays."""
+    if isinstance(maps, Tensor):
+        maps = maps[0] if maps.ndim == 4 and len(maps) == 1 else maps
+        maps = [maps] if maps.ndim == 2 else list(maps)
+    planes = [torch.as_tensor(plane).detach().cpu().float().squeeze().numpy() for plane in maps]
+    for plane in planes:
+        if plane.ndim != 2:
+            raise ValueError(f"A map has shape (height, width), not {plane.shape}.")
+    if not planes:
+        raise ValueError("There is no map to show: `maps` is empty.")
+    return planes
+
+
+def show_maps(
+    maps: Tensor | Sequence[Tensor],
+    titles: Sequence | None = None,
+    columns: int = 4,
+    title: str | None = None,
+    description: str | None = None,
+    signed: bool = True,
+    shared: bool = True,
+    label: str = "response",
+) -> None:
+    """Show feature maps in a grid.
+
+    Args:
+        maps: float (N, h, w), (1, N, h, w) or (h, w); or a list of (h, w) of different sizes.
+        titles: N short texts, one above each map.
+        columns: maps in a row.
+        title: the message of the figure.
+        description: what the figure shows; a plain one is made up where it is missing.
+        signed: blue-white-red around zero; False for grey values, black the smallest.
+        shared: one scale of colours for all maps, with a bar; False gives each map its own and no bar.
+        label: what the bar measures, with its unit.
+
+    Raises:
+        ValueError: `maps` is empty, has no such shape, or `titles` has another length.
+    """
+    planes = _planes(maps)
+    if titles is not None and len(titles) != len(planes):
+        raise ValueError(f"{len(titles)} titles for {len(planes)} maps: give one for each.")
+    columns = min(columns, len(planes))
+    rows = -(-len(planes) // columns)
+    cell = min((WIDTH - 0.8) / columns, 3.4 if len(planes) == 1 else 2.4)
+    fig, axes = plt.subplots(rows, columns, figsize=(cell * columns + 0.8, rows * (cell + 0.3) + 0.4), squeeze=False)
+    extreme = [np.abs(plane).max() for plane in planes] if signed else [plane.max() for plane in planes]
+    lowest = [-top for top in extreme] if signed else [plane.min() for plane in planes]
+    if shared:
+        extreme, lowest = [max(extreme)] * len(planes), [min(lowest)] * len(planes)
+    for axis in axes.flat:
+        axis.axis("off")
+    picture = None
+    for i, (axis, plane) in enumerate(zip(axes.flat, planes, strict=False)):
+        top = max(extreme[i], lowest[i] + 1e-9)
+        colours = "RdBu_r" if signed else "gray"
+        picture = axis.imshow(plane, cmap=colours, vmin=lowest[i], vmax=top, interpolation="nearest")
+        if signed:
+            axis.add_patch(Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, edgecolor="#AAAAAA"))
+        if titles is not None:
+            axis.set_title(str(titles[i]), fontsize=10 if cell > 1.2 else 8)
+    if shared:
+        fig.colorbar(picture, ax=axes, shrink=0.8, label=label)
+    if title:
+        fig.suptitle(title)
+    if description is None:
+        named = f": {', '.join(str(t) for t in titles)}" if titles is not None else ""
+        description = f"{len(planes)} maps of {planes[0].shape[0]} by {planes[0].shape[1]} values{named}."
+    show_figure(fig, description)
+
+
+def _numbers(axis: Axes, values: np.ndarray, name: str, signed: bool) -> None:
+    """Draw a small matrix with its numbers in the cells."""
+    limit = max(np.abs(values).max(), 1e-9)
+    low = -limit if signed else 0
+    axis.imshow(values, cmap="RdBu_r" if signed else "gray", vmin=low, vmax=limit if signed else 1, alpha=0.75)
+    for (i, j), value in np.ndenumerate(values):
+        dark = value < 0.45 if not signed else abs(value) > 0.75 * limit
+        text = f"{value:.2f}" if abs(value) % 1 > 1e-6 else f"{value:.0f}"
+        axis.text(j, i, text, ha="center", va="center", fontsize=10, color="white" if dark else "black")
+    axis.set_title(name, fontsize=11)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+    axis.grid(False)
+
+
+def show_window_sum(image: Tensor, kernel: Tensor, row: int, column: int, title: str | None = None) -> None:
+    """Show one step of a convolution: where the window lies, its pixels, the weights, their products and the sum.
+
+    Args:
+        image: float (H, W) in [0, 1].
+        kernel: float (h, w), at most 5 by 5, or the numbers get too small to read.
+        row: top row of the window.
+        column: its left-most column.
+        title: the message of the figure; says the sum where it is missing.
+    """
+    height, width = kernel.shape
+    window = image[row : row + height, column : column + width].numpy()
+    weights = kernel.numpy()
+    total = float((window * weights).sum())
+    fig, axes = plt.subplots(1, 4, figsize=(WIDTH + 1, 2.7))
+    axes[0].imshow(image.numpy(), vmin=0, vmax=1)
+    frame = (column - 0.5, row - 0.5)
+    axes[0].add_patch(Rectangle(frame, width, height, fill=False, edgecolor=PALETTE["orange"], linewidth=2))
+    axes[0].set_title("window on the image", fontsize=11)
+    axes[0].axis("off")
+    _numbers(axes[1], window, "pixels", signed=False)
+    _numbers(axes[2], weights, "× weights", signed=True)
+    _numbers(axes[3], window * weights, f"products, sum {total:+.2f}", signed=True)
+    fig.suptitle(title or f"One window gives one number: {total:+.2f}")
+    show_figure(
+        fig,
+        f"A face with a window of {height} by {width} pixels at row {row}, column {column}; its pixels, the kernel's "
+        f"weights and their products as small tables. The products sum to {total:+.2f}.",
+    )
+
+
+def show_fields(
+    image: Tensor, fields: Sequence[Field], pixel: int | None = None, title: str | None = None, note: str = ""
+) -> None:
+    """Draw receptive fields as squares on an image, one inside the other: for each layer one unit, near to `pixel`.
+
+    Args:
+        image: float (H, W) in [0, 1], or uint8.
+        fields: rows of `receptive_field`.
+        pixel: row and column, in pixels, around which the squares lie; the middle of the image where it is missing.
+        title: the message of the figure.
+        note: a sentence added to the description.
+    """
+    pixels = torch.as_tensor(image).float().squeeze().numpy()
+    middle = pixels.shape[-1] / 2 if pixel is None else pixel
+    fig, axis = plt.subplots(figsize=(WIDTH * 0.75, 4.6))
+    axis.imshow(pixels, vmin=0, vmax=255 if image.dtype == torch.uint8 else 1)
+    windows = []
+    for field in reversed(fields):  # from the last layer down, each unit in the middle of what the one above it sees
+        unit = max(0, round((middle - field.first - field.size / 2) / field.jump))
+        windows.append(field.window(unit))
+        middle = sum(windows[-1]) / 2
+    for i, (start, stop) in enumerate(reversed(windows)):
+        axis.add_patch(
+            Rectangle(
+                (start - 0.5, start - 0.5),
+                stop - start,
+                stop - start,
+                fill=False,
+                edgecolor=COLOURS[i % 7],
+                linewidth=2.5,
+                linestyle=("-", "--")[i % 2],
+                label=f"{fields[i].name}: {stop - start} × {stop - start}",
+                clip_on=False,
+            )
+        )
+    edge = max(max(field.size for field in fields) - pixels.shape[-1], 0) / 2 + 1
+    axis.set_xlim(-edge, pixels.shape[-1] - 1 + edge)
+    axis.set_ylim(pixels.shape[-2] - 1 + edge, -edge)
+    axis.set(xlabel="column (pixels)", ylabel="row (pixels)")
+    axis.grid(False)
+    axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=10, title="layer: pixels it sees")
+    axis.set_title(title or f"A unit of {fields[-1].name} sees {fields[-1].size} × {fields[-1].size} pixels")
+    listed = ", ".join(f"{field.name} {field.size}" for field in fields)
+    show_figure(
+        fig, f"Squares around one place of a face, one for each layer, growing in width: {listed} pixels. {note}"
+    )
+
+
+def show_pairs(
+    names: Sequence[str],
+    series: dict[str, Sequence[float]],
+    xlabel: str,
+    title: str | None = None,
+    number: str = "{:.3g}",
+) -> None:
+    """Draw two bars for each name, in two colours, each with its number at the end.
+
+    Args:
+        names: N short texts, from top to bottom.
+        series: two entries of N values each; their keys go into the legend.
+        xlabel: what the bars measure, with its unit.
+        title: the message of the figure.
+        number: the format of the numbers.
+
+    Raises:
+        ValueError: there are not two series, or one has another length than `names`.
+    """
+    if len(series) != 2 or any(len(values) != len(names) for values in series.values()):
+        raise ValueError(f"Give two series of {len(names)} values each, as many as there are names.")
+    fig, axis = plt.subplots(figsize=(WIDTH, 1.5 + 0.6 * len(names)))
+    colours = (PALETTE["sky"], PALETTE["orange"])
+    for offset, colour, (label, values) in zip((-0.2, 0.2), colours, series.items(), strict=True):
+        places = [i + offset for i in range(len(names))]
+        axis.barh(places, values, height=0.36, color=colour, label=label)
+        for place, value in zip(places, values, strict=True):
+            axis.annotate(
+                number.format(value),
+                (max(value, 0), place),
+                (5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=10,
+            )
+    axis.set_yticks(range(len(names)), names)
+    axis.invert_yaxis()
+    axis.margins(x=0.12)
+    axis.grid(False, axis="y")
+    axis.set(xlabel=xlabel)
+    fig.legend(loc="outside lower center", ncols=2, fontsize=10)
+    if title:
+        fig.suptitle(title)
+    listed = "; ".join(
+        f"{name}: " + ", ".join(f"{label} {number.format(values[i])}" for label, values in series.items())
+        for i, name in enumerate(names)
+    )
+    show_figure(fig, f"Two bars for each name, {xlabel}. {listed}.")

@@ -1,0 +1,118 @@
+"""Self-distillation: a network learns from what an earlier one of its kind said about many views of each image.
+
+A label names one class. A trained network's probabilities also say which classes an image nearly shows, and how sure
+one can be; where a label is a slip, they disagree with it. A student that is taught by a mixture of both learns less by
+heart (Hinton, Vinyals & Dean 2015, arXiv:1503.02531; born-again networks: Furlanello et al. 2018, arXiv:1805.04770).
+No other data take part.
+
+A teacher that knows an image by heart repeats its label, right or wrong. One that never saw the image cannot: divide
+the images into folds, train a teacher for each fold on all others, and let it judge that fold (cross-fitting). Such a
+teacher has seen fewer images, and on FER2013's validation images it brought no gain: see weights/README.md.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emotion_utils.data.augment import Augment
+from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.splits import group_identical, split
+from emotion_utils.models.base import FaceModel
+
+VIEWS = 8
+
+
+FOLDS = 4
+
+
+def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment, views: int = VIEWS) -> Tensor:
+    """Average a network's probabilities over differently augmented views of each image.
+
+    Views matter. The teacher knows the very images that it learnt by heart, and would only repeat their labels.
+
+    Args:
+        model: the teacher.
+        dataset: the images.
+        augment: how the views differ; with a flip probability above 0, mirror images are among them.
+        views: how many.
+
+    Returns:
+        float32 `(N, C)` on the CPU; each row adds up to 1.
+    """
+    total = torch.zeros(len(dataset), len(dataset.classes))
+    for view in range(views):
+        seen = dataset.with_augment(augment, seed=view)
+        seen.mean, seen.std = float(model.mean), float(model.std)  # as the teacher is used to seeing images
+        parts = [model.predict_proba(seen.batch(index)[0]) for index in torch.arange(len(seen)).split(512)]
+        total += torch.cat(parts).cpu()
+    return total / views
+
+
+def judge_by_folds(
+    dataset: FaceDataset,
+    teach: Callable[[FaceDataset, int], FaceModel],
+    augment: Augment,
+    folds: int = FOLDS,
+    views: int = VIEWS,
+) -> Tensor:
+    """Let each image be judged by a teacher that has not learnt it.
+
+    Identical images stay in one fold, so a teacher has not seen a twin of what it judges either.
+
+    Args:
+        dataset: the images and their labels.
+        teach: gets the images to learn from and the number of the fold, from 1, that was left out; returns a teacher.
+        augment: how the views that a teacher judges differ.
+        folds: how many teachers; each learns from `(folds - 1) / folds` of the images.
+        views: how many.
+
+    Returns:
+        float32 `(N, C)` on the CPU; each row adds up to 1.
+
+    Raises:
+        ValueError: fewer than two folds.
+    """
+    if folds < 2:
+        raise ValueError(f"folds={folds}: it takes 2 or more, so that each teacher has images to learn from.")
+    parts = split(dataset.labels, [1 / folds] * folds, group_identical(dataset.images))
+    judged = torch.empty(len(dataset), len(dataset.classes))
+    for number, part in enumerate(parts, 1):
+        learnt = torch.ones(len(dataset), dtype=torch.bool)
+        learnt[part] = False
+        teacher = teach(dataset.subset(learnt), number)
+        judged[part] = view_probabilities(teacher, dataset.subset(part), augment, views)
+    return judged
+
+
+def mix_targets(probabilities: Tensor, targets: Tensor, share: float) -> Tensor:
+    """Mix what the teacher says with what the labels say.
+
+    Args:
+        probabilities: the teacher's, float `(N, C)`; each row adds up to 1.
+        targets: labels, int64 `(N,)`, or shares of votes, float `(N, C)`.
+        share: the teacher's weight, 0 (labels alone) to 1 (teacher alone).
+
+    Returns:
+        float32 `(N, C)`; each row adds up to 1.
+
+    Raises:
+        ValueError: a share outside 0 to 1.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share} is the teacher's part of the targets; choose a number from 0 to 1.")
+    told = targets if targets.ndim == 2 else F.one_hot(targets, probabilities.shape[1])
+    return share * probabilities + (1 - share) * told
+
+
+def vote_loss(targets: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Make the loss of soft labels: cross-entropy against the shares of the votes, `(B,)` for a batch.
+
+    `targets` is float32 `(N, C)`, each row adding up to 1; the loss looks them up by the index of each image.
+    """
+
+    def loss(logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        return -(targets[index.to(targets.device)].to(logits.device) * F.log_softmax(logits, 1)).sum(1)
+
+    return loss

@@ -1,0 +1,102 @@
+"""Which learning rates work? Raise the rate from step to step and watch the loss (Smith, WACV 2017)."""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.device import pick_device
+from emotion_utils.models.shapes import check_fit
+from emotion_utils.randomness import stream_key
+from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer
+
+
+@dataclass(frozen=True)
+class LRRange:
+    """Result of `lr_range_test`: a loss for each rate, smoothed, up to where it went out of bounds.
+
+    `suggestion` is where the smoothed loss falls fastest per factor of the rate, a good `learning_rate` to start from.
+    """
+
+    rates: list[float]
+    losses: list[float]
+    suggestion: float
+
+
+def lr_range_test(
+    model: nn.Module,
+    train_set: FaceDataset,
+    config: TrainConfig | None = None,
+    start: float = 1e-5,
+    stop: float = 10.0,
+    steps: int = 100,
+    smoothing: float = 0.9,
+) -> LRRange:
+    """Train a copy of `model` for a few steps while the rate grows from `start` to `stop` by equal factors.
+
+    It ends early when the loss passes three times its first value. The model itself, its buffers and the random
+    state are left as they are.
+
+    Args:
+        model: the network, usually untrained.
+        train_set: images to train the copy on.
+        config: batch size, momentum, weight decay, seed, device and precision; its rate and schedule are not used.
+        start: first rate, above zero.
+        stop: last rate.
+        steps: how many rates to try.
+        smoothing: share of the running mean of the loss that stays from step to step.
+
+    Raises:
+        ValueError: rates that do not grow, or too few steps.
+        ShapeError: model and data do not fit together.
+    """
+    config = config or TrainConfig()
+    if not 0 < start < stop or steps < 3:
+        raise ValueError(
+            f"start={start}, stop={stop}, steps={steps}: rates must grow from above 0, in 3 steps or more."
+        )
+    check_fit(model, train_set)
+    device = pick_device(config.device)
+    trial = copy.deepcopy(model).to(device).train()
+    data = train_set.with_augment(config.augment or train_set.augment, config.seed)
+    optimizer = make_optimizer(trial, config)
+    rates, losses, running, epoch, batches = [], [], 0.0, 0, []
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for step in range(steps):
+            rate = start * (stop / start) ** (step / (steps - 1))
+            if not batches:
+                epoch += 1
+                data.set_epoch(epoch)
+                batches = epoch_batches(len(data), config.batch_size, config.seed, epoch)
+            index = batches.pop(0)
+            images, labels = data.batch(index)
+            torch.manual_seed(stream_key(config.seed, "dropout", step))
+            _, each = forward_losses(trial, images.to(device), labels.to(device), index, config)
+            running = smoothing * running + (1 - smoothing) * float(each.detach().mean())
+            smooth = running / (1 - smoothing ** (step + 1))
+            if not math.isfinite(smooth) or (losses and smooth > 3 * losses[0]):
+                break
+            rates.append(rate)
+            losses.append(smooth)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            each.mean().backward()
+            optimizer.step()
+    return LRRange(rates, losses, _steepest(rates, losses))
+
+
+def _steepest(rates: list[float], losses: list[float], width: int = 5) -> float:
+    """Find the rate before the lowest loss where the loss falls fastest against the logarithm of the rate.
+
+    The slope is taken across `width` steps to either side, because single steps are noisy.
+    """
+    lowest = losses.index(min(losses))
+    inner = range(width, lowest - width + 1)
+    if not inner:
+        return rates[lowest // 2]
+    return rates[max(inner, key=lambda i: losses[i - width] - losses[i + width])]

@@ -1,0 +1,82 @@
+"""One step of stochastic gradient descent, and the order in which an epoch visits the images."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emotion_utils.randomness import permutation, stream_key
+from emotion_utils.training.config import TrainConfig
+
+
+def sgd_parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Sort parameters for `torch.optim.SGD`: weight decay for weights, none for biases and batch norm.
+
+    Weights have two or more dimensions. A bias or a batch norm's scale has one, and pulling it to zero would not make
+    the function that the network computes any simpler.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
+    """Build SGD from the settings; Nesterov's look-ahead needs momentum, so without momentum it is left out."""
+    groups = sgd_parameter_groups(model, config.weight_decay)
+    if not groups:
+        raise ValueError(
+            "The model has no parameter to train: all are frozen (requires_grad=False), or there are none."
+        )
+    nesterov = config.nesterov and config.momentum > 0
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov)
+
+
+def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, members: int = 1) -> list[Tensor]:
+    """Shuffle 0..count-1 and cut it into batches; a pure function of its arguments.
+
+    The order is that of `FaceDataset.loader(batch_size, shuffle=True, seed=seed)` in this epoch. A last batch with
+    fewer than two images for each member joins the batch before it, because batch norm cannot learn from one.
+    """
+    batches = list(permutation(stream_key(seed, "order", epoch), count).split(batch_size))
+    if len(batches) > 1 and batch_size >= 2 * members > len(batches[-1]):
+        last = batches.pop()
+        batches[-1] = torch.cat([batches[-1], last])
+    return batches
+
+
+def resize(images: Tensor, size: int | None) -> Tensor:
+    """Scale images, float `(B, 1, H, W)`, to `size` by `size` pixels, smoothed against aliasing; None: leave them."""
+    if size is None or images.shape[-2:] == (size, size):
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def forward_losses(
+    model: nn.Module, images: Tensor, labels: Tensor, index: Tensor, config: TrainConfig, loss=None
+) -> tuple[Tensor, Tensor]:
+    """Compute logits, float32 `(B, C)`, and the loss of each image, float32 `(B,)`.
+
+    `loss(logits, labels, index)` replaces cross-entropy, for instance to learn from soft labels stored by index.
+
+    Raises:
+        ValueError: batch norm was given a single value per channel.
+    """
+    if config.channels_last:
+        images = images.to(memory_format=torch.channels_last)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        try:
+            logits = model(images).float()
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise ValueError(
+                "Batch norm compares the values of a channel over the batch, and here a batch has only one. Use a "
+                "batch_size of 2 or more, fewer pooling layers, or batch_norm=False."
+            ) from error
+    if loss is not None:
+        return logits, loss(logits, labels, index)
+    return logits, F.cross_entropy(logits, labels, reduction="none", label_smoothing=config.label_smoothing)

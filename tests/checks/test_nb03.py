@@ -1,0 +1,356 @@
+"""The checks of notebook 03 accept every right answer, reject the usual wrong ones, and give nothing away."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from emotion_utils.checks import nb03
+from emotion_utils.models.networks import EmotionCNN
+
+# --- 1 parameters --------------------------------------------------------------------------------------------------
+
+
+def conv(inputs, outputs, kernel, bias=True):
+    return outputs * inputs * kernel**2 + outputs * bias
+
+
+def linear(inputs, outputs, bias=True):
+    return outputs * (inputs + bias)
+
+
+def conv_by_layer(inputs, outputs, kernel, bias=True):
+    return sum(p.numel() for p in nn.Conv2d(inputs, outputs, kernel, bias=bias).parameters())
+
+
+# --- 2 shapes ------------------------------------------------------------------------------------------------------
+
+
+def shape_after(layer, shape):
+    if isinstance(layer, nn.Conv2d):
+        return (
+            layer.out_channels,
+            *((s + 2 * layer.padding[0] - layer.kernel_size[0]) // layer.stride[0] + 1 for s in shape[1:]),
+        )
+    if isinstance(layer, nn.MaxPool2d):
+        return (shape[0], *((s - layer.kernel_size) // layer.stride + 1 for s in shape[1:]))
+    if isinstance(layer, nn.Flatten):
+        return (math.prod(shape),)
+    if isinstance(layer, nn.Linear):
+        return (layer.out_features,)
+    return shape
+
+
+def shape_as_list(layer, shape):
+    return torch.Size(shape_after(layer, shape))
+
+
+def shape_rounding_up(layer, shape):
+    if isinstance(layer, nn.MaxPool2d):
+        return (shape[0], *(math.ceil(s / layer.stride) for s in shape[1:]))
+    return shape_after(layer, shape)
+
+
+def shape_without_padding(layer, shape):
+    if isinstance(layer, nn.Conv2d):
+        return (layer.out_channels, *((s - layer.kernel_size[0]) // layer.stride[0] + 1 for s in shape[1:]))
+    return shape_after(layer, shape)
+
+
+def shape_channels_kept(layer, shape):
+    new = shape_after(layer, shape)
+    return (shape[0], *new[1:]) if isinstance(layer, nn.Conv2d) else new
+
+
+def shape_with_fractions(layer, shape):
+    if isinstance(layer, nn.MaxPool2d):
+        return (shape[0], *((s - layer.kernel_size) / layer.stride + 1 for s in shape[1:]))
+    return shape_after(layer, shape)
+
+
+def shape_by_running(layer, shape):
+    return layer(torch.zeros(1, *shape)).shape[1:]
+
+
+# --- 3 log-softmax -------------------------------------------------------------------------------------------------
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max(-1, keepdim=True).values
+    return shifted - shifted.exp().sum(-1, keepdim=True).log()
+
+
+def log_softmax_other(logits):
+    return logits - torch.logsumexp(logits, dim=-1, keepdim=True)
+
+
+def log_softmax_in_place(logits):
+    logits -= logits.max(-1, keepdim=True).values
+    return logits - logits.exp().sum(-1, keepdim=True).log()
+
+
+# --- 4 blind loss --------------------------------------------------------------------------------------------------
+
+
+def blind_loss(counts):
+    total = sum(counts)
+    return -sum(c / total * math.log(c / total) for c in counts if c)
+
+
+def blind_loss_torch(counts):
+    share = torch.tensor(counts, dtype=torch.float64)
+    return torch.distributions.Categorical(probs=share / share.sum()).entropy()
+
+
+def blind_loss_nan(counts):
+    share = torch.tensor(counts) / sum(counts)
+    return -(share * share.log()).sum()
+
+
+# --- 5 to 7 networks -----------------------------------------------------------------------------------------------
+
+
+def fixed(flatten=True, classes=7, between=8, inputs=24 * 12 * 12, softmax=False, pools=2, first=8):
+    layers = [nn.Conv2d(1, first, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+    layers += [nn.Conv2d(between, 24, 3, padding=1), nn.ReLU(), *[nn.MaxPool2d(2)] * (pools - 1)]
+    layers += [nn.Flatten()] * flatten
+    layers += [nn.Linear(inputs, 32), nn.ReLU(), nn.Linear(32, classes), *[nn.Softmax(1)] * softmax]
+    return nn.Sequential(*layers)
+
+
+def fixed_other():
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 24, 3),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(24, 32),
+        nn.ReLU(),
+        nn.Linear(32, 7),
+    )
+
+
+ONE_RELU, ONE_POOL = nn.ReLU(), nn.MaxPool2d(2)
+
+
+def shared(layer):
+    """Put one object in the place of all layers without weights of a kind."""
+    return {nn.ReLU: ONE_RELU, nn.MaxPool2d: ONE_POOL}.get(type(layer), layer)
+
+
+def deep():
+    """Eighteen convolutions: untrained, they give all faces nearly the same scores, and yet look at them."""
+    layers = [nn.Conv2d(1, 8, 3, padding=1)]
+    for _ in range(17):
+        layers += [nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7))
+
+
+def pooled(widths=(8, 16, 24), head=None):
+    layers, channels = [], 1
+    for width in widths:
+        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+        channels = width
+    return nn.Sequential(*layers, *(head or [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 7)]))
+
+
+class MeanOverPositions(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.maps, self.last = pooled(head=[nn.Identity()]), nn.Linear(24, 7)
+
+    def forward(self, faces):
+        return self.last(self.maps(faces).mean(dim=(2, 3)))
+
+
+def blind_network():
+    model = pooled()
+    nn.init.zeros_(model[-1].weight)
+    return model
+
+
+BASELINE = fixed(first=16, between=16)
+
+CASES = {
+    "parameters": {
+        "right": [(conv, linear), (conv_by_layer, lambda i, o, b=True: torch.tensor(i * o + (o if b else 0)))],
+        "wrong": [
+            (lambda i, o, k, b=True: o * k * k + o * b, linear),  # input channels forgotten
+            (lambda i, o, k, b=True: o * i * k + o * b, linear),  # kernel not squared
+            (lambda i, o, k, b=True: o * i * k * k + o, linear),  # bias always counted
+            (lambda i, o, k, b=True: o * i * k * k + b, linear),  # one bias for all
+            (conv, lambda i, o, b=True: i * o + i * b),  # a bias per input
+            (conv, lambda i, o: i * o),
+            (conv, lambda i, o, b=True: "many"),
+        ],
+        "stub": (lambda *_: ..., lambda *_: ...),
+        "secrets": [],
+    },
+    "shape_after": {
+        "right": [(shape_after,), (shape_as_list,)],
+        "wrong": [
+            (shape_rounding_up,),
+            (shape_without_padding,),
+            (shape_channels_kept,),
+            (shape_by_running,),
+            (shape_with_fractions,),
+            (lambda layer, shape: tuple(str(size) for size in shape_after(layer, shape)),),
+            (lambda *_: 3,),
+        ],
+        "stub": (lambda *_: ...,),
+    },
+    "log_softmax": {
+        "right": [
+            (log_softmax,),
+            (log_softmax_other,),
+            (lambda z: torch.log_softmax(z, -1),),
+            (lambda z: log_softmax(z.double()),),
+        ],
+        "wrong": [
+            (lambda z: torch.softmax(z, -1).log(),),  # rounds to zero before the logarithm
+            (lambda z: z - z.exp().sum(-1, keepdim=True).log(),),  # overflows
+            (lambda z: torch.log_softmax(z, 0),),  # wrong axis
+            (lambda z: torch.softmax(z, -1),),  # no logarithm
+            (
+                lambda z: (z - z.max()) - (z - z.max()).exp().sum(-1, keepdim=True).log().clamp_min(-50),
+            ),  # one maximum for all
+            (log_softmax_in_place,),
+            (lambda z: z.logsumexp(-1),),
+        ],
+        "stub": (lambda *_: None,),
+    },
+    "blind_loss": {
+        "right": [(blind_loss,), (blind_loss_torch,)],
+        "wrong": [
+            (lambda counts: math.log(len(counts)),),  # as if balanced
+            (lambda counts: blind_loss(counts) / math.log(2),),  # bits
+            (lambda counts: -math.log(max(counts) / sum(counts)),),  # all on the largest class
+            (blind_loss_nan,),
+            (lambda counts: -blind_loss(counts),),
+        ],
+        "stub": (lambda *_: ...,),
+    },
+    "repaired": {
+        "right": [
+            (fixed,),
+            (fixed_other,),
+            (fixed(),),
+            (lambda: nn.Sequential(*(shared(layer) for layer in fixed())),),
+        ],
+        "wrong": [
+            (lambda: fixed(flatten=False),),
+            (lambda: fixed(between=16),),
+            (lambda: fixed(inputs=24 * 24 * 24),),
+            (lambda: fixed(classes=8),),
+            (lambda: fixed(softmax=True),),
+            (lambda: fixed(pools=1, inputs=24 * 24 * 24),),
+            (lambda: fixed(first=16, between=16),),
+            (lambda: nn.Sequential(*(layer for layer in fixed() if not isinstance(layer, nn.ReLU))),),
+            (lambda: nn.Sequential(*fixed(), nn.ReLU()),),
+            (lambda: "network",),
+        ],
+        "stub": (lambda: ...,),
+    },
+    "any_size": {
+        "right": [
+            (pooled,),
+            (MeanOverPositions,),
+            (lambda: pooled(head=[nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(24, 7)]),),
+            (deep,),
+        ],
+        "wrong": [
+            (lambda: pooled(head=[nn.Flatten(), nn.Linear(24 * 36, 7)]),),  # one size only
+            (lambda: pooled(widths=(32, 64, 128)),),  # too large
+            (lambda: pooled(widths=(8, 24)),),  # too shallow
+            (lambda: pooled(head=[nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 7), nn.Softmax(1)]),),
+            (lambda: pooled(head=[nn.AdaptiveAvgPool2d(1), nn.Conv2d(24, 7, 1)]),),  # (N, 7, 1, 1)
+            (blind_network,),
+        ],
+        "stub": (lambda: ...,),
+    },
+    "thrifty": {
+        "right": [
+            (pooled((6, 12, 24)), BASELINE),
+            (pooled((4, 8, 16)), BASELINE),
+            (EmotionCNN(widths=(8, 16, 16, 16, 16), hidden=32, activation="sigmoid"), EmotionCNN()),
+        ],
+        "wrong": [
+            (BASELINE, BASELINE),
+            (pooled(widths=(32, 64, 128)), BASELINE),
+            (fixed(classes=3), BASELINE),
+            (
+                nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 16), nn.Linear(16, 7)),
+                BASELINE,
+            ),  # a third of the parameters
+            (nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 32), nn.Linear(32, 7)), pooled()),  # cheap, many parameters
+        ],
+        "stub": (..., BASELINE),
+    },
+}
+
+
+def pairs(kind):
+    return [
+        pytest.param(name, answer, id=f"{name}-{i}")
+        for name, case in CASES.items()
+        for i, answer in enumerate(case[kind])
+    ]
+
+
+@pytest.fixture(autouse=True)
+def first_hint():
+    for name in CASES:
+        getattr(nb03, name).reset()
+
+
+@pytest.mark.parametrize(("name", "answer"), pairs("right"))
+def test_right_answers_are_correct(name, answer):
+    verdict = getattr(nb03, name)(*answer)
+    assert verdict.status == "correct", verdict.message
+
+
+@pytest.mark.parametrize(("name", "answer"), pairs("wrong"))
+def test_wrong_answers_get_staged_hints(name, answer):
+    check = getattr(nb03, name)
+    messages = []
+    for _ in range(4):
+        verdict = check(*answer)
+        assert verdict.status == "wrong"
+        assert "correct." not in verdict.message
+        messages.append(verdict.message)
+    assert "Hint" not in messages[0]
+    assert "Hint 1" in messages[1]
+    assert len(set(messages)) >= 3
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stubs_are_not_yet(name, capsys):
+    verdict = getattr(nb03, name)(*CASES[name]["stub"])
+    assert verdict.status == "not yet"
+    assert "not yet" in capsys.readouterr().out
+
+
+def test_messages_do_not_hold_the_answer():
+    """What a check prints about a wrong number is on which side it lies, not where the right one is."""
+    for wrong in (0, 10**9):
+        message = nb03.parameters(lambda *_, n=wrong: n, linear).message
+        call = message.split("conv_parameters(")[1].split(")")[0].split(", ")
+        truth = conv(*(int(x) for x in call[:3]), call[3] == "True")
+        assert f"{truth:,}" not in message.split(") gave")[1]
+    message = nb03.blind_loss(lambda counts: 9.0).message
+    counts = [int(x) for x in message.split("[")[1].split("]")[0].split(", ")]
+    assert f"{blind_loss(counts):.2f}" not in message
+    assert "high" in message
+
+
+def test_checks_leave_the_network_as_it_was():
+    model = pooled().train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    assert nb03.any_size(model)
+    assert model.training
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())

@@ -1,0 +1,108 @@
+"""Batched augmentation: what it does to one image, and that it does so to each image separately."""
+
+import pytest
+import torch
+
+from emotion_utils.data.augment import Augment
+
+NOTHING = {"flip": 0.0, "rotate": 0.0, "scale": (1.0, 1.0), "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
+
+
+def images(n: int = 8, height: int = 48, width: int = 48) -> torch.Tensor:
+    return torch.rand(n, 1, height, width, generator=torch.Generator().manual_seed(0))
+
+
+def test_no_change_asked_for_is_no_change():
+    torch.testing.assert_close(Augment(**NOTHING)(images(), torch.arange(8)), images(), rtol=0, atol=1e-5)
+
+
+def test_flip_mirrors_the_image():
+    flipped = Augment(**NOTHING | {"flip": 1.0})(images(), torch.arange(8))
+    torch.testing.assert_close(flipped, images().flip(3), rtol=0, atol=1e-5)
+    half = Augment(**NOTHING | {"flip": 0.5})(images(1).expand(1000, -1, -1, -1), torch.arange(1000))
+    changed = (half - images(1)).abs().amax((1, 2, 3)) > 0.1
+    assert 430 < changed.sum() < 570
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (32, 64)])
+def test_rotation_keeps_angles_also_on_images_that_are_not_square(height, width):
+    # A disc around the centre looks the same from all sides; a wrong aspect ratio would make an ellipse of it.
+    y, x = torch.meshgrid(torch.arange(height) - (height - 1) / 2, torch.arange(width) - (width - 1) / 2, indexing="ij")
+    disc = torch.sigmoid(10 - (x**2 + y**2).sqrt())[None, None]
+    turned = Augment(**NOTHING | {"rotate": 180.0})(disc.expand(20, -1, -1, -1), torch.arange(20))
+    torch.testing.assert_close(turned, disc.expand(20, -1, -1, -1), rtol=0, atol=0.05)
+
+
+def test_shift_and_scale_stay_within_their_limits():
+    dot = torch.zeros(500, 1, 48, 48)
+    dot[:, :, 20:28, 20:28] = 1
+    centre = torch.arange(48) + 0.5
+    moved = Augment(**NOTHING | {"shift": 0.1})(dot, torch.arange(500))
+    x = (moved.sum((1, 2)) * centre).sum(1) / moved.sum((1, 2, 3)) - 24
+    y = (moved.sum((1, 3)) * centre).sum(1) / moved.sum((1, 2, 3)) - 24
+    for place in (x, y):
+        assert place.abs().max() <= 4.81
+        assert place.abs().max() > 4
+    sized = Augment(**NOTHING | {"scale": (0.8, 1.5)})(dot, torch.arange(500))
+    factor = (sized.sum((1, 2, 3)) / 64).sqrt()
+    assert 0.77 < factor.min() < 0.83
+    assert 1.45 < factor.max() < 1.53
+
+
+def test_light_erase_and_noise():
+    grey = torch.full((400, 1, 48, 48), 0.5)
+    bright = Augment(**NOTHING | {"brightness": 0.2})(grey, torch.arange(400))[:, 0, 0, 0]
+    assert 0.3 <= bright.min() < 0.32
+    assert 0.68 < bright.max() <= 0.7
+    noisy = Augment(**NOTHING, noise=0.1)(grey, torch.arange(400))
+    assert noisy.std().item() == pytest.approx(0.1, abs=0.002)
+    stripes = torch.arange(48).remainder(2).float().expand(400, 1, 48, 48)
+    erased = (Augment(**NOTHING, erase=0.5)(stripes, torch.arange(400)) - 0.5).abs() < 0.1
+    share = erased.float().mean((1, 2, 3))
+    assert 0.42 < (share > 0).float().mean() < 0.58
+    assert share[share > 0].min() > 0.03
+    assert share.max() < 0.27
+
+
+def test_each_image_has_its_own_draw_new_in_each_epoch():
+    same = images(1).expand(64, -1, -1, -1)
+    augment = Augment()
+    zero = augment(same, torch.arange(64), seed=0, epoch=0)
+    assert len({image.numpy().tobytes() for image in zero}) == 64
+    assert (augment(same, torch.arange(64), 0, 1) != zero).flatten(1).any(1).all()
+    assert (augment(same, torch.arange(64), 1, 0) != zero).flatten(1).any(1).all()
+
+
+def test_the_result_depends_on_seed_epoch_and_index_alone():
+    augment, batch = Augment(erase=0.3, noise=0.05), images(64)
+    whole = augment(batch, torch.arange(64), 5, 2)
+    torch.rand(3)  # the global generator plays no part
+    order = torch.randperm(64)
+    assert torch.equal(augment(batch[order], order, 5, 2), whole[order])
+    for i in (0, 13, 63):
+        assert torch.equal(augment(batch[i : i + 1], torch.tensor([i]), 5, 2)[0], whole[i])
+
+
+def test_result_is_float32_in_range():
+    result = Augment(brightness=1.0, contrast=1.0, noise=0.5)(images(), torch.arange(8))
+    assert result.dtype == torch.float32
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+def test_result_stays_on_the_device_of_the_images():
+    assert Augment(erase=0.5, noise=0.1)(images().to("meta"), torch.arange(8)).device.type == "meta"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"flip": 1.5}, "flip=1.5 is a probability"),
+        ({"rotate": -5.0}, "rotate=-5.0 is a largest amount"),
+        ({"scale": (1.1, 0.9)}, "the smaller one first"),
+        ({"scale": (0.0, 0.9)}, "positive"),
+    ],
+)
+def test_impossible_settings_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        Augment(**change)

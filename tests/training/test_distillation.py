@@ -1,0 +1,77 @@
+"""Self-distillation: the teacher's probabilities over many views, and the targets made of them."""
+
+import pytest
+import torch
+from small_faces import small_faces
+
+from emotion_utils.data.augment import Augment
+from emotion_utils.models.face_net import FaceNet
+from emotion_utils.training.distillation import judge_by_folds, mix_targets, view_probabilities
+
+
+def test_views_are_averaged_and_repeatable():
+    faces = small_faces(20)
+    torch.manual_seed(0)
+    teacher = FaceNet(8, (8, 16), classes=faces.classes, image_size=faces.images.shape[-1]).eval()
+    teacher.mean.fill_(0.4)
+    augment = Augment(rotate=10)
+    got = view_probabilities(teacher, faces, augment, views=3)
+    assert got.shape == (20, len(faces.classes))
+    assert torch.allclose(got.sum(1), torch.ones(20))
+    assert torch.equal(got, view_probabilities(teacher, faces, augment, views=3))
+    single = []
+    for view in range(3):
+        seen = faces.with_augment(augment, seed=view)
+        seen.mean, seen.std = 0.4, float(teacher.std)
+        single.append(teacher.predict_proba(seen.batch(torch.arange(20))[0]))
+    assert not torch.allclose(single[0], single[1]), "the views differ"
+    assert torch.allclose(got, torch.stack(single).mean(0), atol=1e-6)
+
+
+def test_targets_are_a_mixture():
+    probabilities = torch.tensor([[0.2, 0.8], [0.6, 0.4]])
+    labels = torch.tensor([0, 0])
+    assert torch.allclose(mix_targets(probabilities, labels, 0.5), torch.tensor([[0.6, 0.4], [0.8, 0.2]]))
+    assert torch.allclose(mix_targets(probabilities, labels, 1.0), probabilities)
+    assert torch.allclose(mix_targets(probabilities, labels, 0.0), torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+    votes = torch.tensor([[0.5, 0.5], [0.0, 1.0]])
+    assert torch.allclose(mix_targets(probabilities, votes, 0.5), torch.tensor([[0.35, 0.65], [0.3, 0.7]]))
+
+
+def test_a_share_is_from_0_to_1():
+    with pytest.raises(ValueError, match=r"share=1\.5"):
+        mix_targets(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), 1.5)
+
+
+def test_nobody_judges_what_he_has_learnt():
+    faces = small_faces(40)
+    faces.images[1] = faces.images[0]  # twins
+    faces.labels[1] = faces.labels[0]
+    asked = []
+
+    class Clerk(FaceNet):
+        """Say of each image, with certainty, in which lesson it was learnt; nought for never."""
+
+        def predict_proba(self, images):
+            everything = self.learnt.with_augment(None).batch(range(len(self.learnt)))[0]
+            known = {image.numpy().tobytes() for image in everything}
+            return torch.tensor([[float(image.numpy().tobytes() in known), self.number] for image in images])
+
+    def teach(images, number):
+        asked.append((number, len(images)))
+        clerk = Clerk(8, (8,), classes=faces.classes[:2], image_size=faces.images.shape[-1])
+        clerk.mean.fill_(faces.mean), clerk.std.fill_(faces.std)
+        clerk.learnt, clerk.number = images, number
+        return clerk
+
+    faces.classes = faces.classes[:2]
+    faces.labels %= 2
+    still = Augment(flip=0, rotate=0, scale=(1, 1), shift=0, brightness=0, contrast=0)
+    judged = judge_by_folds(faces, teach, still, folds=4, views=1)
+    assert [number for number, _ in asked] == [1, 2, 3, 4]
+    assert all(size in (29, 30, 31) for _, size in asked)
+    assert (judged[:, 0] == 0).all(), "an image was judged by a teacher that had learnt it"
+    assert set(judged[:, 1].tolist()) == {1, 2, 3, 4}
+    assert judged[0, 1] == judged[1, 1], "twins lie in one fold"
+    with pytest.raises(ValueError, match="folds=1"):
+        judge_by_folds(faces, teach, still, folds=1)

@@ -1,0 +1,121 @@
+"""The face lab without a browser: its sliders, its drawing, what a viewer without widgets gets."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from emotion_utils.emotions import EMOTIONS
+from emotion_utils.faces.action_units import ACTION_UNITS, EMOTION_TO_AUS
+from emotion_utils.widgets import face_lab as facelab
+from emotion_utils.widgets.face_lab import SCREEN_SIZE, FaceLab, bars_html, png
+
+
+class Brightness(torch.nn.Module):
+    """A stand-in for a network: seven strips of the image compete by brightness."""
+
+    def predict_proba(self, images: torch.Tensor) -> torch.Tensor:
+        assert images.dtype == torch.uint8
+        assert images.shape[1:] == (1, 48, 48)
+        strips = images.float()[:, 0, :42].reshape(len(images), 7, -1).mean(2) / 10
+        return torch.softmax(strips, 1)
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return FaceLab(Brightness())
+
+
+def pixels(value: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(value)))
+
+
+def test_it_has_a_slider_for_every_action_unit(lab):
+    assert tuple(lab.units) == ACTION_UNITS
+    assert pixels(lab.face.value).shape == (SCREEN_SIZE, SCREEN_SIZE)
+
+
+@pytest.mark.parametrize("name", ["AU12", "AU4", "AU26"])
+def test_a_slider_changes_face_bars_and_words(lab, name):
+    before = lab.face.value, lab.bars.value
+    lab.units[name].value = 0.9
+    changed = np.abs(pixels(lab.face.value).astype(int) - pixels(before[0]))
+    assert changed.max() > 40
+    assert lab.bars.value != before[1]
+    assert f"{name} 0.90" in lab.shown.value
+    lab.units[name].value = 0.0
+    assert lab.face.value == before[0]
+
+
+@pytest.mark.parametrize("name", ["person", "age", "skin tone", "turn", "light from", "light height", "light hardness"])
+def test_a_setting_changes_the_face(name):
+    lab = FaceLab()
+    before = lab.face.value
+    slider = lab.settings[name]
+    slider.value = slider.max if slider.value < slider.max else slider.min
+    assert lab.face.value != before
+
+
+def test_one_sided_needs_an_expression_to_show():
+    lab = FaceLab()
+    before = lab.face.value
+    lab.settings["one-sided"].value = 1
+    assert lab.face.value == before
+    lab.units["AU12"].value = 1
+    left = lab.draw()
+    lab.settings["one-sided"].value = -1
+    assert not torch.equal(lab.draw(), left)
+
+
+def test_buttons_go_through_the_variants():
+    lab = FaceLab()
+    names = [variant.name for variant in EMOTION_TO_AUS["happy"]]
+    seen = []
+    for _ in range(len(names) + 1):
+        lab.press("happy")
+        seen.append(lab.variant)
+    assert seen == [f"happy: {name}" for name in [*names, names[0]]]
+    lab.press("neutral")
+    assert not any(slider.value for slider in lab.units.values())
+
+
+def test_a_button_redraws_once(monkeypatch):
+    lab = FaceLab()
+    calls = []
+    monkeypatch.setattr(facelab, "png", lambda image: calls.append(1) or b"png")
+    lab.press("fear")
+    assert len(calls) == 1
+
+
+def test_without_a_model_there_are_no_bars():
+    lab = FaceLab()
+    assert lab.probabilities() is None
+    assert lab.bars.value == ""
+
+
+def test_a_model_without_probabilities_is_refused():
+    with pytest.raises(TypeError, match="Linear has no predict_proba"):
+        FaceLab(torch.nn.Linear(2, 2))
+
+
+def test_a_viewer_without_widgets_gets_a_sheet_with_words(lab, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append((data, options)))
+    lab._ipython_display_()
+    (bundle, options), (sentence, _) = shown
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(bundle)
+    assert pixels(bundle["image/png"]).shape[1] > 400
+    assert options["metadata"]["image/png"]["alt"] in sentence["text/html"]
+
+
+def test_png_keeps_every_pixel():
+    image = torch.arange(256, dtype=torch.uint8).reshape(16, 16)
+    assert np.array_equal(pixels(png(image)), image.numpy())
+
+
+def test_bars_mark_the_largest():
+    text = bars_html(EMOTIONS, [0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1])
+    assert text.count("bold") == 1
+    assert "happy</td>" in text.split("bold")[1].split("</tr>")[0]
