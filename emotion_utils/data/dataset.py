@@ -135,6 +135,16 @@ class FaceDataset(Dataset):
         """Return the same images, in the same memory, augmented whenever they are read (None: not augmented)."""
         return self._copy(augment=augment, seed=seed, epoch=0)
 
+    def with_normalisation(self, mean: float, std: float) -> "FaceDataset":
+        """Return the same images, in the same memory, normalised with another mean and standard deviation."""
+        return self._copy(mean=float(mean), std=float(std))
+
+    def with_labels(self, labels: Tensor, classes: Sequence[str] | None = None) -> "FaceDataset":
+        """Return the same images with other labels, int64 `(N,)`, and, if given, other names of classes."""
+        classes = self.classes if classes is None else tuple(classes)
+        _check_images_and_labels(self.images, labels, classes)
+        return self._copy(labels=labels.to(torch.int64), classes=classes)
+
     def to(self, device: str | torch.device) -> "FaceDataset":
         """Return the data set with images and labels on `device`, where `batch` then augments them."""
         return self._copy(images=self.images.to(device), labels=self.labels.to(device))
