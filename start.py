@@ -23,6 +23,8 @@ EXTRAS = "onnx,tensorboard,test"
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 PYTHON = os.path.join(VENV, *(["Scripts", "python.exe"] if os.name == "nt" else ["bin", "python"]))
+# Isolated: a file torch.py or pip.py in the folder from which somebody starts this is none of our business.
+ISOLATED = [PYTHON, "-I"]
 STAMP = os.path.join(VENV, "installed-by-start.txt")
 # Free disk that an installation wants, in GB. On Linux the default PyTorch brings CUDA's libraries.
 DISK_GB = {"full": 8, "small": 3}
@@ -48,7 +50,7 @@ def check_python():
 def make_venv():
     """Make .venv, unless a working one of a fitting version stands there."""
     probe = f"import sys; sys.exit(sys.version_info < {OLDEST_PYTHON})"
-    if os.path.exists(PYTHON) and subprocess.call([PYTHON, "-c", probe], stderr=subprocess.DEVNULL) == 0:
+    if os.path.exists(PYTHON) and subprocess.call([*ISOLATED, "-c", probe], stderr=subprocess.DEVNULL) == 0:
         return
     try:
         import ensurepip  # noqa: F401
@@ -89,7 +91,7 @@ def read_stamp():
 
 def check_disk(cpu):
     """Stop before a first download that the disk has no room for."""
-    if subprocess.call([PYTHON, "-c", "import torch"], stderr=subprocess.DEVNULL) == 0:
+    if subprocess.call([*ISOLATED, "-c", "import torch"], stderr=subprocess.DEVNULL) == 0:
         return
     need = DISK_GB["full" if sys.platform == "linux" and not cpu else "small"]
     free = shutil.disk_usage(ROOT).free / 1e9
@@ -104,7 +106,7 @@ def check_disk(cpu):
 def run(command, advice):
     """Run a step of the installation; stop with `advice` if it fails."""
     env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
-    if subprocess.call([PYTHON, "-m", *command], cwd=ROOT, env=env):
+    if subprocess.call([*ISOLATED, "-m", *command], cwd=ROOT, env=env):
         free = shutil.disk_usage(ROOT).free / 1e9
         if free < 0.5:
             advice = f"The disk is full ({free:.1f} GB free at {ROOT}). Make room and start again."
@@ -127,7 +129,7 @@ def install(cpu):
         "Most often there is no network, or a proxy that Python does not know (set HTTPS_PROXY).\n"
         "What has been downloaded is kept: start again to go on."
     )
-    if subprocess.call([PYTHON, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+    if subprocess.call([*ISOLATED, "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         run(["ensurepip", "--upgrade"], "The environment .venv has no pip. Delete the folder .venv and start again.")
     run(["pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.7.14"], offline)
     # `uv pip install` rather than `uv sync`: it alone can choose PyTorch's CPU-only build, and it leaves uv in place.
@@ -155,20 +157,31 @@ def jupyter(arguments):
         arguments = ["--allow-root", *arguments]
     os.chdir(ROOT)
     first = ["--ServerApp.root_dir=" + ROOT, "--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb"]
-    launch(["-m", "jupyterlab", *first, *arguments], dict(os.environ))
+    launch(["-P", "-m", "jupyterlab", *first, *arguments], dict(os.environ))
+
+
+def cores():
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def test(arguments):
-    """Run pytest over the package's tests and, through nbval, over the notebooks, on drawn faces."""
+    """Run pytest over the package's tests and, through nbval, over the notebooks, on drawn faces.
+
+    Up to four workers share the files out, one core and one thread each: a notebook's cells stay with one worker.
+    """
     os.chdir(ROOT)
     env = {name: value for name, value in os.environ.items() if name not in ("EMOTION_DATA", "MPLBACKEND")}
+    env.setdefault("OMP_NUM_THREADS", "1")
     # IPython's history and Jupyter's connection files stay in .venv, away from the user's own.
     scratch = os.path.join(VENV, "test-scratch")
     os.makedirs(scratch, exist_ok=True)
     env.update(IPYTHONDIR=os.path.join(scratch, "ipython"), JUPYTER_RUNTIME_DIR=os.path.join(scratch, "runtime"))
     named = any(os.path.exists(a.split("::")[0]) for a in arguments)
-    paths = [] if named else ["tests", "notebooks"]
-    launch(["-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=600", *paths, *arguments], env)
+    # The notebooks come first: they take longest, and the many small files after them fill both cores to the end.
+    paths = [] if named else ["notebooks", "tests"]
+    share = ["--numprocesses", str(min(4, cores())), "--dist", "loadfile", "--no-loadscope-reorder"]
+    launch(["-P", "-m", "pytest", "--nbval-lax", "--nbval-cell-timeout=600", *share, *paths, *arguments], env)
 
 
 def main():

@@ -1,6 +1,7 @@
 """The start script installs once, says in plain words what is missing, hands the rest to JupyterLab or pytest."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from collections import namedtuple
@@ -22,12 +23,13 @@ def start(monkeypatch, tmp_path):
     monkeypatch.setattr(module, "ROOT", str(tmp_path))
     monkeypatch.setattr(module, "VENV", str(tmp_path / ".venv"))
     monkeypatch.setattr(module, "STAMP", str(tmp_path / ".venv" / "stamp"))
+    monkeypatch.setattr(module, "ISOLATED", ["the-python", "-I"])
     monkeypatch.setattr(module, "PYTHON", "the-python")
     monkeypatch.chdir(tmp_path)
     module.calls, module.failing = [], ()
 
     def call(command, **options):
-        module.calls.append(" ".join(command[1:]))
+        module.calls.append(" ".join(command[2:]))
         return int(any(word in module.calls[-1] for word in module.failing))
 
     monkeypatch.setattr(module.subprocess, "call", call)
@@ -121,13 +123,13 @@ def test_the_tests_run_on_drawn_faces_over_everything(start, monkeypatch):
     monkeypatch.setenv("EMOTION_DATA", "fer2013")
     command, env = run(monkeypatch, start, "test", "-k", "data")[-1]
     assert "--nbval-lax" in command
-    assert command.endswith("tests notebooks -k data")
+    assert command.endswith("notebooks tests -k data")
     assert "EMOTION_DATA" not in env
 
 
 def test_a_path_given_takes_the_place_of_everything(start, monkeypatch):
     disk(monkeypatch, start, 100)
-    assert run(monkeypatch, start, "test", "tests")[-1][0].endswith("--nbval-cell-timeout=600 tests")
+    assert run(monkeypatch, start, "test", "tests")[-1][0].endswith("--no-loadscope-reorder tests")
 
 
 def test_options_for_jupyterlab_are_passed_on(start, monkeypatch):
@@ -140,3 +142,22 @@ def test_options_for_jupyterlab_are_passed_on(start, monkeypatch):
 def test_help_installs_nothing(start, monkeypatch, capsys):
     assert run(monkeypatch, start, "--help") == []
     assert "python start.py test" in capsys.readouterr().out
+
+
+def test_code_of_the_folder_from_which_it_is_started_is_not_run(tmp_path):
+    """Somebody's Downloads may hold a file torch.py or pip.py; each stand-in here writes down that it was run."""
+    repository, downloads, log = tmp_path / "repository", tmp_path / "Downloads", tmp_path / "log"
+    repository.mkdir(), downloads.mkdir()
+    for name in ("start.py", "pyproject.toml"):
+        (repository / name).write_bytes((REPOSITORY / name).read_bytes())
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", repository / ".venv"], check=True)
+    packages = next((repository / ".venv").rglob("site-packages"))
+    for name in ("torch", "pip", "uv", "ensurepip", "jupyterlab"):  # nothing is installed, nothing downloaded
+        (packages / f"{name}.py").write_text(f"open({str(log)!r}, 'a').write('environment\\n')\n")
+    for name in ("torch", "pip", "uv", "ensurepip", "jupyterlab", "venv", "hashlib", "shutil", "sitecustomize"):
+        (downloads / f"{name}.py").write_text(f"open({str(log)!r}, 'a').write('Downloads: {name}\\n')\n")
+    command = [sys.executable, repository / "start.py", "--no-browser"]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=downloads, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(log.read_text().splitlines()) == {"environment"}

@@ -36,8 +36,8 @@ PROSE = (
 )
 
 
-def _code(count, source, *outputs):
-    return {"cell_type": "code", "metadata": {}, "execution_count": count, "source": source, "outputs": list(outputs)}
+def _code(count, source, *outputs, **metadata):
+    return {"cell_type": "code", "metadata": metadata, "execution_count": count, "source": source, "outputs": list(outputs)}
 
 
 def _stream(text):
@@ -52,7 +52,7 @@ def fit_notebook() -> dict:
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": PROSE},
         _code(1, 'DATA = os.environ.get("EMOTION_DATA", "synthetic")', _stream("data: synthetic")),
-        _code(2, "# NBVAL_CHECK_OUTPUT\n1 + 1", _stream("2")),
+        _code(2, "1 + 1", _stream("2"), tags=["nbval-check-output"]),
         _code(3, "plot()", figure, sentence),
         _code(4, checks, _stream("one: not yet.")),
     ]
@@ -83,13 +83,17 @@ SPOILT = {
     "not visible": _set(["cells", 3, "outputs", 1, "data"], {"text/html": "something else"}),
     "os.environ": _set(["cells", 1, "source"], "load('synthetic')"),
     "say that the data": _set(["cells", 1, "outputs"], [_stream("data: fer2013")]),
-    "longest code cell": _set(["cells", 2, "source"], "# NBVAL_CHECK_OUTPUT\n" + "a = 1\n" * 26),
+    "longest code cell": _set(["cells", 2, "source"], "a = 1\n" * 26),
     "median code cell": lambda notebook: [cell.update(source=cell["source"] + "\na" * 9) for cell in notebook["cells"]],
     "not a title": _set(["cells", 0, "source"], PROSE[2:]),
     "'Next' is missing": _set(["cells", 0, "source"], PROSE.replace("Next", "Then")),
     "placeholder": _set(["cells", 0, "source"], PROSE + "RUNTIME seconds"),
     "words of prose": _set(["cells", 0, "source"], PROSE + "word " * 200),
-    "NBVAL": _set(["cells", 2, "source"], "1 + 1"),
+    "nbval compares nothing": _set(["cells", 2, "metadata"], {}),
+    "NBVAL_CHECK_OUTPUT": _set(["cells", 2, "source"], "# NBVAL_CHECK_OUTPUT\n1 + 1"),
+    "inside a room": _set(["cells", 2, "source"], "from emotion_utils.data.loading import load"),
+    "twice in one cell": _set(["cells", 2, "source"], "from emotion_utils.data import a\nfrom emotion_utils.data import b"),
+    "lines import": _set(["cells", 2, "source"], "".join(f"from emotion_utils.room{i} import a\n" for i in range(9))),
     "fewer than three": _set(["cells", 4, "source"], "check.one(...)"),
     "blank line after": _set(["cells", 0, "source"], PROSE + "<details><summary>Answer</summary>\nyes\n\n</details>"),
     "not closed": _set(["cells", 0, "source"], PROSE + "<details><summary>Answer</summary>\n\nyes"),

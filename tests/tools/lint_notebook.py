@@ -1,4 +1,4 @@
-"""What makes a notebook of this series fit to be committed. `tests/test_notebooks.py` runs these rules on every one.
+"""What makes a notebook of this series fit to be committed. `tests/notebooks/test_notebooks.py` runs these rules on every one.
 
 python tests/tools/lint_notebook.py notebooks/02_convolution_and_pooling.ipynb
 """
@@ -13,10 +13,12 @@ from pathlib import Path
 
 LONGEST_CELL = 25  # lines
 MEDIAN_CELL = 8  # lines
+IMPORT_LINES = 8  # from the package, in the first cell of code
 WORDS_PER_LINE = (6, 20)  # words of prose for each line of code; the aim is 8 to 15
 LARGEST_FILE = 3_000_000  # bytes
 ABSOLUTE_PATH = re.compile(r"(?<![\w./~-])(/(?:work|home|root|tmp|Users|mnt)/[\w.-]+)|([A-Za-z]:\\{1,2}Users)")
 LESSON_PARTS = ("You will be able to", "Time.", "What you learned", "Common errors", "Next")
+CHECKED = "nbval-check-output"  # the tag of cells whose output nbval compares
 CHECK_CALL = re.compile(r"\bcheck\.(\w+)\(")
 
 
@@ -107,10 +109,24 @@ def _lesson(cells: list[dict], code: list[dict]) -> Iterator[str]:
     if not WORDS_PER_LINE[0] <= ratio <= WORDS_PER_LINE[1]:
         yield f"{ratio:.1f} words of prose per line of code; {WORDS_PER_LINE[0]} to {WORDS_PER_LINE[1]} are the limits"
     sources = [text_of(cell["source"]) for cell in code]
-    if not any(source.startswith("# NBVAL_CHECK_OUTPUT") for source in sources):
-        yield "no cell starts with # NBVAL_CHECK_OUTPUT, so nbval compares nothing"
+    if not any(CHECKED in cell.get("metadata", {}).get("tags", []) for cell in code):
+        yield f"no cell has the tag {CHECKED}, so nbval compares nothing"
+    if any("NBVAL_CHECK_OUTPUT" in source for source in sources):
+        yield f"NBVAL_CHECK_OUTPUT stands in a learner's code; the tag {CHECKED} says the same"
     if len(set(CHECK_CALL.findall("\n".join(sources)))) < 3:
         yield "fewer than three exercises are checked"
+
+
+def _imports(code: list[dict]) -> Iterator[str]:
+    """Yield what is wrong with the imports from the package: through the rooms' doors, a line for each room, few."""
+    packages = []
+    for cell in code:
+        found = re.findall(r"^from (emotion_utils[.\w]*) import", text_of(cell["source"]), flags=re.M)
+        packages += found
+        yield from (f"{name} is a module inside a room" for name in found if name.count(".") > 1)
+        yield from (f"{name} is imported twice in one cell" for name in set(found) if found.count(name) > 1)
+    if len(packages) > IMPORT_LINES:
+        yield f"{len(packages)} lines import from the package; {IMPORT_LINES} is the limit"
 
 
 def _links(prose: list[str]) -> Iterator[str]:
@@ -126,7 +142,7 @@ def lint(notebook: dict, size: int = 0, solution: bool = False) -> list[str]:
     """Return what is wrong with a notebook (the parsed JSON of its file of `size` bytes), one sentence each."""
     cells = [cell for cell in notebook["cells"] if text_of(cell["source"]).strip()]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    problems = [*_run(code), *_data(code), *_size(cells, code)]
+    problems = [*_run(code), *_data(code), *_size(cells, code), *_imports(code)]
     problems += _links([text_of(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"])
     if not solution:
         problems += _lesson(cells, code)
