@@ -27,3 +27,10 @@ class DownloadError(RuntimeError):
 
 class ValleyError(ValueError):
     """The networks don't lie in one valley, so their average is worse than they are."""
+
+
+def check_at_least(least: int, otherwise: str = "", **values: float) -> None:
+    """Raise a ValueError for the first value below `least`: `check_at_least(1, ", or None for all", limit=limit)`."""
+    for name, value in values.items():
+        if value < least:
+            raise ValueError(f"{name}={value}: choose {least} or more{otherwise}.")

@@ -1,11 +1,12 @@
 """Where files lie, and how they are written so that a good file is never replaced by half of a new one."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from platformdirs import user_cache_path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -16,15 +17,9 @@ def data_dir() -> Path:
 
 
 def user_cache_dir() -> Path:
-    """Return the folder that the operating system sets aside for this user's caches."""
-    home = Path.home()
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-    elif sys.platform == "darwin":
-        base = home / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return base / "emotion_utils"
+    """Return the folder `emotion_utils` in what the operating system sets aside for this user's caches."""
+    # No folder of an author around it and none called Cache in it, which only Windows would have.
+    return user_cache_path("emotion_utils", appauthor=False, opinion=False)
 
 
 def writable_dir(*candidates: Path) -> Path:
