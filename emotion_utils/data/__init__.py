@@ -1,7 +1,7 @@
 """Faces as tensors, and one door to all data sets: drawn faces, FER2013, a folder of your own."""
 
 from emotion_utils.data.augment import Augment
-from emotion_utils.data.dataset import FaceDataset, keep_classes, resize
+from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn import sample_faces
 from emotion_utils.data.duplicates import find_blank, find_duplicates
 from emotion_utils.data.ferplus import load_ferplus_votes, soft_labels
@@ -9,6 +9,7 @@ from emotion_utils.data.folder import load_folder
 from emotion_utils.data.loading import load, load_splits
 from emotion_utils.data.pixels import denormalise, load_image, normalise, to_grey
 from emotion_utils.data.splits import group_identical, split
+from emotion_utils.data.variants import keep_classes, resize
 from emotion_utils.emotions import EMOTIONS
 
 __all__ = [

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emotion_utils.errors import check_at_least
 from emotion_utils.randomness import normal, stream_key, uniform
 
 
@@ -43,13 +44,12 @@ class Augment:
     def __post_init__(self) -> None:
         for name in ("flip", "erase"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)} is a probability; choose a number from 0 to 1.")
-        for name in ("rotate", "shift", "brightness", "contrast", "noise"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}={getattr(self, name)} is a largest amount; choose 0 or more.")
+                raise ValueError(f"{name}={getattr(self, name)}: choose a probability, from 0 to 1.")
+        largest = ("rotate", "shift", "brightness", "contrast", "noise")
+        check_at_least(0, **{name: getattr(self, name) for name in largest})
         low, high = self.scale
         if not 0 < low <= high:
-            raise ValueError(f"scale={self.scale} must be two positive factors, the smaller one first.")
+            raise ValueError(f"scale={self.scale}: give two factors above 0, the smaller one first.")
 
     def __call__(self, images: Tensor, index: Tensor, seed: int = 0, epoch: int = 0) -> Tensor:
         """Change each image in its own way.

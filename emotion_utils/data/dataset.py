@@ -5,18 +5,17 @@ of images, one int64 tensor of labels and what else is known about them. Batches
 and normalised all at once, which is many times faster than treating images one by one, and needs no worker processes.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from emotion_utils.data.pixels import normalise, pixel_statistics, to_unit
-from emotion_utils.data.splits import group_identical, split
+from emotion_utils.data.splits import SPLITS, group_identical, split
 from emotion_utils.emotions import EMOTIONS
+from emotion_utils.errors import check_at_least
 from emotion_utils.randomness import permutation, stream_key
 
 Augmentation = Callable[[Tensor, Tensor, int, int], Tensor]
@@ -66,8 +65,7 @@ class FaceDataset(Dataset):
         self.names = None if names is None else list(names)
         self.twins, self.truth = twins, truth
         for what, values in [("names", self.names), ("twins", twins), *(truth or {}).items()]:
-            if values is not None and len(values) != len(self.images):
-                raise ValueError(f"{what} has {len(values)} entries for {len(self.images)} images; give one for each.")
+            _check_one_for_each(what, values, len(self.images))
         if mean is None or std is None:
             mean, std = pixel_statistics(self.images)
         self.mean, self.std = mean, std
@@ -115,21 +113,34 @@ class FaceDataset(Dataset):
         copy.__dict__.update(self.__dict__ | changes)
         return copy
 
-    def subset(self, indices: Sequence[int] | Tensor, **changes: Any) -> "FaceDataset":
-        """Return the images at `indices` (whole numbers, or a bool mask `(N,)`), with `mean` and `std` kept."""
+    def subset(self, indices: Sequence[int] | Tensor, *, split: str | None = None) -> "FaceDataset":
+        """Return the images at `indices` (whole numbers, or a bool mask `(N,)`), with `mean` and `std` kept.
+
+        `split` gives the part another name than that of the split it is from.
+        """
         index = torch.as_tensor(indices)
         if index.dtype == torch.bool:
             index = index.nonzero()[:, 0]
         if index.numel() == 0:
-            raise ValueError(f"A subset of {self.name} needs at least one image, and `indices` is empty.")
+            raise ValueError(f"indices=[]: a subset of {self.name} needs one image or more.")
         return self._copy(
             images=self.images[index],
             labels=self.labels[index],
             names=None if self.names is None else [self.names[i] for i in index.tolist()],
             twins=None if self.twins is None else self.twins[index],
             truth=None if self.truth is None else {key: value[index] for key, value in self.truth.items()},
-            **changes,
+            split=self.split if split is None else split,
         )
+
+    def limited(self, limit: int | None, seed: int = 0) -> "FaceDataset":
+        """Return at most `limit` images, chosen at random with the class balance of all; None keeps all."""
+        if limit is None:
+            return self
+        check_at_least(1, ", or None for all", limit=limit)
+        if limit >= len(self):
+            return self
+        share = limit / len(self)
+        return self.subset(split(self.labels, [share, 1 - share], seed=seed)[0])
 
     def with_augment(self, augment: Augmentation | None, seed: int = 0) -> "FaceDataset":
         """Return the same images, in the same memory, augmented whenever they are read (None: not augmented)."""
@@ -139,11 +150,24 @@ class FaceDataset(Dataset):
         """Return the same images, in the same memory, normalised with another mean and standard deviation."""
         return self._copy(mean=float(mean), std=float(std))
 
+    def with_images(self, images: Tensor) -> "FaceDataset":
+        """Return other images of the same faces, uint8 `(N, 1, H, W)`; `mean` and `std` stay, `truth` goes.
+
+        The truth tells what was drawn where, in the pixels of the old images.
+        """
+        _check_images_and_labels(images, self.labels, self.classes)
+        return self._copy(images=images, truth=None)
+
     def with_labels(self, labels: Tensor, classes: Sequence[str] | None = None) -> "FaceDataset":
         """Return the same images with other labels, int64 `(N,)`, and, if given, other names of classes."""
         classes = self.classes if classes is None else tuple(classes)
         _check_images_and_labels(self.images, labels, classes)
         return self._copy(labels=labels.to(torch.int64), classes=classes)
+
+    def with_twins(self, twins: Tensor | None) -> "FaceDataset":
+        """Return the same images with other `twins`: bool `(N,)`, or None where they are unknown."""
+        _check_one_for_each("twins", twins, len(self))
+        return self._copy(twins=twins)
 
     def to(self, device: str | torch.device) -> "FaceDataset":
         """Return the data set with images and labels on `device`, where `batch` then augments them."""
@@ -158,19 +182,23 @@ class FaceDataset(Dataset):
         Raises:
             ValueError: not two or three fractions that add up to 1, or a part that would have no images.
         """
-        titles = ("training", "validation", "test")[: len(fractions)]
         if len(fractions) not in (2, 3):
-            raise ValueError(f"fractions {tuple(fractions)}: give two (training, validation) or three (and test).")
+            raise ValueError(f"fractions={tuple(fractions)}: give two (training, validation) or three (and test).")
         parts = split(self.labels, fractions, groups=group_identical(self.images), seed=seed)
         if min(map(len, parts)) == 0:
             raise ValueError(
-                f"{len(self)} images are too few for the fractions {tuple(fractions)}: a part stays empty."
+                f"fractions={tuple(fractions)}: {len(self)} images are too few, a part stays empty. Choose larger "
+                "shares or get more images."
             )
         mean, std = pixel_statistics(self.images[parts[0]])
-        made = [self.subset(part, split=title, mean=mean, std=std) for part, title in zip(parts, titles, strict=True)]
+        made = [
+            self.subset(part, split=name).with_normalisation(mean, std)
+            for name, part in zip(SPLITS, parts, strict=False)
+        ]
         # No image has a twin in another part: that is what keeping groups together is for.
         return [
-            part._copy(twins=torch.zeros(len(part), dtype=torch.bool) if i else None) for i, part in enumerate(made)
+            part.with_twins(None if part.split == "training" else torch.zeros(len(part), dtype=torch.bool))
+            for part in made
         ]
 
     def class_counts(self) -> Tensor:
@@ -216,9 +244,14 @@ def _check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str,
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
         raise ValueError(
-            f"labels run from {low} to {high}, but {len(classes)} classes ({', '.join(classes)}) have labels 0 to "
-            f"{len(classes) - 1}. Correct the labels or name all classes."
+            f"labels run from {low} to {high}, but {len(classes)} classes have labels 0 to {len(classes) - 1}. Correct "
+            "the labels or name all classes."
         )
+
+
+def _check_one_for_each(what: str, values: Sequence | Tensor | None, count: int) -> None:
+    if values is not None and len(values) != count:
+        raise ValueError(f"{what} has {len(values)} entries for {count} images; give one for each.")
 
 
 class EpochOrder(Sampler[int]):
@@ -233,47 +266,3 @@ class EpochOrder(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         key = stream_key(self.seed, "order", self.dataset.epoch)
         return iter(permutation(key, len(self.dataset)).tolist())
-
-
-def keep_classes(dataset: FaceDataset, classes: Sequence[str]) -> FaceDataset:
-    """Return the faces of the named `classes` alone, with labels 0, 1, … in the order of those names.
-
-    Raises:
-        ValueError: a name that the data set does not have, a name given twice, or fewer than two.
-    """
-    classes = tuple(classes)
-    unknown = [name for name in classes if name not in dataset.classes]
-    if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
-        raise ValueError(
-            f"classes={classes}: name at least two different ones of {', '.join(dataset.classes)}"
-            + (f"; unknown: {', '.join(unknown)}." if unknown else ".")
-        )
-    if classes == tuple(dataset.classes):
-        return dataset
-    new = torch.full((len(dataset.classes),), -1)
-    for label, name in enumerate(classes):
-        new[dataset.classes.index(name)] = label
-    labels = new.to(dataset.labels.device)[dataset.labels]
-    kept = (labels >= 0).nonzero()[:, 0]
-    part = dataset.subset(kept)
-    part.labels, part.classes = labels[kept], classes
-    return part
-
-
-def resize(dataset: FaceDataset, size: int) -> FaceDataset:
-    """Return the faces at `size`×`size` pixels, averaged where they shrink; mean and spread of the pixels are kept.
-
-    Raises:
-        ValueError: `size` is less than 1.
-    """
-    if size < 1:
-        raise ValueError(f"size={size}: images need at least one pixel.")
-    if tuple(dataset.images.shape[-2:]) == (size, size):
-        return dataset
-    shrinks = size <= min(dataset.images.shape[-2:])
-    how = {"mode": "area"} if shrinks else {"mode": "bilinear", "align_corners": False}
-    small = functional.interpolate(dataset.images.float(), size=(size, size), **how)
-    resized = copy.copy(dataset)  # a new object, so the data set that came in keeps its images
-    # What was drawn where (`truth`) is told in the old pixels.
-    resized.images, resized.truth = small.round().clamp(0, 255).to(torch.uint8), None
-    return resized

@@ -11,15 +11,11 @@ from emotion_utils.data.splits import group_identical, members_of
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Groups of identical images. A group is int64 `(k, 2)`: number of the data set, index in it.
+    """Groups of identical images; each image is a pair: the number of its data set, and its index in that."""
 
-    `groups` holds all of them, `across` those that lie in more than one data set, `conflicting` those whose labels
-    differ.
-    """
-
-    groups: list[Tensor]
-    across: list[Tensor]
-    conflicting: list[Tensor]
+    groups: tuple[Tensor, ...]  # all of them; each int64 (k, 2), k ≥ 2
+    across: tuple[Tensor, ...]  # those that lie in more than one data set
+    conflicting: tuple[Tensor, ...]  # those whose labels differ
 
     def __str__(self) -> str:
         images = sum(len(group) for group in self.groups)
@@ -33,12 +29,13 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
     """Find images that are equal pixel by pixel, within and across data sets."""
     images = torch.cat([dataset.images.cpu() for dataset in datasets])
     labels = torch.cat([dataset.labels.cpu() for dataset in datasets])
-    place = [(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))]
-    found = [items for items in members_of(group_identical(images)) if len(items) > 1]
-    groups = [torch.tensor([place[i] for i in items]) for items in found]
-    across = [group for group in groups if len(group[:, 0].unique()) > 1]
-    conflicting = [group for group, items in zip(groups, found, strict=True) if len(labels[items].unique()) > 1]
-    return Duplicates(groups, across, conflicting)
+    place = torch.tensor([(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))])
+    found = [torch.tensor(items) for items in members_of(group_identical(images)) if len(items) > 1]
+    return Duplicates(
+        groups=tuple(place[items] for items in found),
+        across=tuple(place[items] for items in found if len(place[items, 0].unique()) > 1),
+        conflicting=tuple(place[items] for items in found if len(labels[items].unique()) > 1),
+    )
 
 
 def find_blank(images: Tensor, tolerance: int = 0) -> Tensor:
@@ -49,6 +46,6 @@ def find_blank(images: Tensor, tolerance: int = 0) -> Tensor:
 
 
 def identical(images: Tensor, others: Tensor) -> Tensor:
-    """Say of each image whether it is among `others`, pixel by pixel: bool `(N,)`."""
-    known = {image.numpy().tobytes() for image in others}
-    return torch.tensor([image.numpy().tobytes() in known for image in images])
+    """Say of each image whether it is among `others`, pixel by pixel: bool `(N,)`, on the CPU."""
+    known = {image.tobytes() for image in others.cpu().numpy()}
+    return torch.tensor([image.tobytes() in known for image in images.cpu().numpy()])

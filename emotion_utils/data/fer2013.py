@@ -1,34 +1,32 @@
-"""FER2013, the benchmark of real photographs: its splits, its cache, and the crowd's votes on it.
+"""FER2013, the benchmark of real photographs: which of its rows are for training, for validation and for the test.
 
 The benchmark (Goodfellow et al., "Challenges in representation learning", 2013, arXiv:1307.0414) is a table with one
 row for each face: the emotion 0 to 6, 48 × 48 = 2,304 grey levels, and the part of the benchmark it belongs to
-(Training, PublicTest or PrivateTest). Reading 270 MB of text takes seconds, so the result is cached as tensors.
+(Training, PublicTest or PrivateTest).
 """
 
-import hashlib
-import json
-import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.fer2013_files import USAGES, Rows, find_source, read_source
+from emotion_utils.data.fer2013_cache import read_rows
+from emotion_utils.data.fer2013_files import FETCH, USAGES, Rows, find_source
 from emotion_utils.data.pixels import pixel_statistics
-from emotion_utils.data.splits import split
+from emotion_utils.data.splits import SPLITS, split
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.files import atomic_write, user_cache_dir, writable_dir
 
-OFFICIAL_ROWS = (28_709, 3_589, 3_589)
-
-
-CACHE_VERSION = "1"  # a change of the cache's layout takes another number; older files are then made anew
+OFFICIAL_ROWS = {"Training": 28_709, "PublicTest": 3_589, "PrivateTest": 3_589}
 
 
-def read_splits(folder: Path | None = None, seed: int = 0, verbose: bool = True) -> dict[str, FaceDataset]:
-    """Return the splits "training", "validation" and "test".
+def load_fer2013(
+    splits: Sequence[str] = SPLITS, *, data_dir: str | Path | None = None, seed: int = 0, verbose: bool = True
+) -> tuple[FaceDataset, ...]:
+    """Return the named splits of FER2013, from one reading of its source.
 
     A complete source gives Training, PublicTest and PrivateTest. Where one of the test parts is missing, the other is
     the test split and a tenth of Training is carved off for validation; where both are missing, a tenth for each.
@@ -37,107 +35,114 @@ def read_splits(folder: Path | None = None, seed: int = 0, verbose: bool = True)
     `twins` marks the validation and test images that have an identical image to learn from: in the training split,
     and for the test split also among the carved validation images, which serve to choose a model.
 
+    Args:
+        splits: any of "training", "validation" and "test".
+        data_dir: where FER2013 lies; None takes `EMOTION_DATA_DIR`, else the repository's `data/`.
+        seed: decides what is carved.
+        verbose: show progress when the source is read.
+
     Raises:
         FileNotFoundError, ValueError: no source, or one that cannot be used.
     """
-    source = find_source(folder)
-    rows = load_rows(source, verbose)
-    index = {usage: (rows.usage == number).nonzero()[:, 0] for number, usage in enumerate(USAGES)}
-    notes = list(rows.notes)
-    training = index["Training"]
-    if len(training) == 0:
-        raise ValueError(
-            f"{source} lacks the Training rows (it has {len(rows.usage):,} others): there is nothing to learn from. "
-            "Get the whole file with `python -m emotion_utils fetch fer2013`."
-        )
-    for usage, official in zip(USAGES, OFFICIAL_ROWS, strict=True):
-        if len(index[usage]) not in (0, official):
-            notes.append(f"{usage} has {len(index[usage]):,} images; the original has {official:,}")
-    tests = [usage for usage in USAGES[1:] if len(index[usage])]
-    carved = 2 - len(tests)
-    parts = [training]
-    if carved:
-        groups = rows.groups[training]
-        cut = split(rows.labels[training], [1 - 0.1 * carved] + [0.1] * carved, groups, seed)
-        parts = [training[part] for part in cut]
-        if min(map(len, parts)) == 0:
-            raise ValueError(
-                f"{source} has only {len(training)} Training rows; carving off validation images takes 20. Get the "
-                f"whole file with `python -m emotion_utils fetch fer2013`."
-            )
-        what = "validation" if carved == 1 else "validation and test"
-        missing = " and ".join(usage for usage in USAGES[1:] if usage not in tests)
-        notes.append(
-            f"{missing} is missing, so {what} is carved from Training (10 % each, stratified, identical images on one "
-            f"side; seed {seed})" + (f"; test = {tests[0]}" if tests else "")
-        )
-    parts += [index[usage] for usage in tests]
-    mean, std = pixel_statistics(rows.images[parts[0]])
-    made, learnt = {}, torch.zeros(len(rows.groups), dtype=torch.bool)
-    for name, part in zip(("training", "validation", "test"), parts, strict=True):
-        made[name] = FaceDataset(
-            rows.images[part],
-            rows.labels[part],
-            EMOTIONS,
-            name="fer2013",
+    source = find_source(data_dir)
+    rows = read_rows(source, verbose)
+    division = _divide(rows, source, seed)
+    mean, std = pixel_statistics(rows.images[division.index["training"]])
+    return tuple(
+        _dataset(
+            rows,
+            division.index[name],
             split=name,
-            names=[rows.names[i] for i in part.tolist()],
-            twins=None if name == "training" else learnt[rows.groups[part]],
-            notes=notes,
+            notes=division.notes,
+            twins=_twins(rows, division, name),
             mean=mean,
             std=std,
         )
-        if name == "training" or carved:
-            learnt[rows.groups[part]] = True
-    return made
+        for name in splits
+    )
 
 
-def load_rows(source: Path, verbose: bool = True) -> Rows:
-    """Return all rows of a source, from the cache if it was made from this very source, else by reading (seconds)."""
-    stamp = _stamp(source)
-    name = f".{source.name}.cache.safetensors"
-    private = f"{source.name}.{hashlib.blake2b(str(source.resolve()).encode(), digest_size=6).hexdigest()}.safetensors"
-    candidates = [(source if source.is_dir() else source.parent) / name, user_cache_dir() / private]
-    for candidate in candidates:
-        rows = _read_cache(candidate, stamp)
-        if rows is not None:
-            return rows
-    rows = read_source(source, verbose)
-    try:
-        folder = writable_dir(*(candidate.parent for candidate in candidates))
-        _write_cache(folder / (name if folder == candidates[0].parent else private), rows, stamp)
-    except (OSError, SafetensorError) as error:
-        rows.notes.append(f"The cache could not be written, so the next start reads the source again ({error})")
-    return rows
+def load_all_training(
+    data_dir: str | Path | None = None, limit: int | None = None, verbose: bool = True
+) -> FaceDataset:
+    """Return Training whole, 28,709 images, for a final model: also what `load` would carve off for validation.
+
+    Where a source has no test part, `load` carves one from Training; those images stay out.
+    """
+    source = find_source(data_dir)
+    rows = read_rows(source, verbose)
+    index = _rows_of(rows, source, "Training")
+    if len(index) == len(rows.labels):
+        parts = _divide(rows, source, seed=0).index
+        index = torch.cat([parts["training"], parts["validation"]])
+    return _dataset(rows, index, notes=rows.notes).limited(limit)
 
 
-def _stamp(source: Path) -> str:
-    """Describe the state of a source by the names, sizes and times of its files: another state, another stamp."""
-    digest = hashlib.blake2b(CACHE_VERSION.encode(), digest_size=16)
-    files = [source]
-    if source.is_dir():
-        files = sorted(file for part in ("train", "test") for file in (source / part).glob("*/*"))
-    for file in files:
-        state = os.stat(file)
-        digest.update(f"{file.name} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+@dataclass(frozen=True)
+class _Division:
+    """Which rows of a source go into which split."""
+
+    index: dict[str, Tensor]  # for each split int64 (n,)
+    carved: tuple[str, ...]  # the splits that the source lacks, carved from Training
+    notes: tuple[str, ...]  # those of the rows, and what was done
 
 
-def _read_cache(path: Path, stamp: str) -> Rows | None:
-    try:
-        with safe_open(path, framework="pt") as file:
-            known = file.metadata() or {}
-            if known.get("stamp") != stamp:
-                return None
-            tensors = {key: file.get_tensor(key) for key in ("images", "labels", "usage", "groups", "names")}
-    except (OSError, SafetensorError):
+def _divide(rows: Rows, source: Path, seed: int) -> _Division:
+    """Turn the parts of the benchmark, as far as they are there, into three splits."""
+    training = _rows_of(rows, source, "Training")
+    tests = {usage: (rows.usage == USAGES.index(usage)).nonzero()[:, 0] for usage in USAGES[1:]}
+    notes = list(rows.notes)
+    for usage, index in {"Training": training, **tests}.items():
+        if len(index) not in (0, OFFICIAL_ROWS[usage]):
+            notes.append(f"{usage} has {len(index):,} images; the original has {OFFICIAL_ROWS[usage]:,}")
+    present = [usage for usage in tests if len(tests[usage])]
+    carved = SPLITS[1 : 3 - len(present)]  # none, validation, or validation and test
+    parts = [training]
+    if carved:
+        parts = _carve(rows, training, len(carved), source, seed)
+        missing = " and ".join(usage for usage in tests if usage not in present)
+        notes.append(
+            f"{missing} is missing, so {' and '.join(carved)} is carved from Training (10 % each, stratified, "
+            f"identical images on one side; seed {seed})" + (f"; test = {present[0]}" if present else "")
+        )
+    parts += [tests[usage] for usage in present]
+    return _Division(dict(zip(SPLITS, parts, strict=True)), carved, tuple(notes))
+
+
+def _rows_of(rows: Rows, source: Path, usage: str) -> Tensor:
+    """Return the numbers of the rows of one part of the benchmark, int64 `(n,)`; there must be some."""
+    index = (rows.usage == USAGES.index(usage)).nonzero()[:, 0]
+    if len(index) == 0:
+        raise ValueError(
+            f"{source} lacks the {usage} rows (it has {len(rows.usage):,} others): there is nothing to learn from. Get "
+            f"the whole file with `{FETCH}`."
+        )
+    return index
+
+
+def _carve(rows: Rows, training: Tensor, count: int, source: Path, seed: int) -> list[Tensor]:
+    """Cut `count` parts of a tenth each off the Training rows; what is left comes first."""
+    fractions = [1 - 0.1 * count] + [0.1] * count
+    parts = split(rows.labels[training], fractions, rows.groups[training], seed)
+    if min(map(len, parts)) == 0:
+        raise ValueError(
+            f"{source} has only {len(training)} Training rows; carving off validation images takes 20. Get the whole "
+            f"file with `{FETCH}`."
+        )
+    return [training[part] for part in parts]
+
+
+def _twins(rows: Rows, division: _Division, name: str) -> Tensor | None:
+    """Mark the images of a split that are identical to one that was there to learn from: bool `(n,)`."""
+    if name == "training":
         return None
-    names = tensors.pop("names").numpy().tobytes().decode().split("\n")
-    return Rows(**tensors, names=names, notes=json.loads(known["notes"]))
+    # Carved validation images serve to choose a model, so a test image may have a twin among them as well.
+    seen = ["training", "validation"] if name == "test" and division.carved else ["training"]
+    learnt = torch.cat([rows.groups[division.index[part]] for part in seen])
+    return torch.isin(rows.groups[division.index[name]], learnt)
 
 
-def _write_cache(path: Path, rows: Rows, stamp: str) -> None:
-    tensors = {key: getattr(rows, key) for key in ("images", "labels", "usage", "groups")}
-    tensors["names"] = torch.frombuffer(bytearray("\n".join(rows.names).encode()), dtype=torch.uint8)
-    with atomic_write(path) as part:
-        save_file(tensors, part, metadata={"stamp": stamp, "notes": json.dumps(rows.notes)})
+def _dataset(rows: Rows, index: Tensor, **known: Any) -> FaceDataset:
+    """Make a data set of the rows at `index`; `known` goes to `FaceDataset`."""
+    names = [rows.names[i] for i in index.tolist()]
+    return FaceDataset(rows.images[index], rows.labels[index], EMOTIONS, name="fer2013", names=names, **known)

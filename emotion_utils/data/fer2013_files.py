@@ -19,87 +19,76 @@ from PIL import Image
 from torch import Tensor
 from tqdm.std import tqdm
 
+from emotion_utils.data.pixels import UNREADABLE
 from emotion_utils.data.splits import group_identical
-from emotion_utils.emotions import EMOTIONS
+from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.files import data_dir, user_cache_dir
 
-SIZE = 48
-
-
-USAGES = ("Training", "PublicTest", "PrivateTest")
-
-
+SIZE = 48  # height and width of the faces in pixels
+USAGES = ("Training", "PublicTest", "PrivateTest")  # the parts of the benchmark, as the table names them
 FETCH = "python -m emotion_utils fetch fer2013"
-
 
 # Best first: the whole benchmark, the same with columns in another order, then its training part alone. Kaggle calls
 # a download archive.zip, or by the long name of the competition.
 _STEMS = ("fer2013", "icml_face_data", "train")
-
-
 _ENDINGS = (".csv", ".csv.zip", ".zip", ".csv.tar.gz", ".tar.gz", ".csv.tgz", ".tgz")
-
-
 _BUNDLES = ("challenges-in-representation-learning-facial-expression-recognition-challenge.zip", "archive.zip")
-
-
 _FORMS = [stem + ending for stem in _STEMS for ending in _ENDINGS] + list(_BUNDLES)
+_TABLES = [stem + ".csv" for stem in _STEMS]
 
 
-# What the class folders are called in the exports that people have.
-_FOLDER_LABELS = {name: i for i, name in enumerate(EMOTIONS)} | {
-    "anger": 0, "disgusted": 1, "fearful": 2, "happiness": 3, "sadness": 4, "surprised": 5,
-}  # fmt: skip
-
-
-@dataclass
+@dataclass(frozen=True)
 class Rows:
-    """All that a source holds: images uint8 `(N, 1, 48, 48)`, labels and usage int64 `(N,)`, names, and notes.
+    """All that a source of FER2013 holds, in its order."""
 
-    `usage` is the position in `USAGES`; `groups` is int64 `(N,)`, equal for identical images.
-    """
-
-    images: Tensor
-    labels: Tensor
-    usage: Tensor
-    groups: Tensor
-    names: list[str]
-    notes: list[str]
+    images: Tensor  # uint8 (N, 1, 48, 48)
+    labels: Tensor  # int64 (N,), in the order of EMOTIONS
+    usage: Tensor  # int64 (N,), position in USAGES
+    groups: Tensor  # int64 (N,), equal for identical images
+    names: tuple[str, ...]  # file name or number of each row
+    notes: tuple[str, ...]  # what a reader should know: skipped files, missing columns
 
 
-def find_source(folder: Path | None = None) -> Path:
+def find_source(folder: str | Path | None = None) -> Path:
     """Return the file or folder that holds FER2013: in `folder`, or in the data folder and the user's cache.
 
     Raises:
         FileNotFoundError: it is nowhere.
         IsADirectoryError: a folder has the name of the table.
     """
-    if folder is not None and Path(folder).is_file():
-        return Path(folder)
-    roots = [data_dir(), user_cache_dir()] if folder is None else [Path(folder)]
-    searched = [place for root in roots for place in (root, root / "fer2013")]
-    for place in searched:
+    roots = [data_dir(), user_cache_dir()] if folder is None else [Path(folder).expanduser()]
+    if roots[0].is_file() and folder is not None:
+        return roots[0]
+    for place in [place for root in roots for place in (root, root / "fer2013")]:
         for form in _FORMS:
             if (place / form).is_file():
                 return place / form
-            if form.endswith(".csv") and (place / form).is_dir() and not (place / form / form).is_file():
+            if (place / form / form).is_file():
+                return place / form / form
+            if form in _TABLES and (place / form).is_dir():
                 raise IsADirectoryError(
                     f"{place / form} is a folder; a file was expected. Move the table out of it, to {place}."
                 )
-            if (place / form / form).is_file():
-                return place / form / form
         if _is_export(place):
             return place
     raise FileNotFoundError(
-        f"FER2013 was not found in {', '.join(map(str, searched))}. `{FETCH}` downloads it (90 MB). Or put one of "
-        "these there: fer2013.csv, icml_face_data.csv or train.csv (bare, .zip or .tar.gz), or the folders train/ and "
-        "test/ of the Kaggle export. EMOTION_DATA_DIR names another folder."
+        f"FER2013 was not found in {' or '.join(map(str, roots))}. `{FETCH}` downloads it (90 MB). Or put it there: "
+        f"{', '.join(_TABLES)}, bare, .zip or .tar.gz, or Kaggle's folders train/ and test/. EMOTION_DATA_DIR names "
+        "another folder."
     )
+
+
+def fer2013_is_there() -> bool:
+    """Say whether FER2013 lies where `load` looks for it, in one of its usual forms."""
+    try:
+        return bool(find_source())
+    except OSError:  # not there, or a folder in place of the file
+        return False
 
 
 def _is_export(folder: Path) -> bool:
     train = folder / "train"
-    return train.is_dir() and any(child.name.lower() in _FOLDER_LABELS for child in train.iterdir() if child.is_dir())
+    return train.is_dir() and any(label_of(child.name) is not None for child in train.iterdir() if child.is_dir())
 
 
 def read_source(path: Path, verbose: bool = True) -> Rows:
@@ -135,6 +124,18 @@ def read_source(path: Path, verbose: bool = True) -> Rows:
     raise ValueError(f"{path} holds none of fer2013.csv, icml_face_data.csv, train.csv. Get FER2013 with `{FETCH}`.")
 
 
+def _rows(images: list[np.ndarray], labels: list[int], usages: list[int], names: list[str], notes: list[str]) -> Rows:
+    pixels = torch.from_numpy(np.stack(images)).view(-1, 1, SIZE, SIZE)
+    return Rows(
+        images=pixels,
+        labels=torch.tensor(labels),
+        usage=torch.tensor(usages),
+        groups=group_identical(pixels),
+        names=tuple(names),
+        notes=tuple(notes),
+    )
+
+
 def _open_table(stack: ExitStack, file: IO[bytes], name: str, size: int) -> tuple[IO[bytes], int] | None:
     """Return the table inside `file` as a stream and its size in bytes, looking into archives in archives."""
     if name.lower().endswith(".zip"):
@@ -149,7 +150,7 @@ def _open_table(stack: ExitStack, file: IO[bytes], name: str, size: int) -> tupl
         # The members are looked at one by one, so what lies behind the table is never unpacked.
         archive = stack.enter_context(tarfile.open(fileobj=file, mode="r:gz"))  # noqa: SIM115
         for info in archive:
-            if info.isfile() and Path(info.name).name.lower() in _FORMS[:: len(_ENDINGS)]:
+            if info.isfile() and Path(info.name).name.lower() in _TABLES:
                 return archive.extractfile(info), info.size
         return None
     return file, size
@@ -189,9 +190,8 @@ def _read_table(path: Path, file: IO[bytes], size: int, verbose: bool) -> Rows:
     if not images:
         raise ValueError(f"{path} has a header and no rows. Get the whole file with `{FETCH}`.")
     names = [f"fer{row:07d}" for row in range(len(images))]
-    tensor = torch.from_numpy(np.stack(images)).view(-1, 1, SIZE, SIZE)
     notes = [] if usage is not None else [f"{path.name} has no Usage column: all rows are taken as Training"]
-    return Rows(tensor, torch.tensor(labels), torch.tensor(usages), group_identical(tensor), names, notes)
+    return _rows(images, labels, usages, names, notes)
 
 
 def _parse_pixels(text: str) -> np.ndarray:
@@ -232,7 +232,7 @@ def _export_files(stack: ExitStack, path: Path) -> list[tuple[tuple[str, str, st
     return [
         (parts, opener)
         for parts, opener in found
-        if len(parts) == 3 and parts[0] in ("train", "test") and parts[1].lower() in _FOLDER_LABELS
+        if len(parts) == 3 and parts[0] in ("train", "test") and label_of(parts[1]) is not None
         if not parts[2].startswith(".")
     ]
 
@@ -249,12 +249,12 @@ def _read_export(path: Path, verbose: bool) -> Rows:
                     pixels = np.asarray(image.convert("L"))
                 if pixels.shape != (SIZE, SIZE):
                     raise ValueError(f"{pixels.shape[1]}×{pixels.shape[0]} pixels, not {SIZE}×{SIZE}")
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            except UNREADABLE as error:
                 skipped.append(f"{part}/{title}/{name} ({error})")
                 continue
             unnamed += usage is None and part == "test"
             images.append(pixels)
-            labels.append(_FOLDER_LABELS[title.lower()])
+            labels.append(label_of(title))
             usages.append((0 if part == "train" else 1) if usage is None else usage)
             names.append(name)
     if not images:
@@ -262,13 +262,4 @@ def _read_export(path: Path, verbose: bool) -> Rows:
     notes = [f"{len(skipped)} unreadable images were skipped: {'; '.join(skipped[:5])}"] if skipped else []
     if unnamed:
         notes.append(f"{unnamed} test images are named neither PublicTest_ nor PrivateTest_ and count as PublicTest")
-    tensor = torch.from_numpy(np.stack(images))[:, None]
-    return Rows(tensor, torch.tensor(labels), torch.tensor(usages), group_identical(tensor), names, notes)
-
-
-def fer2013_is_there() -> bool:
-    """Say whether FER2013 lies where `load` looks for it, in one of its usual forms."""
-    try:
-        return bool(find_source())
-    except OSError:  # not there, or a folder in place of the file
-        return False
+    return _rows(images, labels, usages, names, notes)

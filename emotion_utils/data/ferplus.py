@@ -7,25 +7,23 @@ import torch
 from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.emotions import EMOTIONS
+from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.files import data_dir
 
-# The columns of fer2013new.csv, and the place of each among them of the project's seven classes.
+# The columns of fer2013new.csv.
 FERPLUS_COLUMNS = (
     "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
 )  # fmt: skip
 
+# The column of each of the project's seven classes, in their order.
+_COLUMN_OF_CLASS = [[label_of(name) for name in FERPLUS_COLUMNS].index(label) for label in range(len(EMOTIONS))]
 
-_FERPLUS_ORDER = [FERPLUS_COLUMNS.index(name) for name in
-                  ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")]  # fmt: skip
 
-
-def load_ferplus_votes(dataset: FaceDataset, path: Path | None = None) -> Tensor:
+def load_ferplus_votes(dataset: FaceDataset, path: str | Path | None = None) -> Tensor:
     """Return the votes of ten people on each image of a FER2013 split, int64 `(N, 10)`, columns `FERPLUS_COLUMNS`.
 
     The votes are from Barsoum et al., "Training deep networks for facial expression recognition with crowd-sourced
-    label distribution" (2016, arXiv:1608.01041; the file fer2013new.csv is under the MIT licence). Its rows are in
-    the order of fer2013.csv, and so are a table's names (fer0000000, fer0000001, …), which tie votes to images.
+    label distribution" (2016, arXiv:1608.01041; the file fer2013new.csv is under the MIT licence).
 
     Args:
         dataset: a split that `load("fer2013", …)` made from a table (the Kaggle folders don't tell the row).
@@ -35,33 +33,39 @@ def load_ferplus_votes(dataset: FaceDataset, path: Path | None = None) -> Tensor
         FileNotFoundError: no fer2013new.csv.
         ValueError: the file is another one, or its rows are not those of the data set.
     """
-    path = Path(path) if path is not None else data_dir()
-    found = [file for file in (path, path / "fer2013new.csv", path / "fer2013" / "fer2013new.csv") if file.is_file()]
-    if not found:
-        raise FileNotFoundError(
-            f"No fer2013new.csv in {path}. It is in the repository microsoft/FERPlus on GitHub; put it there."
-        )
-    with found[0].open(newline="", encoding="utf-8-sig") as file:
-        header, *table = csv.reader(file)
-    if [name.strip() for name in header[2:]] != list(FERPLUS_COLUMNS):
-        raise ValueError(
-            f"{found[0]} has the columns {header}; expected Usage, Image name, {', '.join(FERPLUS_COLUMNS)}."
-        )
-    try:
-        votes = torch.tensor([[int(vote) for vote in row[2:]] for row in table])
-    except ValueError as error:
-        raise ValueError(
-            f"{found[0]} holds a vote that is not a whole number ({error}). Get the file again."
-        ) from error
+    file = _find_votes(data_dir() if path is None else Path(path).expanduser())
+    votes = _read_votes(file)
+    # The rows of votes are in the order of fer2013.csv, and so are a table's names: fer0000000, fer0000001, …
     if dataset.names is None or not all(name.startswith("fer") and name[3:].isdigit() for name in dataset.names):
         raise ValueError(
             f"The images of {dataset} don't tell their row in fer2013.csv, so the votes can't be tied to them. Load "
             'FER2013 from fer2013.csv with load("fer2013", …).'
         )
-    index = torch.tensor([int(name[3:]) for name in dataset.names])
-    if int(index.max()) >= len(votes):
-        raise ValueError(f"{found[0]} has {len(votes):,} rows, and the data set has row {int(index.max()):,}.")
-    return votes[index]
+    row = torch.tensor([int(name[3:]) for name in dataset.names])
+    if int(row.max()) >= len(votes):
+        raise ValueError(f"{file} has {len(votes):,} rows, and the data set has row {int(row.max()):,}.")
+    return votes[row]
+
+
+def _find_votes(path: Path) -> Path:
+    for file in (path, path / "fer2013new.csv", path / "fer2013" / "fer2013new.csv"):
+        if file.is_file():
+            return file
+    raise FileNotFoundError(
+        f"No fer2013new.csv in {path}. It is in the repository microsoft/FERPlus on GitHub; put it there."
+    )
+
+
+def _read_votes(file: Path) -> Tensor:
+    """Read all rows of fer2013new.csv: int64 `(rows, 10)`."""
+    with file.open(newline="", encoding="utf-8-sig") as lines:
+        header, *table = csv.reader(lines)
+    if [name.strip() for name in header[2:]] != list(FERPLUS_COLUMNS):
+        raise ValueError(f"{file} has the columns {header}; expected Usage, Image name, {', '.join(FERPLUS_COLUMNS)}.")
+    try:
+        return torch.tensor([[int(vote) for vote in row[2:]] for row in table])
+    except ValueError as error:
+        raise ValueError(f"{file} holds a vote that is not a whole number ({error}). Get the file again.") from error
 
 
 def soft_labels(votes: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,18 +81,17 @@ def soft_labels(votes: Tensor) -> tuple[Tensor, Tensor]:
         Probabilities, float32 `(N, 7)` in the order of `EMOTIONS` (uniform where nobody voted for one of them), and
         bool `(N,)`, True for the images to keep.
     """
-    kept = votes[:, _FERPLUS_ORDER].to(torch.float32)
-    total = kept.sum(1, keepdim=True)
+    kept = votes[:, _COLUMN_OF_CLASS].to(torch.float32)  # (N, 7)
+    total = kept.sum(1, keepdim=True)  # (N, 1)
     probabilities = torch.where(total > 0, kept / total.clamp(min=1), 1 / len(EMOTIONS))
     return probabilities, total[:, 0] * 2 > votes.sum(1)
 
 
-def with_votes(dataset: FaceDataset, data_dir: Path | None = None) -> tuple[FaceDataset, Tensor]:
+def with_votes(dataset: FaceDataset, path: str | Path | None = None) -> tuple[FaceDataset, Tensor]:
     """Relabel FER2013 images by FER+'s votes: the data set with the class that got most, and the shares `(N, C)`.
 
     Images that half of the people or more took for something else (no face, contempt, can't tell) are left out.
+    `path` is that of `load_ferplus_votes`.
     """
-    shares, keep = soft_labels(load_ferplus_votes(dataset, data_dir))
-    kept = dataset.subset(keep)
-    kept.labels = shares[keep].argmax(1)
-    return kept, shares[keep]
+    shares, keep = soft_labels(load_ferplus_votes(dataset, path))
+    return dataset.subset(keep).with_labels(shares[keep].argmax(1)), shares[keep]

@@ -1,22 +1,29 @@
-"""One door to all data sets: drawn faces, FER2013, and your own folder of images."""
+"""One door to all data sets: drawn faces and FER2013 by name (`load_folder` takes a folder of your own images).
+
+Behind it stands one function for each data set, `load_<name>(splits, data_dir=…, seed=…, verbose=…)`, which returns
+the named splits whole, in the order in which they are named.
+"""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn import load_split
-from emotion_utils.data.fer2013 import load_rows, read_splits
-from emotion_utils.data.fer2013_files import find_source
-from emotion_utils.data.splits import split
-from emotion_utils.emotions import EMOTIONS
-
-NAMES = ("synthetic", "fer2013")
+from emotion_utils.data.fer2013 import load_fer2013
+from emotion_utils.data.splits import SPLITS
+from emotion_utils.errors import check_at_least
 
 
-SPLITS = ("training", "validation", "test")
+def load_synthetic(
+    splits: Sequence[str] = SPLITS, *, data_dir: str | Path | None = None, seed: int = 0, verbose: bool = True
+) -> tuple[FaceDataset, ...]:
+    """Return the named splits of the drawn faces; they are always the same ones, whatever the seed."""
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    return tuple(load_split(name, data_dir=folder, progress=verbose) for name in splits)
+
+
+LOADERS = {"synthetic": load_synthetic, "fer2013": load_fer2013}
 
 
 def load(
@@ -43,74 +50,35 @@ def load(
         FileNotFoundError: FER2013 is not there; the message says how to get it.
     """
     if split not in SPLITS:
-        raise ValueError(f"There is no split {split!r}; choose one of {', '.join(SPLITS)}.")
-    name = _name(name)
-    if name == "fer2013":
-        dataset = read_splits(_folder(data_dir), seed, verbose)[split]
-    else:
-        dataset = _load_synthetic(split, data_dir, verbose)
-    return _finish(dataset, limit, seed, verbose)
+        raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}.")
+    return _load(name, (split,), data_dir, limit, seed, verbose)[0]
 
 
-def load_splits(name: str | None = None, **options: Any) -> tuple[FaceDataset, FaceDataset, FaceDataset]:
-    """Load training, validation and test split; `options` are those of `load` (but for `split`)."""
-    name = _name(name)
-    if name != "fer2013":
-        return tuple(load(name, split, **options) for split in SPLITS)
-    unknown = set(options) - {"data_dir", "limit", "seed", "verbose"}
-    if unknown:
-        raise TypeError(f"load_splits does not know the option {', '.join(sorted(unknown))}; see load.")
-    limit, seed, verbose = options.get("limit"), options.get("seed", 0), options.get("verbose", True)
-    made = read_splits(_folder(options.get("data_dir")), seed, verbose)  # one reading for all three
-    return tuple(_finish(made[split], limit, seed, verbose and split == "training") for split in SPLITS)
+def load_splits(
+    name: str | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    verbose: bool = True,
+) -> tuple[FaceDataset, FaceDataset, FaceDataset]:
+    """Load training, validation and test split; everything else is as in `load`."""
+    return _load(name, SPLITS, data_dir, limit, seed, verbose)
 
 
-def _name(name: str | None) -> str:
+def _load(
+    name: str | None, splits: Sequence[str], data_dir: str | Path | None, limit: int | None, seed: int, verbose: bool
+) -> tuple[FaceDataset, ...]:
     name = name or os.environ.get("EMOTION_DATA") or "synthetic"
-    if name not in NAMES:
+    if name not in LOADERS:
         raise ValueError(
-            f"There is no data set {name!r}; choose one of {', '.join(NAMES)} (as `name`, or in the environment "
-            "variable EMOTION_DATA). For a folder of your own images use load_folder(path)."
+            f"name={name!r}: choose one of {', '.join(LOADERS)} (here, or in the environment variable EMOTION_DATA). "
+            "For a folder of your own images use load_folder(path)."
         )
-    return name
-
-
-def _folder(data_dir: str | Path | None) -> Path | None:
-    return None if data_dir is None else Path(data_dir).expanduser()
-
-
-def _load_synthetic(split: str, data_dir: str | Path | None, verbose: bool) -> FaceDataset:
-    return load_split(split, data_dir=_folder(data_dir), progress=verbose)
-
-
-def _finish(dataset: FaceDataset, limit: int | None, seed: int, verbose: bool) -> FaceDataset:
     if limit is not None:
-        if limit < 1:
-            raise ValueError(f"limit={limit} leaves no images; choose 1 or more, or None for all.")
-        if limit < len(dataset):
-            share = limit / len(dataset)
-            dataset = dataset.subset(split(dataset.labels, [share, 1 - share], seed=seed)[0])
+        check_at_least(1, ", or None for all", limit=limit)  # before anything is drawn or read
+    datasets = LOADERS[name](splits, data_dir=data_dir, seed=seed, verbose=verbose)
     if verbose:
-        for note in dataset.notes:
-            print(f"{dataset.name}: {note}.")
-    return dataset
-
-
-def load_all_training(data_dir: Path | None = None, limit: int | None = None) -> FaceDataset:
-    """Load FER2013's Training part whole, 28,709 images, also where `load` would carve validation images from it.
-
-    Where a source has no test part of its own, `load` carves one from Training; those images stay out.
-    """
-    rows = load_rows(find_source(data_dir))
-    if (rows.usage == 0).all():
-        parts = [load("fer2013", part, data_dir=data_dir, verbose=False) for part in ("training", "validation")]
-        images, labels = torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts])
-        names = [name for part in parts for name in part.names]
-    else:
-        index = (rows.usage == 0).nonzero()[:, 0]
-        images, labels = rows.images[index], rows.labels[index]
-        names = [rows.names[i] for i in index.tolist()]
-    dataset = FaceDataset(images, labels, EMOTIONS, name="fer2013", names=names)
-    if limit is None or limit >= len(dataset):
-        return dataset
-    return dataset.subset(split(dataset.labels, [limit / len(dataset), 1 - limit / len(dataset)])[0])
+        for note in dict.fromkeys(note for dataset in datasets for note in dataset.notes):  # each once
+            print(f"{name}: {note}.")
+    return tuple(dataset.limited(limit, seed) for dataset in datasets)

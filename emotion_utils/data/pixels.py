@@ -7,6 +7,11 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from emotion_utils.errors import check_at_least
+
+# What Pillow raises for a file that is no image, or a damaged one.
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
 
 def to_unit(images: Tensor) -> Tensor:
     """Give float32 images in [0, 1]: uint8 is divided by 255, float is taken to be in [0, 1] already."""
@@ -61,8 +66,9 @@ def load_image(path: str | Path, size: int = 48) -> Tensor:
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
-        ValueError: the file is not an image, or is damaged.
+        ValueError: the file is not an image, or is damaged; or `size` is less than 1.
     """
+    check_at_least(1, size=size)
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path.absolute()}. Check the name and the folder.")
@@ -73,7 +79,7 @@ def load_image(path: str | Path, size: int = 48) -> Tensor:
             pixels = to_grey(image, size)
     except PermissionError as error:
         raise PermissionError(f"{path} may not be read. Change its permissions, or copy it elsewhere.") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ValueError(
             f"{path} is not a readable image ({error}). Open and save it anew, or leave it out."
         ) from error

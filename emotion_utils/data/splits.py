@@ -7,6 +7,8 @@ from torch import Tensor
 
 from emotion_utils.randomness import permutation, stream_key
 
+SPLITS = ("training", "validation", "test")
+
 
 def group_identical(images: Tensor) -> Tensor:
     """Number each image by the first image that is identical to it: int64 `(N,)`; alone, that is its own index."""
@@ -42,7 +44,10 @@ def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = No
         ValueError: fractions that are negative or do not add up to 1.
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(f"fractions {tuple(fractions)} must be positive and add up to 1, not {sum(fractions):g}.")
+        raise ValueError(
+            f"fractions={tuple(fractions)}: choose shares from 0 to 1 that add up to 1; these add up to "
+            f"{sum(fractions):g}."
+        )
     classes = torch.as_tensor(labels).tolist()
     dealt = [[item] for item in range(len(classes))] if groups is None else members_of(groups)
     dealt = [dealt[i] for i in permutation(stream_key(seed, "split"), len(dealt)).tolist()]

@@ -15,8 +15,9 @@ from torch import Tensor
 from emotion_utils.data.augment import Augment
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.duplicates import identical
+from emotion_utils.data.fer2013 import load_all_training
 from emotion_utils.data.ferplus import with_votes
-from emotion_utils.data.loading import load, load_all_training
+from emotion_utils.data.loading import load
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.face_net import FaceNet
 from emotion_utils.models.networks import EmotionCNN

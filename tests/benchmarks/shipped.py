@@ -14,8 +14,8 @@ import torch
 
 from emotion_utils.data import FaceDataset, load
 from emotion_utils.data.duplicates import identical
+from emotion_utils.data.fer2013 import load_all_training
 from emotion_utils.data.ferplus import with_votes
-from emotion_utils.data.loading import load_all_training
 from emotion_utils.evaluation import evaluate
 from emotion_utils.files import atomic_write
 from emotion_utils.models import FlipAverage, load_weights
@@ -32,7 +32,7 @@ def main() -> None:
     options = parser.parse_args()
 
     test = load("fer2013", "test")
-    test.twins = identical(test.images, load_all_training().images)
+    test = test.with_twins(identical(test.images, load_all_training().images))
     label_sets = {"FER2013's labels": test, "FER+'s majority": with_votes(test)[0]}
     rows = []
     for weights in ("fer2013", "ferplus"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from emotion_utils.data.dataset import FaceDataset, keep_classes, resize
+from emotion_utils.data import FaceDataset, keep_classes, resize
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError
 from emotion_utils.evaluation.comparison import compare_with_baseline, measure, milliseconds
