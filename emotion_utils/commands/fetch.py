@@ -3,15 +3,18 @@
 import argparse
 from pathlib import Path
 
-from emotion_utils.data.download import fetch_fer2013
+from emotion_utils.data.download import MD5, MIRROR, fetch_fer2013
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("name", choices=["fer2013"])
     parser.add_argument("--into", type=Path, metavar="FOLDER", help="where to put it (default: the data folder)")
+    parser.add_argument("--url", default=MIRROR, help="another address of fer2013.tar.gz (default: %(default)s)")
+    parser.add_argument("--md5", default=MD5, help="the checksum that the file must have (default: %(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:
     """Download unless it is there already, and say where it is."""
-    print(f"FER2013 is at {fetch_fer2013(options.into)}. Use it with EMOTION_DATA=fer2013 in the environment.")
+    path = fetch_fer2013(options.into, options.url, options.md5)
+    print(f"FER2013 is at {path}. Use it with EMOTION_DATA=fer2013 in the environment.")

@@ -2,7 +2,7 @@
 
 import hashlib
 import urllib.request
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 from tqdm.std import tqdm
@@ -12,23 +12,11 @@ from emotion_utils.files import atomic_write, data_dir, user_cache_dir, writable
 
 # The mirror that R's torchvision downloads from.
 MIRROR = "https://huggingface.co/datasets/JimmyUnleashed/FER-2013/resolve/main/fer2013.tar.gz"
-
-
 MD5 = "ca95d94fe42f6ce65aaae694d18c628a"
-
-
-BY_HAND = (
-    "To do it by hand, put one of these, packed as it is, into {folder}: fer2013.tar.gz from {url}; fer2013.csv or "
-    "icml_face_data.csv from the Kaggle competition 'Challenges in Representation Learning: Facial Expression "
-    "Recognition Challenge'; or the Kaggle data set msambare/fer2013. Until then all notebooks run on drawn faces."
-)
 
 
 def fetch_fer2013(folder: str | Path | None = None, url: str = MIRROR, md5: str = MD5, verbose: bool = True) -> Path:
     """Download FER2013 unless it is there already, and return the path of `fer2013.tar.gz`.
-
-    The data is written beside its place and moved there once its checksum is right. So an interrupted download leaves
-    nothing that `load` could mistake for the data set, and the next one starts afresh.
 
     Args:
         folder: where to put it; None takes the data folder, or the user's cache folder if that is read-only.
@@ -49,41 +37,55 @@ def fetch_fer2013(folder: str | Path | None = None, url: str = MIRROR, md5: str 
             print(f"{target} has another checksum than the original, and is downloaded anew.")
     for leftover in folder.glob(f".{target.name}.*.part"):  # of a download that was killed
         leftover.unlink(missing_ok=True)
-    advice = BY_HAND.format(url=url, folder=folder)
+    # Written beside its place and moved there once the checksum is right: an interrupted download leaves nothing that
+    # `load` could mistake for the data set, and the next one starts afresh.
     with atomic_write(target) as part:
-        digest = hashlib.md5(usedforsecurity=False)
-        request = urllib.request.Request(url, headers={"User-Agent": "emotion_utils"})
-        try:
-            response = urllib.request.urlopen(request, timeout=30)
-        except (OSError, HTTPException) as error:
-            raise DownloadError(f"{url} could not be opened ({getattr(error, 'reason', error)}). {advice}") from error
-        expected = int(response.headers.get("Content-Length") or 0)
-        with (
-            response,
-            part.open("wb") as file,
-            tqdm(total=expected or None, unit="B", unit_scale=True, desc=target.name, disable=not verbose) as bar,
-        ):
-            while chunk := _read(response, url, advice):
-                file.write(chunk)
-                digest.update(chunk)
-                bar.update(len(chunk))
-        received = part.stat().st_size
-        if received < expected:
-            raise DownloadError(f"{url} broke off after {received:,} of {expected:,} bytes. Try again. {advice}")
-        if digest.hexdigest() != md5:
+        received = _download(url, part, target, verbose)
+        if received != md5:
             raise DownloadError(
-                f"{url} sent another file than expected (MD5 {digest.hexdigest()} instead of {md5}). Nothing was kept. "
-                f"Try again later. {advice}"
+                f"{url} sent another file than expected (MD5 {received} instead of {md5}). Nothing was kept. "
+                f"{_by_hand(folder)}"
             )
     return target
 
 
-def _read(response, url: str, advice: str) -> bytes:
+def _download(url: str, part: Path, target: Path, verbose: bool) -> str:
+    """Write what lies at `url` to `part`; return its MD5 checksum."""
+    request = urllib.request.Request(url, headers={"User-Agent": "emotion_utils"})
+    try:
+        response = urllib.request.urlopen(request, timeout=30)
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        raise DownloadError(f"{url} could not be opened ({reason}). {_by_hand(target.parent)}") from error
+    size = int(response.headers.get("Content-Length") or 0)
+    digest, received = hashlib.md5(usedforsecurity=False), 0
+    with (
+        response,
+        part.open("wb") as file,
+        tqdm(total=size or None, unit="B", unit_scale=True, desc=target.name, disable=not verbose) as bar,
+    ):
+        while chunk := _read(response, url, target.parent):
+            file.write(chunk)
+            digest.update(chunk)
+            bar.update(len(chunk))
+            received += len(chunk)
+    if received < size:
+        raise DownloadError(
+            f"{url} broke off after {received:,} of {size:,} bytes. Try again. {_by_hand(target.parent)}"
+        )
+    return digest.hexdigest()
+
+
+def _read(response: HTTPResponse, url: str, folder: Path) -> bytes:
     """Read the next piece; errors of the network become a DownloadError, apart from those of the disk."""
     try:
         return response.read(1 << 20)
     except (OSError, HTTPException) as error:
-        raise DownloadError(f"{url} broke off ({error!r}). Try again. {advice}") from error
+        raise DownloadError(f"{url} broke off ({error!r}). Try again. {_by_hand(folder)}") from error
+
+
+def _by_hand(folder: Path) -> str:
+    return f"Or put fer2013.tar.gz or Kaggle's fer2013.csv into {folder} by hand (data/README.md says where it is)."
 
 
 def _md5(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import reprlib
 import tarfile
 import warnings
 import zipfile
@@ -161,8 +162,8 @@ def _read_table(path: Path, file: IO[bytes], size: int, verbose: bool) -> Rows:
     header = [name.strip().lower() for name in next(reader, [])]
     if "emotion" not in header or "pixels" not in header:
         raise ValueError(
-            f"{path} has the columns {header or 'none'}; expected emotion, pixels and (optional) Usage. Check that it "
-            f"is the FER2013 table, or get it with `{FETCH}`."
+            f"{path} has the columns {reprlib.repr(header)}; expected emotion, pixels and (optional) Usage. Check that "
+            f"it is the FER2013 table, or get it with `{FETCH}`."
         )
     emotion, pixels = header.index("emotion"), header.index("pixels")
     usage = header.index("usage") if "usage" in header else None
@@ -210,14 +211,14 @@ def _parse_pixels(text: str) -> np.ndarray:
 def _parse_label(text: str) -> int:
     if text.strip() not in {str(label) for label in range(len(EMOTIONS))}:
         raise ValueError(
-            f"the emotion is {text!r}; expected a whole number from 0 ({EMOTIONS[0]}) to 6 ({EMOTIONS[-1]})"
+            f"the emotion is {reprlib.repr(text)}; expected a whole number from 0 ({EMOTIONS[0]}) to 6 ({EMOTIONS[-1]})"
         )
     return int(text)
 
 
 def _parse_usage(text: str) -> int:
     if text.strip() not in USAGES:
-        raise ValueError(f"the usage is {text!r}; expected one of {', '.join(USAGES)}")
+        raise ValueError(f"the usage is {reprlib.repr(text)}; expected one of {', '.join(USAGES)}")
     return USAGES.index(text.strip())
 
 

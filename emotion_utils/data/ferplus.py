@@ -1,6 +1,7 @@
 """FER+: the votes of ten people on each image of FER2013, as soft labels (Barsoum et al. 2016, arXiv:1608.01041)."""
 
 import csv
+import reprlib
 from pathlib import Path
 
 import torch
@@ -61,7 +62,9 @@ def _read_votes(file: Path) -> Tensor:
     with file.open(newline="", encoding="utf-8-sig") as lines:
         header, *table = csv.reader(lines)
     if [name.strip() for name in header[2:]] != list(FERPLUS_COLUMNS):
-        raise ValueError(f"{file} has the columns {header}; expected Usage, Image name, {', '.join(FERPLUS_COLUMNS)}.")
+        raise ValueError(
+            f"{file} has the columns {reprlib.repr(header)}; expected Usage, Image name, {', '.join(FERPLUS_COLUMNS)}."
+        )
     try:
         return torch.tensor([[int(vote) for vote in row[2:]] for row in table])
     except ValueError as error:
