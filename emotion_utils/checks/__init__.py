@@ -13,9 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-
-class Wrong(Exception):
-    """Raised inside a check, with one sentence on what the reader's answer did (not what it should have done)."""
+from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, plain, time_limit
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,9 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
 
     A function passed as the answer counts as a stub while calling it returns `...` or `None`: the check then sees
     that return value and should pass it through `unfinished`.
+
+    Answers run here, so they may do anything: never end, leave Python, or return objects that call themselves equal to
+    everything. `time_limit` and `honest` see to that.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., Verdict]:
@@ -65,18 +66,18 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
             try:
                 if any(is_stub(answer) for answer in answers):
                     raise _Unfinished
-                function(*answers, **options)
+                with time_limit(SECONDS), honest(answers) as plain_answers:
+                    function(*plain_answers, **options)
             except _Unfinished as unfinished_answer:
                 verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
-            except Exception as error:
-                seen = str(error) if isinstance(error, Wrong) else f"your code raised {type(error).__name__}: {error}"
+            except (Exception, SystemExit, GeneratorExit, TooLong) as error:
                 hint = (
                     f" Hint {min(attempts, len(hints))}: {hints[min(attempts, len(hints)) - 1]}"
                     if attempts and hints
                     else ""
                 )
                 attempts += 1
-                verdict = Verdict("wrong", f"{name}: not right yet. What happened: {seen}{hint}")
+                verdict = Verdict("wrong", f"{name}: not right yet. What happened: {_describe(error)}{hint}")
             else:
                 verdict = Verdict("correct", f"{name}: correct.")
             print(verdict.message)
@@ -92,6 +93,13 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
     return decorate
 
 
+def _describe(error: BaseException) -> str:
+    if isinstance(error, Wrong | TooLong):
+        return str(error)
+    text = " ".join(str(error).split())
+    return f"your code raised {type(error).__name__}: {text[:300]}{'…' * (len(text) > 300)}"
+
+
 class _Unfinished(Exception):
     """The reader's function still returns the stub, or nothing; the message says what to do first."""
 
@@ -105,7 +113,7 @@ def unfinished(value: Any, who: str = "your function") -> Any:
         raise _Unfinished(f"{who[0].upper()}{who[1:]} returned nothing (None). See whether a `return` is missing")
     if is_stub(value):
         raise _Unfinished
-    return value
+    return plain(value)
 
 
 def number(value: Any, what: str) -> float:
