@@ -1,42 +1,80 @@
 """What all networks here share: how images are normalised, the classes, probabilities, checked input."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.pixels import normalise
 from emotion_utils.errors import CheckpointError, ShapeError
 
-UNKNOWN_MEAN, UNKNOWN_STD = 0.5, 0.25  # how images are normalised as long as nobody has said so
+FIRST_MEAN, FIRST_STD = 0.5, 0.25  # near those of most faces; a network normalises with them until it knows better
 
 
 class FaceModel(nn.Module):
     """What all networks here share: how to normalise, the names of the classes, probabilities, checked input.
 
+    Args:
+        classes: how many, or their names.
+        image_size: height and width in pixels.
+        in_channels: 1 for grey images.
+        arguments: the other arguments that the network is built with, by name.
+
     Attributes:
-        mean, std: buffers of one float each; 0.5 and 0.25 until `train` copies them from the training set.
-        classes: names of the classes, or None until `train` sets them.
-        config: the arguments that the network was built with, so that a file can rebuild it.
+        mean, std: buffers of one float32 each, so that they travel with the weights; see `set_normalisation`.
+        classes: names of the classes, or None until `remember` sets them.
+        config: all arguments, so that a file can rebuild the network: `type(model)(**model.config)`.
+        facts: what was noted when the weights were saved (data, protocol, figures); empty for a new network.
         num_classes, image_size, in_channels: int.
+
+    Raises:
+        ValueError: fewer than two classes.
     """
 
-    def __init__(self, classes: int | Sequence[str], image_size: int, in_channels: int, arguments: dict) -> None:
+    def __init__(self, classes: int | Sequence[str], image_size: int, in_channels: int, **arguments: Any) -> None:
         super().__init__()
-        self.config = {name: value for name, value in arguments.items() if name not in ("self", "__class__")}
-        self.register_buffer("mean", torch.tensor(UNKNOWN_MEAN))
-        self.register_buffer("std", torch.tensor(UNKNOWN_STD))
+        self.config = {**arguments, "classes": classes, "image_size": image_size, "in_channels": in_channels}
+        self.facts: dict[str, Any] = {}
+        self.register_buffer("mean", torch.tensor(FIRST_MEAN))
+        self.register_buffer("std", torch.tensor(FIRST_STD))
+        self._normalisation_was_set = False
         self.classes = None if isinstance(classes, int) else tuple(classes)
         self.num_classes = classes if isinstance(classes, int) else len(self.classes)
         self.image_size, self.in_channels = image_size, in_channels
         if self.num_classes < 2:
             raise ValueError(f"classes={self.num_classes}: a classifier chooses between at least two classes.")
 
+    def set_normalisation(self, mean: float, std: float) -> None:
+        """Set mean and standard deviation of the training set's pixels, scaled to [0, 1]; images are normalised so.
+
+        Raises:
+            ValueError: a mean that is no finite number, or a standard deviation that is not above 0.
+        """
+        if not math.isfinite(mean) or not 0 < std < math.inf:
+            raise ValueError(f"mean={mean}, std={std}: give two finite numbers, the second above 0.")
+        self.mean.fill_(mean)
+        self.std.fill_(std)
+        self._normalisation_was_set = True
+
+    @property
+    def normalisation_known(self) -> bool:
+        """Whether `mean` and `std` are those of a training set: they were set, or came with weights."""
+        # A state_dict brings the two numbers, yet not this answer. Numbers other than the first ones give it.
+        return self._normalisation_was_set or (float(self.mean), float(self.std)) != (FIRST_MEAN, FIRST_STD)
+
     def normalisation(self) -> tuple[float, float] | None:
         """Return mean and standard deviation that images are normalised with, or None while nobody has set them."""
-        known = (float(self.mean), float(self.std))
-        return None if known == (UNKNOWN_MEAN, UNKNOWN_STD) else known
+        return (float(self.mean), float(self.std)) if self.normalisation_known else None
+
+    def remember(self, dataset: FaceDataset) -> None:
+        """Remember how the images of a training set are normalised, and what its classes are called."""
+        self.set_normalisation(dataset.mean, dataset.std)
+        self.classes = tuple(dataset.classes)
 
     def takes_size(self, height: int, width: int) -> bool:
         """Say whether the network computes images of this size; most take the one that they were built for."""
@@ -54,7 +92,7 @@ class FaceModel(nn.Module):
         if not images.is_floating_point():
             raise TypeError(
                 f"{name} takes normalised float images, not {images.dtype}. Use normalise(images, model.mean, "
-                "model.std) from emotion_utils.augment, or model.predict_proba(images), which normalises."
+                "model.std) from emotion_utils.data, or model.predict_proba(images), which normalises."
             )
         if images.ndim != 4 or images.shape[1] != self.in_channels or not self.takes_size(*images.shape[2:]):
             raise ShapeError(
@@ -76,17 +114,26 @@ class FaceModel(nn.Module):
 
         Dropout is off and no gradient is kept; afterwards the model is in the mode it was in before.
         """
-        was_training = self.training
-        self.eval()
         parts = [torch.empty(0, self.num_classes, device=self.mean.device)]
-        with torch.no_grad():
+        with eval_mode(self), torch.no_grad():
             for chunk in images.split(batch_size):
                 chunk = chunk.to(self.mean.device)
                 if chunk.dtype == torch.uint8:
                     chunk = normalise(chunk, self.mean, self.std)
-                parts.append(self(chunk).float().softmax(1))
-        self.train(was_training)
+                parts.append(self(chunk).float().softmax(1))  # (B, C)
         return torch.cat(parts)
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put `model` in evaluation mode for a while; afterwards each of its layers is in the mode it was in before."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def _advise_on_images(shape: torch.Size, channels: int) -> str:
@@ -101,10 +148,8 @@ def _advise_on_images(shape: torch.Size, channels: int) -> str:
 
 def check_same_weights(weights: dict[str, Tensor], model: nn.Module, path: str | Path) -> None:
     """Raise CheckpointError, naming the first difference, unless `weights` fit `model`."""
-    there, here = (
-        {k: tuple(v.shape) for k, v in weights.items()},
-        {k: tuple(v.shape) for k, v in model.state_dict().items()},
-    )
+    there = {name: tuple(value.shape) for name, value in weights.items()}
+    here = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in dict.fromkeys([*here, *there]):
         if there.get(name) != here.get(name):
             raise CheckpointError(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.files import atomic_write
-from emotion_utils.models.base import FaceModel
+from emotion_utils.models.base import FaceModel, eval_mode
 
 
 class PixelsToProbabilities(nn.Module):
@@ -39,16 +39,14 @@ def export_onnx(model: FaceModel, path: str | Path) -> Path:
         import onnxscript  # noqa: F401 (torch.onnx needs it and says so less clearly)
     except ImportError as error:
         raise ImportError('Exporting needs two more packages: python -m pip install "onnx" "onnxscript".') from error
-    was_training = model.training
-    network = PixelsToProbabilities(model).eval()
-    size = model.image_size
+    network, size = PixelsToProbabilities(model), model.image_size
     example = torch.zeros(2, model.in_channels, size, size, device=model.mean.device)
     batch = {"pixels": {0: torch.export.Dim("batch")}}
-    program = torch.onnx.export(
-        network, (example,), input_names=["pixels"], output_names=["probabilities"], dynamic_shapes=batch,
-        dynamo=True, verbose=False,
-    )  # fmt: skip
-    model.train(was_training)
+    with eval_mode(network):
+        program = torch.onnx.export(
+            network, (example,), input_names=["pixels"], output_names=["probabilities"], dynamic_shapes=batch,
+            dynamo=True, verbose=False,
+        )  # fmt: skip
     proto = program.model_proto
     onnx.helper.set_model_props(proto, {"classes": ",".join(model.classes or [])})
     with atomic_write(path) as part:

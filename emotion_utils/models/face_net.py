@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from emotion_utils.models.base import FaceModel
 
 
-def conv_bn_relu(channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, pool: bool = False):
+def conv_bn_relu(
+    channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, pool: bool = False
+) -> nn.Sequential:
     """Chain convolution, max-pooling if asked for, batch norm and ReLU.
 
     Batch norm has a bias of its own, so the convolution needs none. Pooling first leaves the other two a quarter of
@@ -75,11 +77,14 @@ class FaceNet(FaceModel):
         image_size: int = 48,
         in_channels: int = 1,
     ) -> None:
-        super().__init__(classes, image_size, in_channels, locals())
+        super().__init__(
+            classes, image_size, in_channels,
+            stem=stem, widths=widths, residuals=residuals, dropout=dropout, identity_start=identity_start,
+        )  # fmt: skip
         if image_size >> (len(widths) + 1) < 1:
             raise ValueError(
-                f"{len(widths)} stages after the stem halve {image_size} pixels {len(widths) + 1} times, which leaves "
-                "none. Use fewer stages or larger images."
+                f"widths={tuple(widths)}: {len(widths)} stages after the stem halve {image_size} pixels "
+                f"{len(widths) + 1} times, which leaves none. Use fewer stages or larger images."
             )
         self.stem = conv_bn_relu(in_channels, stem, kernel=6, stride=2)
         self.stages = nn.Sequential()
@@ -110,9 +115,9 @@ class FaceNet(FaceModel):
         """
         weight = self.stem[0].weight
         side, half = weight.shape[-1], len(weight) // 2
-        patches = images.unfold(2, side, 2).unfold(3, side, 2).reshape(-1, weight[0].numel())
+        patches = images.unfold(2, side, 2).unfold(3, side, 2).reshape(-1, weight[0].numel())  # (P, side²)
         variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))  # smallest first
-        filters = (directions / (variance + 0.01).sqrt()).T.flip(0)[:half].view(-1, *weight.shape[1:])
+        filters = (directions / (variance + 0.01).sqrt()).T.flip(0)[:half].view(-1, *weight.shape[1:])  # (K/2, 1, …)
         weight[: len(filters)] = filters
         weight[half : half + len(filters)] = -filters
 
@@ -132,5 +137,5 @@ class FaceNet(FaceModel):
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images, float `(N, 1, H, W)`, to logits, float `(N, C)`."""
         self.check_input(images)
-        features = self.stages(self.stem(images)).mean((2, 3))
+        features = self.stages(self.stem(images)).mean((2, 3))  # (N, K, h, w) -> (N, K)
         return self.classifier(self.dropout(features))

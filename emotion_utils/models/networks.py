@@ -56,7 +56,7 @@ class LinearModel(FaceModel):
     """One weight per pixel and class: the simplest classifier, softmax regression."""
 
     def __init__(self, classes: int | Sequence[str] = 7, image_size: int = 48, in_channels: int = 1) -> None:
-        super().__init__(classes, image_size, in_channels, locals())
+        super().__init__(classes, image_size, in_channels)
         self.classifier = nn.Sequential(nn.Flatten(), _head(in_channels * image_size**2, self.num_classes))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class MLP(FaceModel):
         image_size: int = 48,
         in_channels: int = 1,
     ) -> None:
-        super().__init__(classes, image_size, in_channels, locals())
+        super().__init__(classes, image_size, in_channels, hidden=hidden, activation=activation, dropout=dropout)
         inputs = in_channels * image_size**2
         layers: list[nn.Module] = [nn.Flatten()]
         for units in hidden:
@@ -132,31 +132,22 @@ class EmotionCNN(FaceModel):
         image_size: int = 48,
         in_channels: int = 1,
     ) -> None:
-        super().__init__(classes, image_size, in_channels, locals())
+        super().__init__(
+            classes, image_size, in_channels, widths=widths, kernel=kernel, convs_per_block=convs_per_block,
+            activation=activation, pooling=pooling, batch_norm=batch_norm, dropout=dropout, hidden=hidden,
+        )  # fmt: skip
         widths = (widths,) if isinstance(widths, int) else tuple(widths)
         _check_arguments(widths, kernel, convs_per_block, pooling, dropout, image_size)
 
         self.features = nn.Sequential()
         channels, size = in_channels, image_size
         for number, width in enumerate(widths, start=1):
-            block = nn.Sequential()
-            for i in range(1, convs_per_block + 1):
-                halve = i == convs_per_block
-                stride, padding = (2, (kernel - 1) // 2) if halve and pooling == "stride" else (1, "same")
-                # Batch norm subtracts the mean, so a bias before it would be lost.
-                conv = nn.Conv2d(channels, width, kernel, stride, padding, bias=not batch_norm)
-                block.add_module(f"conv{i}", conv if batch_norm else _he(conv, activation))
-                if halve and pooling != "stride":
-                    block.add_module("pool", nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
-                if batch_norm:
-                    block.add_module(f"norm{i}", nn.BatchNorm2d(width))
-                block.add_module(f"{activation}{i}", _activation(activation))
-                channels = width
-            # Moving by two, an odd kernel also visits the last of an odd number of columns.
-            size = (size + kernel % 2) // 2 if pooling == "stride" else size // 2
+            block = _block(channels, width, kernel, convs_per_block, activation, pooling, batch_norm)
             self.features.add_module(f"block{number}", block)
+            # Moving by two, an odd kernel also visits the last of an odd number of columns.
+            channels, size = width, (size + kernel % 2) // 2 if pooling == "stride" else size // 2
 
-        self.classifier = nn.Sequential(OrderedDict(flatten=nn.Flatten()))
+        self.classifier = nn.Sequential(OrderedDict(flatten=nn.Flatten()))  # (N, K, h, w) -> (N, K * h * w)
         inputs = channels * size * size
         if hidden:
             self.classifier.add_module("dropout1", nn.Dropout(dropout))
@@ -173,24 +164,47 @@ class EmotionCNN(FaceModel):
         return self.classifier(self.features(images))
 
 
+def _block(
+    channels: int, width: int, kernel: int, convs: int, activation: str, pooling: str, batch_norm: bool
+) -> nn.Sequential:
+    """Chain `convs` convolutions, each with batch norm and activation; the last one halves height and width."""
+    block = nn.Sequential()
+    for i in range(1, convs + 1):
+        halve = i == convs
+        stride, padding = (2, (kernel - 1) // 2) if halve and pooling == "stride" else (1, "same")
+        # Batch norm subtracts the mean, so a bias before it would be lost.
+        conv = nn.Conv2d(channels, width, kernel, stride, padding, bias=not batch_norm)
+        block.add_module(f"conv{i}", conv if batch_norm else _he(conv, activation))
+        if halve and pooling != "stride":
+            block.add_module("pool", nn.MaxPool2d(2) if pooling == "max" else nn.AvgPool2d(2))
+        if batch_norm:
+            block.add_module(f"norm{i}", nn.BatchNorm2d(width))
+        block.add_module(f"{activation}{i}", _activation(activation))
+        channels = width
+    return block
+
+
 def _activation(name: str) -> nn.Module:
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation={name!r} is unknown; choose one of {', '.join(ACTIVATIONS)}.")
+        raise ValueError(f"activation={name!r}: choose one of {', '.join(ACTIVATIONS)}.")
     return ACTIVATIONS[name]()
 
 
-def _check_arguments(widths, kernel, convs_per_block, pooling, dropout, image_size) -> None:
+def _check_arguments(
+    widths: tuple[int, ...], kernel: int, convs_per_block: int, pooling: str, dropout: float, image_size: int
+) -> None:
     if not widths or min(widths) < 1:
         raise ValueError(f"widths={widths}: give the channels of each block, at least one block, each number positive.")
-    if kernel < 1 or convs_per_block < 1:
-        raise ValueError(f"kernel={kernel} and convs_per_block={convs_per_block} must both be 1 or more.")
+    for name, value in (("kernel", kernel), ("convs_per_block", convs_per_block)):
+        if value < 1:
+            raise ValueError(f"{name}={value}: choose 1 or more.")
     if pooling not in ("max", "avg", "stride"):
-        raise ValueError(f'pooling={pooling!r} is unknown; choose "max", "avg" or "stride".')
+        raise ValueError(f'pooling={pooling!r}: choose "max", "avg" or "stride".')
     if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout} is the share of features set to zero; choose 0 or more, less than 1.")
+        raise ValueError(f"dropout={dropout}: the share of features set to zero; choose 0 or more, less than 1.")
     if image_size >> len(widths) < 1:
         most = image_size.bit_length() - 1
         raise ValueError(
-            f"{len(widths)} blocks halve {image_size} pixels {len(widths)} times, which leaves none. Use at most "
-            f"{most} blocks for this image_size, or larger images."
+            f"widths={widths}: {len(widths)} blocks halve {image_size} pixels {len(widths)} times, which leaves none. "
+            f"Use at most {most} blocks for this image_size, or larger images."
         )

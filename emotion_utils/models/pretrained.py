@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from emotion_utils.errors import WeightsError
 from emotion_utils.files import atomic_write
@@ -67,8 +68,8 @@ def save_weights(model: FaceModel, path: str | Path, facts: dict[str, Any] | Non
     description = {
         "architecture": {"kind": kind, "arguments": arguments},
         "classes": list(model.classes or []),
-        "mean": float(model.mean),
-        "std": float(model.std),
+        "mean": float(model.mean) if model.normalisation_known else None,
+        "std": float(model.std) if model.normalisation_known else None,
         "facts": facts or {},
     }
     with atomic_write(path) as part:
@@ -83,7 +84,7 @@ def save_weights(model: FaceModel, path: str | Path, facts: dict[str, Any] | Non
 def load_weights(path: str | Path, classes: tuple[str, ...] | None = None, sha256: str | None = None) -> FaceModel:
     """Rebuild a network from a file that `save_weights` wrote: float32, on the CPU, in evaluation mode.
 
-    The network's `facts` attribute holds what was noted when it was saved.
+    It knows its classes and how its images are normalised; `model.facts` holds what was noted when it was saved.
 
     Args:
         path: the file.
@@ -95,6 +96,32 @@ def load_weights(path: str | Path, classes: tuple[str, ...] | None = None, sha25
         CheckpointError: the weights do not fit the architecture that the file names.
     """
     path = Path(path)
+    description, tensors = _read(path, sha256)
+    kind, arguments = description["architecture"]["kind"], description["architecture"]["arguments"]
+    if kind not in KINDS:
+        raise WeightsError(f"{path} holds a {kind}, which this version of the package does not know.")
+    names = tuple(description["classes"])
+    if classes is not None and tuple(classes) != names:
+        raise WeightsError(
+            f"{path} tells {len(names)} classes apart ({', '.join(names)}), not the {len(classes)} that you need "
+            f"({', '.join(classes)}). Train on your classes, or fine-tune: notebook 08 shows how."
+        )
+    model = KINDS[kind](**arguments)
+    tensors = {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
+    check_same_weights(tensors, model, path)
+    model.load_state_dict(tensors)
+    if description["mean"] is not None:  # None: nobody had set it when the file was written
+        model.set_normalisation(description["mean"], description["std"])
+    model.classes, model.facts = names or None, description["facts"]
+    return model.eval()
+
+
+def _read(path: Path, sha256: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read a file's description and tensors.
+
+    Raises:
+        WeightsError: it is missing, damaged, or was not written by `save_weights`.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -109,35 +136,23 @@ def load_weights(path: str | Path, classes: tuple[str, ...] | None = None, sha25
         raise WeightsError(f"{path} is damaged ({error}). {_ADVICE}") from error
     if FORMAT not in metadata:
         raise WeightsError(f"{path} was not written by save_weights. Load it with the program that wrote it.")
-    description = json.loads(metadata[FORMAT])
-    architecture = description["architecture"]
-    if architecture["kind"] not in KINDS:
-        raise WeightsError(f"{path} holds a {architecture['kind']}, which this version of the package does not know.")
-    names = tuple(description["classes"])
-    if classes is not None and tuple(classes) != names:
-        raise WeightsError(
-            f"{path} tells {len(names)} classes apart ({', '.join(names)}), not the {len(classes)} that you need "
-            f"({', '.join(classes)}). Train on your classes, or fine-tune: notebook 08 shows how."
-        )
-    model = KINDS[architecture["kind"]](**architecture["arguments"])
-    tensors = {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
-    check_same_weights(tensors, model, path)
-    model.load_state_dict(tensors)
-    model.classes = names or None
-    model.facts = description["facts"]
-    return model.eval()
+    return json.loads(metadata[FORMAT]), tensors
 
 
-def load_pretrained(name: str) -> FaceModel:
+def load_pretrained(name: str, folder: str | Path = FOLDER) -> FaceModel:
     """Load a network that comes with the package: "synthetic", "fer2013" or "ferplus"; see weights/README.md.
+
+    Args:
+        name: which.
+        folder: where the files lie.
 
     Raises:
         ValueError: no such name.
         WeightsError: the file is missing or damaged.
     """
     if name not in CHECKSUMS:
-        raise ValueError(f"There are no weights called {name!r}; choose one of {', '.join(CHECKSUMS)}.")
-    return load_weights(FOLDER / f"{name}.safetensors", sha256=CHECKSUMS[name])
+        raise ValueError(f"name={name!r}: choose one of {', '.join(CHECKSUMS)}.")
+    return load_weights(Path(folder) / f"{name}.safetensors", sha256=CHECKSUMS[name])
 
 
 _ADVICE = "Get the package again (git pull, or download it anew), or train: python -m emotion_utils train --help."

@@ -5,10 +5,12 @@ Luo et al., "Understanding the effective receptive field" (NeurIPS 2016) for the
 see and what it uses, which `influence` measures.
 """
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from emotion_utils.models.base import eval_mode
 
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 
@@ -17,18 +19,14 @@ _POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 _GLOBAL = (nn.Flatten, nn.Linear, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 
 
-class Field(NamedTuple):
-    """The receptive field of the units after one layer, all in pixels of the input image.
+@dataclass(frozen=True)
+class Field:
+    """The receptive field of the units after one layer, all in pixels of the input image."""
 
-    `size` is the width and height of the square one unit sees, `jump` the distance between the squares of two
-    neighbouring units, `first` the left-most column (and top row) that unit 0 sees; it is negative where the square
-    hangs over the edge, into the padding.
-    """
-
-    name: str
-    size: int
-    jump: int
-    first: int
+    name: str  # of the layer, as in `model.named_modules()`
+    size: int  # width and height of the square that one unit sees
+    jump: int  # distance between the squares of two neighbouring units
+    first: int  # left-most column (and top row) that unit 0 sees; negative where the square hangs over the edge
 
     def window(self, index: int) -> tuple[int, int]:
         """Return (first, last + 1) of the columns, or rows, that the unit at `index` sees."""
@@ -42,7 +40,8 @@ def _single(value: int | tuple[int, ...], what: str, name: str) -> int:
         return value
     if len(set(value)) != 1:
         raise ValueError(
-            f"layer {name}: {what} {tuple(value)} differs between height and width; only squares are handled"
+            f"{what}={tuple(value)} of layer '{name}': height and width differ, and only squares are handled; make "
+            "them equal."
         )
     return value[0]
 
@@ -53,8 +52,10 @@ def receptive_field(model: nn.Module) -> list[Field]:
     Layers are taken in the order in which `model` defines them, each fed by the one before: right for `EmotionCNN`
     and any `nn.Sequential`, not for networks with branches. Layers that work on single pixels (ReLU, batch norm,
     dropout) change nothing and give no row. The walk ends at the first flatten, linear or adaptive-pooling layer,
-    from where on a unit sees everything. Raises ValueError for a kernel, stride, padding or dilation that is not the
-    same on both axes.
+    from where on a unit sees everything.
+
+    Raises:
+        ValueError: a kernel, stride, padding or dilation that is not the same on both axes.
     """
     size, jump, first = 1, 1, 0
     fields = []
@@ -86,14 +87,9 @@ def influence(model: nn.Module, images: Tensor) -> Tensor:
     outside the receptive field, and inside it shows what the unit uses (the *effective* receptive field). The model
     is run in eval mode and put back as it was; its own gradients are left alone.
     """
-    training = model.training
-    model.eval()
-    try:
-        images = images.detach().clone().requires_grad_(True)
-        with torch.enable_grad():
-            maps = model(images)
-            unit = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].sum()
-            (gradient,) = torch.autograd.grad(unit, images)
-    finally:
-        model.train(training)
+    images = images.detach().clone().requires_grad_(True)
+    with eval_mode(model), torch.enable_grad():
+        maps = model(images)  # (N, K, h, w)
+        unit = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].sum()
+        (gradient,) = torch.autograd.grad(unit, images)  # (N, C, H, W)
     return gradient.abs().mean(dim=(0, 1))

@@ -21,19 +21,19 @@ class FlipAverage(nn.Module):
         self.model, self.shift = model, shift
 
     def normalisation(self) -> tuple[float, float] | None:
-        """Give the mean and standard deviation that the network was trained with, None if it does not know them."""
+        """Return the mean and standard deviation that the network was trained with, None if it does not know them."""
         return self.model.normalisation() if hasattr(self.model, "normalisation") else None
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images `(N, 1, H, W)` to the logarithms of mean probabilities, float32 `(N, C)`."""
         views = [self.model(x).float().log_softmax(1) for view in self.shifted(images) for x in (view, view.flip(3))]
-        return torch.stack(views).logsumexp(0) - math.log(len(views))
+        return torch.stack(views).logsumexp(0) - math.log(len(views))  # (V, N, C) -> (N, C)
 
     def shifted(self, images: Tensor) -> list[Tensor]:
-        """Give the images, and with a shift their four moved copies."""
+        """Return the images, and with a shift their four moved copies, each of the shape of `images`."""
         if not self.shift:
             return [images]
         k, (height, width) = self.shift, images.shape[2:]
-        wide = F.pad(images, (k, k, k, k), mode="replicate")
+        wide = F.pad(images, (k, k, k, k), mode="replicate")  # (N, 1, H + 2k, W + 2k)
         corners = ((k, k), (k, 0), (k, 2 * k), (0, k), (2 * k, k))
         return [wide[:, :, y : y + height, x : x + width] for y, x in corners]
