@@ -1,5 +1,7 @@
 """The exported network gives the same probabilities in ONNX Runtime as in PyTorch."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -27,8 +29,7 @@ def test_onnx_runtime_agrees_with_pytorch(build, tmp_path):
     torch.manual_seed(0)
     classes = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
     model = spoil_batch_norm(build(classes=classes)).train()
-    model.mean.fill_(0.508)
-    model.std.fill_(0.255)
+    model.set_normalisation(0.508, 0.255)
     path = export_onnx(model, tmp_path / "model.onnx")
     assert model.training, "the export changes the model's mode"
 
@@ -40,3 +41,10 @@ def test_onnx_runtime_agrees_with_pytorch(build, tmp_path):
         assert expected.max() > 0.5, "the probabilities are so flat that the comparison would prove nothing"
         assert np.abs(got - expected).max() <= 1e-4
     assert session.get_modelmeta().custom_metadata_map["classes"].split(",") == list(classes)
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)  # as if it were not installed
+    with pytest.raises(ImportError, match=r"pip install.*onnxscript"):
+        export_onnx(FaceNet(8, (8,)), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,144 @@
+"""`trace_shapes` and `check_fit`: what each layer gives and costs, and which layer does not fit, in words that help."""
+
+import pytest
+import torch
+from small_faces import small_faces
+from torch import nn
+
+from emotion_utils.data.variants import keep_classes
+from emotion_utils.errors import ShapeError
+from emotion_utils.models.networks import EmotionCNN, LinearModel
+from emotion_utils.models.shapes import check_fit, trace_shapes
+from emotion_utils.models.views import FlipAverage
+
+
+def test_trace_counts_by_hand():
+    """Parameters and multiply-adds of a small network, worked out with pencil and paper."""
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5, groups=2), nn.Flatten(), nn.Linear(6400, 7)
+    )
+    trace = trace_shapes(model, (2, 1, 48, 48))
+    assert [row.output_shape for row in trace.rows] == [
+        (2, 8, 48, 48),
+        (2, 8, 24, 24),
+        (2, 16, 20, 20),
+        (2, 6400),
+        (2, 7),
+    ]
+    assert [row.parameters for row in trace.rows] == [8 * 9 + 8, 0, 16 * 4 * 25 + 16, 0, 6400 * 7 + 7]
+    assert [row.multiply_adds for row in trace.rows] == [48 * 48 * 8 * 9, 0, 20 * 20 * 16 * 4 * 25, 0, 6400 * 7]
+    assert trace.total_parameters == sum(p.numel() for p in model.parameters())
+    assert f"{trace.total_multiply_adds:,}" in str(trace)
+    assert "Conv2d" in repr(trace)
+
+
+def test_trace_leaves_the_model_alone():
+    """Mode, buffers and hooks are as before, after success and after failure."""
+    model = EmotionCNN(widths=(4, 4)).train()
+    model.features.block1.eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trace_shapes(model)
+    with pytest.raises(ShapeError):
+        trace_shapes(model, (1, 1, 20, 20))
+    assert model.training
+    assert not model.features.block1.training
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([nn.Conv2d(1, 8, 3), nn.Linear(8 * 46 * 46, 7)], r"Layer '1', Linear.*nn.Flatten\(\)"),
+        ([nn.Conv2d(1, 8, 3), nn.Linear(99, 7)], r"nn.Flatten\(\).*in_features=16928"),
+        ([nn.Flatten(), nn.Linear(2304, 10), nn.Linear(11, 7)], r"Layer '2'.*\(1, 10\).*in_features=10"),
+        ([nn.Conv2d(1, 8, 3), nn.Conv2d(16, 8, 3)], r"Layer '1', Conv2d\(in_channels=16.*in_channels=8"),
+        ([nn.Conv2d(1, 8, 3), nn.BatchNorm2d(4)], r"BatchNorm2d\(num_features=4\).*num_features=8"),
+        ([nn.Flatten(), nn.Linear(2304, 9), nn.BatchNorm1d(4)], "num_features=9"),
+        ([nn.Flatten(), nn.Conv2d(1, 8, 3)], r"Layer '1'.*2 dimensions.*nn.Flatten"),
+        ([nn.MaxPool2d(2)] * 6, r"1×1"),
+        ([nn.MaxPool2d(16), nn.Conv2d(1, 4, 5)], r"Layer '1'.*3×3"),
+    ],
+)
+def test_misfits_name_layer_shapes_and_fix(layers, message):
+    """The mistakes that learners make, each with its cure."""
+    with pytest.raises(ShapeError, match=message):
+        trace_shapes(nn.Sequential(*layers))
+
+
+def test_trace_explains_a_failure_between_layers():
+    """Code in `forward` that is no layer is placed behind the last layer that worked."""
+
+    class Wrong(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3)
+
+        def forward(self, images):
+            return self.conv(images).view(len(images), 5)
+
+    with pytest.raises(ShapeError, match=r"Wrong.forward failed after layer 'conv'"):
+        trace_shapes(Wrong())
+
+
+def test_the_output_is_what_the_model_returns():
+    """Its code may end in an operation that is no layer."""
+    trace = trace_shapes(FlipAverage(nn.Sequential(nn.Conv2d(1, 7, 4), nn.Flatten(2))), (3, 1, 8, 8))
+    assert trace.rows[-1].output_shape == trace.output_shape == (3, 7, 25)
+
+    class Mean(nn.Sequential):
+        def forward(self, images):
+            return super().forward(images).mean((2, 3))
+
+    assert trace_shapes(Mean(nn.Conv2d(1, 7, 3)), (2, 1, 8, 8)).output_shape == (2, 7)
+
+
+@pytest.fixture
+def faces():
+    return small_faces(21)
+
+
+def test_what_fits_is_traced_for_one_image(faces):
+    model = LinearModel(image_size=16)
+    trace = check_fit(model, faces, None, faces)
+    assert trace == trace_shapes(model, (1, 1, 16, 16))
+    assert trace.output_shape == (1, 7)
+
+
+class Mixing(nn.Module):
+    """Forgets that there are several images."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(256, 7)
+
+    def forward(self, images):
+        return self.layer(images.flatten(1)).mean(0, keepdim=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (LinearModel(classes=3, image_size=16), ["classifier.1", "(1, 3)", "3 logits", "7 classes", "out_features=7"]),
+        (EmotionCNN((4,), image_size=32), ["32, 32", "16, 16", "image_size=16"]),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(8, 4, 3)), ["'1'", "4 channels", "in_channels=4"]),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(14, 7)), ["'1'", "(1, 4, 14, 7)", "nn.Flatten()"]),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(4 * 14 * 14, 7)), ["'1'", "784", "nn.Flatten()"]),
+        (nn.Flatten(), ["256 logits", "7 classes", "classes=7"]),
+        (Mixing(), ["(1, 7)", "(2, 7)"]),
+    ],
+)
+def test_what_does_not_fit_names_layer_shapes_and_fix(faces, model, words):
+    with pytest.raises(ShapeError) as caught:
+        check_fit(model, faces)
+    assert len(str(caught.value)) <= 400
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_every_data_set_is_looked_at(faces):
+    model = LinearModel(image_size=16)
+    with pytest.raises(ShapeError, match="image_size=8"):
+        check_fit(model, faces, small_faces(7, size=8))
+    with pytest.raises(ValueError, match=r"surprise.*\('sad', 'happy'\)"):
+        check_fit(model, faces, keep_classes(faces, ("sad", "happy")))
