@@ -2,22 +2,46 @@
 
 import importlib.metadata
 import shutil
+import tomllib
+from types import SimpleNamespace
 
 import pytest
+from places import REPOSITORY
 
-from emotion_utils.commands import check as environment
 from emotion_utils.commands.check import check_environment
+from emotion_utils.commands.main import main
 
 
-def test_this_environment_is_fine(capsys, monkeypatch):
-    monkeypatch.setattr(environment, "LEAST_DISK", 0)
+@pytest.fixture(autouse=True)
+def room_on_the_disk(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=50e9))
+
+
+def test_this_environment_is_fine(capsys):
     assert check_environment() == []
     text = capsys.readouterr().out
     assert "torch" in text
-    assert "Everything that the notebooks need is here." in text
+    assert "50 GB" in text
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == text
 
 
-def _without_ipywidgets(monkeypatch, version=importlib.metadata.version):
+def an_old_python(monkeypatch, folder):
+    """Install, in a folder that comes first, a package that wants a Python of the future."""
+    about = folder / "emotion_utils-0.1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: emotion-utils\nRequires-Python: >=99.0\n")
+    monkeypatch.syspath_prepend(folder)
+
+
+def no_installation(monkeypatch, folder):
+    def look(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "metadata", look)
+
+
+def no_ipywidgets(monkeypatch, folder, version=importlib.metadata.version):
     def look(name):
         if name == "ipywidgets":
             raise importlib.metadata.PackageNotFoundError(name)
@@ -26,28 +50,38 @@ def _without_ipywidgets(monkeypatch, version=importlib.metadata.version):
     monkeypatch.setattr(importlib.metadata, "version", look)
 
 
-def _full_disk(monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: _Usage())
+def a_full_disk(monkeypatch, folder):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10e6))
 
 
-class _Usage:
-    free = 10_000_000
+def no_fer2013(monkeypatch, folder):
+    monkeypatch.setenv("EMOTION_DATA", "fer2013")
+    monkeypatch.setenv("EMOTION_DATA_DIR", str(folder))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
 
 
-AMISS = {
-    "Python 99.0 or newer": lambda patch, tmp: patch.setattr(environment, "OLDEST_PYTHON", (99, 0)),
-    "ipywidgets is missing": lambda patch, tmp: _without_ipywidgets(patch),
-    "free for data": lambda patch, tmp: _full_disk(patch),
-    "EMOTION_DATA=fer2013 is set": lambda patch, tmp: (
-        patch.setenv("EMOTION_DATA", "fer2013"),
-        patch.setenv("EMOTION_DATA_DIR", str(tmp)),
-    ),
-}
-
-
-@pytest.mark.parametrize("complaint", AMISS)
-def test_it_says_what_is_amiss(complaint, monkeypatch, capsys, tmp_path):
-    AMISS[complaint](monkeypatch, tmp_path)
+@pytest.mark.parametrize(
+    ("amiss", "named"),
+    [
+        (an_old_python, "Python 99.0"),
+        (no_installation, "emotion_utils"),
+        (no_ipywidgets, "ipywidgets"),
+        (a_full_disk, "0.0 GB"),
+        (no_fer2013, "EMOTION_DATA=fer2013"),
+    ],
+)
+def test_it_says_what_is_amiss(amiss, named, monkeypatch, capsys, tmp_path):
+    amiss(monkeypatch, tmp_path)
     problems = check_environment()
-    assert any(complaint in problem for problem in problems)
-    assert complaint in capsys.readouterr().out
+    assert len(problems) == 1
+    assert named in problems[0]
+    assert problems[0] in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["check"])
+    assert ended.value.code == 1
+    assert problems[0] in capsys.readouterr().out
+
+
+def test_what_is_installed_says_which_python_it_needs():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert importlib.metadata.metadata("emotion-utils")["Requires-Python"] == project["requires-python"]
