@@ -13,38 +13,28 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.errors import ShapeError
-from emotion_utils.models.shapes import Row, Trace, trace_shapes
+from emotion_utils.device import device_of
+from emotion_utils.models.base import eval_mode
+from emotion_utils.models.inference import compute_logits, normalised_for
+from emotion_utils.models.shapes import Row, Trace, check_fit
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Measured:
-    """What `measure` found for one network.
+    """What `measure` found for one network."""
 
-    Attributes:
-        model: the trained copy of the network.
-        trace: shapes, parameters and multiply-adds of each layer.
-        history: of the training.
-        correct: bool `(N,)`, which validation faces were recognised.
-        labels: int64 `(N,)`, of the validation faces.
-        seconds: for training, validation after each epoch included.
-        milliseconds: for one face in a batch of 16, without training.
-        classes: names of the classes.
-        config: how it was trained.
-    """
-
-    model: nn.Module = field(repr=False)
-    trace: Trace = field(repr=False)
-    history: History = field(repr=False)
-    correct: Tensor = field(repr=False)
-    labels: Tensor = field(repr=False)
-    seconds: float
-    milliseconds: float
+    model: nn.Module = field(repr=False)  # the trained copy
+    trace: Trace = field(repr=False)  # shapes, parameters and multiply-adds of each layer
+    history: History = field(repr=False)  # of the training
+    correct: Tensor = field(repr=False)  # (N,) bool: which validation faces were recognised
+    labels: Tensor = field(repr=False)  # (N,) int64, of the validation faces
+    seconds: float  # for training, validation after each epoch included
+    milliseconds: float  # for one face in a batch of 16, without training
     classes: tuple[str, ...]
-    config: TrainConfig
+    config: TrainConfig  # how it was trained
 
     @property
     def accuracy(self) -> float:
@@ -52,46 +42,19 @@ class Measured:
         return float(self.correct.float().mean())
 
 
-def _follow(model: nn.Module, dataset: FaceDataset) -> Trace:
-    """Follow one face of `dataset` through `model`, and see that one score for each class comes out.
-
-    Raises:
-        ShapeError: a layer does not fit the one before, or the last one does not fit the classes; the message names
-            the layer, the shapes and the likely fix.
-    """
-    trace = trace_shapes(model, (1, *dataset.images.shape[1:]))
-    last = next((row for row in reversed(trace.rows) if row.parameters), trace.rows[-1])
-    shape, classes = trace.output_shape, len(dataset.classes)
-    if len(shape) != 2:
-        raise ShapeError(
-            f"The network gives shape {shape} for one face, not (1, {classes}): one row of scores is wanted. Its last "
-            f"layer with weights is '{last.name}', {last.kind}. Put nn.Flatten() between the last map and the linear "
-            "layers, and end in nn.Linear."
-        )
-    if shape[1] != classes:
-        raise ShapeError(
-            f"Layer '{last.name}', {last.kind}, gives {shape[1]} scores for a face, output shape {shape}, but the data "
-            f"has {classes} classes ({', '.join(dataset.classes)}). Give the network classes={classes} (the last layer "
-            f"out_features={classes}), or keep {shape[1]} classes in the data as well: keep_classes(data, …)."
-        )
-    return trace
-
-
 def milliseconds(model: nn.Module, image_size: int = 48, faces: int = 16, repeats: int = 30) -> float:
     """Time the network on a batch of `faces` random grey images; return the fastest run, in milliseconds a face.
 
     A small batch takes about a millisecond, so at least one run is not interrupted by what else the computer does.
     """
-    was, device = model.training, next((p.device for p in model.parameters()), torch.device("cpu"))
-    images = torch.randn(faces, 1, image_size, image_size, generator=torch.Generator().manual_seed(0)).to(device)
-    best = float("inf")
-    with torch.no_grad():
-        model.eval()(images)  # the first run is slower: memory is fetched, kernels are chosen
+    images = torch.randn(faces, 1, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    images, best = images.to(device_of(model)), float("inf")
+    with eval_mode(model), torch.no_grad():
+        model(images)  # the first run is slower: memory is fetched, kernels are chosen
         for _ in range(repeats):
             start = time.perf_counter()
             model(images).cpu()  # .cpu() waits for an accelerator to finish
             best = min(best, time.perf_counter() - start)
-    model.train(was)
     return 1000 * best / faces
 
 
@@ -101,44 +64,30 @@ def measure(model: nn.Module, train_set: FaceDataset, val_set: FaceDataset, conf
     So this can be run again, with the same result (times apart).
 
     Raises:
-        ShapeError: layers that do not fit together, or a last layer that does not fit the classes.
+        ShapeError: layers that do not fit together, or a last layer that does not fit the classes; see `check_fit`.
         DivergedError: the loss stopped being a number; the message names the learning rate and a better one.
     """
-    trace = _follow(model, train_set)
+    trace = check_fit(model, train_set, val_set)
     trained = copy.deepcopy(model)
     start = time.perf_counter()
     history = train(trained, train_set, val_set, config)
     seconds = time.perf_counter() - start
-    device = next((p.device for p in trained.parameters()), torch.device("cpu"))
-    trained.eval()
-    guesses = []
-    with torch.no_grad():
-        for index in torch.arange(len(val_set)).split(512):
-            guesses.append(trained(val_set.batch(index)[0].to(device)).argmax(1).cpu())
     labels = val_set.labels.cpu()
+    correct = compute_logits(trained, normalised_for(trained, val_set)).argmax(1).cpu() == labels
     speed = milliseconds(trained, val_set.images.shape[-1])
-    correct = torch.cat(guesses) == labels
     return Measured(trained, trace, history, correct, labels, seconds, speed, val_set.classes, config)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two measured networks side by side; `print(comparison)` shows a table and a verdict.
-
-    Attributes:
-        mine, baseline: what was compared.
-        same_task: whether both were asked the same question (the same faces, the same classes).
-        difference: accuracy of mine minus that of the baseline.
-        margin: half of the 95 % interval of that difference, from the faces on which the two disagree.
-        verdict: one or two sentences.
-    """
+    """Two measured networks side by side; `print(comparison)` shows a table and a verdict."""
 
     mine: Measured
     baseline: Measured
-    same_task: bool
-    difference: float
-    margin: float
-    verdict: str
+    same_task: bool  # whether both were asked the same question: the same faces, the same classes
+    difference: float  # accuracy of mine minus that of the baseline
+    margin: float  # half of the 95 % interval of that difference, from the faces on which the two disagree
+    verdict: str  # one or two sentences
 
     def __str__(self) -> str:
         base, mine = self.baseline, self.mine

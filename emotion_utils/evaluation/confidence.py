@@ -1,26 +1,26 @@
-"""TODO."""
+"""How sure one can be: the interval around an accuracy, and whether a network's own confidence can be believed."""
 
+import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from emotion_utils.randomness import stream_key
 
+COLDEST, HOTTEST = 0.01, 100.0  # temperatures between which `fit_temperature` looks
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Calibration:
-    """Confidence against accuracy in bins of equal width; each tensor has shape `(bins,)`.
+    """Confidence against accuracy in bins of equal width."""
 
-    `count` is how many images fall into a bin (int64), `confidence` and `accuracy` are their means (float32, 0 in an
-    empty bin). `ece` is the expected calibration error: the mean distance of the two, weighted by `count`.
-    """
-
-    edges: Tensor
-    count: Tensor
-    confidence: Tensor
-    accuracy: Tensor
-    ece: float
+    edges: Tensor  # (bins + 1,) float32, from 0 to 1
+    count: Tensor  # (bins,) int64: how many images fall into each bin
+    confidence: Tensor  # (bins,) float32: mean of the largest probability, 0 in an empty bin
+    accuracy: Tensor  # (bins,) float32: share of correct predictions, 0 in an empty bin
+    ece: float  # expected calibration error: mean distance of confidence and accuracy, weighted by count
 
 
 def bootstrap_interval(values: Tensor, draws: int = 1000, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
@@ -39,24 +39,38 @@ def bootstrap_interval(values: Tensor, draws: int = 1000, level: float = 0.95, s
         ValueError: no values, no draws, or a level outside (0, 1).
     """
     values = torch.as_tensor(values).cpu().double()
-    if len(values) == 0 or draws < 1 or not 0 < level < 1:
-        raise ValueError(
-            f"{len(values)} values, {draws} draws, level {level}: need some of each, and a level in (0, 1)."
-        )
-    generator = torch.Generator().manual_seed(stream_key(seed, "bootstrap"))
+    if len(values) == 0:
+        raise ValueError("values is empty: give one number for each image.")
+    if draws < 1:
+        raise ValueError(f"draws={draws}: choose 1 or more, often 1000.")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level}: choose a share between 0 and 1, often 0.95.")
+    key = stream_key(seed, "bootstrap")
     distinct, counts = values.unique(return_counts=True)
     if len(distinct) <= 2:
-        # Counting how often one of two values is drawn is a binomial number: the same thing, a thousand times faster.
-        share = torch.full((draws,), float(counts[-1]) / len(values), dtype=torch.double)
-        means = torch.binomial(torch.full_like(share, len(values)), share, generator=generator) / len(values)
-        means = distinct[0] + (distinct[-1] - distinct[0]) * means
-    else:
-        rows = max(1, 10_000_000 // len(values))  # at most 80 MB of indices at once
-        parts = [
-            values[torch.randint(len(values), (min(rows, draws - start), len(values)), generator=generator)].mean(1)
-            for start in range(0, draws, rows)
-        ]
-        means = torch.cat(parts)
+        return _interval_of_two_values(distinct, counts, draws, level, key)
+    # Imported here, as in `fit_temperature`: SciPy's and scikit-learn's modules take as long to import as PyTorch.
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    result = bootstrap(
+        (values.numpy(),), np.mean, n_resamples=draws, batch=max(1, 1_000_000 // len(values)), confidence_level=level,
+        method="percentile", random_state=np.random.default_rng(key),  # SciPy before 1.15 does not know `rng`
+    )  # fmt: skip
+    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def _interval_of_two_values(
+    distinct: Tensor, counts: Tensor, draws: int, level: float, key: int
+) -> tuple[float, float]:
+    """Do the same for right and wrong, where how often one of the two is drawn is a binomial number.
+
+    For 3,589 images this takes 0.3 milliseconds, and `scipy.stats.bootstrap` 50.
+    """
+    generator, number = torch.Generator().manual_seed(key), int(counts.sum())
+    share = torch.full((draws,), float(counts[-1]) / number, dtype=torch.double)
+    means = torch.binomial(torch.full_like(share, number), share, generator=generator) / number
+    means = distinct[0] + (distinct[-1] - distinct[0]) * means
     low, high = means.quantile(torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=torch.double)).tolist()
     return low, high
 
@@ -69,10 +83,10 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibr
         labels: int64 `(N,)`.
         bins: how many; a confidence on an edge belongs to the bin below.
     """
-    confidence, prediction = probabilities.detach().cpu().double().max(1)
+    confidence, prediction = probabilities.detach().cpu().double().max(1)  # (N,), (N,)
     correct = (prediction == labels.cpu()).double()
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.double)
-    place = (torch.bucketize(confidence, edges) - 1).clamp(0, bins - 1)
+    place = (torch.bucketize(confidence, edges) - 1).clamp(0, bins - 1)  # (N,): the bin of each image
     count = torch.bincount(place, minlength=bins)
     some = count.clamp(min=1)
     mean_confidence = torch.bincount(place, confidence, minlength=bins) / some
@@ -85,7 +99,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """Find the temperature T that minimises the cross-entropy of `logits / T` (Guo et al., ICML 2017).
 
     Fit it on validation data. Dividing all logits by T changes confidence and leaves every prediction as it is. The
-    loss is convex in 1/T, so the search halves an interval until it is narrower than a millionth.
+    loss is convex in 1/T, so along log T, where the search goes on, it has one valley. A model without any error wants
+    to be ever surer: for it, the answer is one of the small T at which the loss is zero to machine precision.
 
     Args:
         logits: float `(N, C)`.
@@ -94,12 +109,12 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Returns:
         T between 0.01 and 100: above 1 if the model was over-confident.
     """
+    from scipy.optimize import minimize_scalar
+
     logits, labels = logits.detach().cpu().double(), labels.cpu()
-    right = logits.gather(1, labels[:, None])[:, 0].mean()
-    low, high = 0.01, 100.0  # of 1/T
-    while high / low > 1 + 1e-6:
-        scale = (low * high) ** 0.5
-        # The slope of the mean cross-entropy against 1/T: mean logit under the softmax minus mean logit of the label.
-        slope = ((scale * logits).softmax(1) * logits).sum(1).mean() - right
-        low, high = (low, scale) if slope > 0 else (scale, high)
-    return 1 / (low * high) ** 0.5
+
+    def loss(log_t: float) -> float:
+        return float(F.cross_entropy(logits / math.exp(log_t), labels))
+
+    bounds = math.log(COLDEST), math.log(HOTTEST)
+    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7}).x)

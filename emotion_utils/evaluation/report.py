@@ -1,7 +1,9 @@
 """What the numbers mean: accuracy with its interval, errors class by class, and whether confidence can be believed."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,94 +11,97 @@ from torch import Tensor, nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
 from emotion_utils.evaluation.confidence import bootstrap_interval, calibration
-from emotion_utils.models.inference import compute_logits
+from emotion_utils.models.inference import compute_logits, normalised_for
 from emotion_utils.models.shapes import check_fit
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Report:
-    """What `evaluate` measured; `print(report)` shows it as a table. Fractions lie in [0, 1].
+    """What `evaluate` measured; `print(report)` shows it as a table. Fractions lie in [0, 1], tensors on the CPU."""
 
-    Attributes:
-        probabilities: float32 `(N, C)`; logits: float32 `(N, C)`; labels, predictions: int64 `(N,)`. All on the CPU.
-        classes: names of the classes.
-        twins: bool `(N,)`, which images have an identical twin in training; None where that is unknown.
-        interval: lower and upper end of the accuracy's 95 % bootstrap interval.
-        confusion: int64 `(C, C)`; row = true class, column = predicted class.
-        precision, recall, f1: float64 `(C,)`, 0 where the class was never predicted, or never occurs.
-        loss: mean cross-entropy in nats. ece: expected calibration error over 15 bins.
-    """
-
-    probabilities: Tensor
-    logits: Tensor
-    labels: Tensor
+    probabilities: Tensor  # (N, C) float32, each row adds up to 1
+    logits: Tensor  # (N, C) float32
+    labels: Tensor  # (N,) int64
     classes: tuple[str, ...]
-    name: str
-    interval: tuple[float, float]
-    twins: Tensor | None = None
+    name: str  # of the data set and its split
+    interval: tuple[float, float]  # lower and upper end of the accuracy's 95 % bootstrap interval
+    twins: Tensor | None = None  # (N,) bool: has an identical twin in training; None where that is unknown
 
-    @property
+    # Each of these is computed when it is first asked for, and kept.
+
+    @cached_property
     def predictions(self) -> Tensor:
         """The most probable class of each image, int64 `(N,)`."""
         return self.probabilities.argmax(1)
 
-    @property
+    @cached_property
     def correct(self) -> Tensor:
         """Whether each prediction is right, bool `(N,)`."""
         return self.predictions == self.labels
 
-    @property
+    @cached_property
     def accuracy(self) -> float:
         """Share of the images that are classified correctly."""
         return _mean(self.correct)
 
-    @property
+    @cached_property
     def confusion(self) -> Tensor:
         """Counts, int64 `(C, C)`: row = true class, column = predicted class."""
-        return confusion_matrix(self.labels, self.predictions, len(self.classes))
+        count = len(self.classes)
+        return torch.bincount(self.labels * count + self.predictions, minlength=count**2).view(count, count)
 
-    @property
+    @cached_property
     def precision(self) -> Tensor:
-        """Of the images predicted as a class, the share that belongs to it: float64 `(C,)`."""
-        return _ratio(self.confusion.diag(), self.confusion.sum(0))
+        """Of the images predicted as a class, the share that belongs to it: float64 `(C,)`, 0 where there are none."""
+        return self._scores[0]
 
-    @property
+    @cached_property
     def recall(self) -> Tensor:
-        """Of the images of a class, the share that is predicted as such: float64 `(C,)`."""
-        return _ratio(self.confusion.diag(), self.confusion.sum(1))
+        """Of the images of a class, the share that is predicted as such: float64 `(C,)`, 0 where there are none."""
+        return self._scores[1]
 
-    @property
+    @cached_property
     def f1(self) -> Tensor:
-        """Harmonic mean of precision and recall: float64 `(C,)`."""
-        return _ratio(2 * self.confusion.diag(), self.confusion.sum(0) + self.confusion.sum(1))
+        """Harmonic mean of precision and recall: float64 `(C,)`, 0 where both are 0."""
+        return self._scores[2]
 
-    @property
+    @cached_property
+    def _scores(self) -> Tensor:
+        """Precision, recall and F1 of each class: float64 `(3, C)`."""
+        # Imported here, because it takes as long as importing PyTorch and only who asks for a report needs it.
+        from sklearn.metrics import precision_recall_fscore_support
+
+        scores = precision_recall_fscore_support(
+            self.labels, self.predictions, labels=range(len(self.classes)), zero_division=0
+        )
+        return torch.tensor(np.stack(scores[:3]))
+
+    @cached_property
     def macro_f1(self) -> float:
         """Mean F1 over the classes that occur among labels or predictions."""
-        seen = self.confusion.sum(0) + self.confusion.sum(1) > 0
-        return float(self.f1[seen].mean())
+        return float(self.f1[self.confusion.sum(0) + self.confusion.sum(1) > 0].mean())
 
-    @property
+    @cached_property
     def balanced_accuracy(self) -> float:
         """Mean recall over the classes that occur: accuracy as if all classes were equally frequent."""
         return float(self.recall[self.confusion.sum(1) > 0].mean())
 
-    @property
+    @cached_property
     def ece(self) -> float:
         """Expected calibration error over 15 bins."""
         return calibration(self.probabilities, self.labels).ece
 
-    @property
+    @cached_property
     def loss(self) -> float:
         """Mean cross-entropy in nats."""
         return float(F.cross_entropy(self.logits.double(), self.labels))
 
-    @property
+    @cached_property
     def accuracy_with_twins(self) -> float | None:
         """Accuracy on images that have an identical twin in training; None if there are none or it is unknown."""
         return _mean(self.correct[self.twins]) if self.twins is not None and self.twins.any() else None
 
-    @property
+    @cached_property
     def accuracy_without_twins(self) -> float | None:
         """Accuracy on images without a twin in training, the honest ones; None if there are none or it is unknown."""
         return _mean(self.correct[~self.twins]) if self.twins is not None and not self.twins.all() else None
@@ -116,14 +121,10 @@ class Report:
             f"cross-entropy {self.loss:.3f} nats, expected calibration error {self.ece:.3f}",
         ]
         if self.accuracy_with_twins is not None:
+            without = "none" if self.accuracy_without_twins is None else f"{self.accuracy_without_twins:.1%}"
             lines.append(
                 f"{int(self.twins.sum()):,} images have an identical twin in training: accuracy "
-                f"{self.accuracy_with_twins:.1%} with, "
-                + (
-                    "none without"
-                    if self.accuracy_without_twins is None
-                    else f"{self.accuracy_without_twins:.1%} without"
-                )
+                f"{self.accuracy_with_twins:.1%} with, {without} without"
             )
         width = max(map(len, self.classes))
         lines.append(f"{'class':<{width}}  precision  recall     F1  images")
@@ -166,11 +167,7 @@ def evaluate(
     check_fit(model, dataset)
     if device is not None:
         model.to(pick_device(device))
-    known = model.normalisation() if hasattr(model, "normalisation") else None
-    if known:
-        dataset = dataset.with_augment(None)  # a copy that shares the images
-        dataset.mean, dataset.std = known
-    logits = compute_logits(model, dataset, batch_size).cpu()
+    logits = compute_logits(model, normalised_for(model, dataset), batch_size).cpu()  # (N, C)
     labels = dataset.labels.cpu()
     return Report(
         probabilities=logits.softmax(1),
@@ -183,14 +180,5 @@ def evaluate(
     )
 
 
-def confusion_matrix(labels: Tensor, predictions: Tensor, classes: int) -> Tensor:
-    """Count each pair of true class (row) and predicted class (column): int64 `(classes, classes)`."""
-    return torch.bincount(labels * classes + predictions, minlength=classes**2).view(classes, classes)
-
-
 def _mean(values: Tensor) -> float:
     return float(values.double().mean())
-
-
-def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    return part.double() / whole.clamp(min=1)

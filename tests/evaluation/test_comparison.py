@@ -1,115 +1,120 @@
 """`measure` and `compare_with_baseline`: repeatable, honest about luck, and clear about what does not fit."""
 
+import math
+
 import pytest
 import torch
-from torch import nn
+from small_faces import small_faces
 
-from emotion_utils.data import FaceDataset, keep_classes, resize
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError
-from emotion_utils.evaluation.comparison import compare_with_baseline, measure, milliseconds
+from emotion_utils.evaluation.comparison import Measured, compare_with_baseline, measure, milliseconds
 from emotion_utils.models.networks import EmotionCNN, LinearModel
+from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.history import History
 
-QUICK = TrainConfig(epochs=1, batch_size=32, device="cpu", progress=False)
+CONFIG = TrainConfig(epochs=2, batch_size=35, device="cpu", progress=False)
 
 
 @pytest.fixture(scope="module")
 def faces():
-    """Noise with a bright row that tells the class, so that a little training is enough."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(140) % 7
-    images = torch.randint(0, 100, (140, 1, 48, 48), generator=generator, dtype=torch.uint8)
-    for image, label in zip(images, labels, strict=True):
-        image[0, 6 * label : 6 * label + 6] += 120
-    both = FaceDataset(images, labels)
-    return both.subset(range(105)), both.subset(range(105, 140), split="validation")
+    return small_faces(140), small_faces(35, seed=2, split="validation", mean=0.2, std=0.9)
 
 
 def test_measure_leaves_the_model_untrained_and_repeats(faces):
-    model = EmotionCNN(widths=(4, 8))
+    model = EmotionCNN(widths=(4, 8), image_size=16)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    first, second = (measure(model, *faces, QUICK) for _ in range(2))
+    first, second = (measure(model, *faces, CONFIG) for _ in range(2))
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert torch.equal(first.correct, second.correct)
     assert first.history["train_loss"] == second.history["train_loss"]
-    assert first.accuracy == pytest.approx(first.history["val_accuracy"][-1])
-    assert first.milliseconds > 0
-    comparison = compare_with_baseline(second, first)
+    assert first.trace == trace_shapes(model, (1, 1, 16, 16))
+    assert torch.equal(first.labels, faces[1].labels)
+    assert (first.classes, first.config) == (EMOTIONS, CONFIG)
+    assert min(first.seconds, first.milliseconds) > 0
+    assert "exactly the same" in compare_with_baseline(second, first).verdict
+
+
+def test_measure_sees_the_validation_faces_as_training_does(faces):
+    """The validation set brings statistics of its own, and the network was trained with others."""
+    found = measure(EmotionCNN(widths=(4, 8), image_size=16), *faces, CONFIG)
+    assert found.accuracy == pytest.approx(found.history["val_accuracy"][-1])
+    assert found.accuracy == pytest.approx(found.correct.float().mean().item())
+    assert found.model.normalisation() == pytest.approx((faces[0].mean, faces[0].std))
+
+
+def test_a_misfit_is_explained_before_any_training(faces):
+    with pytest.raises(ShapeError, match=r"classifier\.1.*3 logits.*7 classes"):
+        measure(LinearModel(classes=3, image_size=16), *faces, CONFIG)
+
+
+def measured(
+    right: list[int] | torch.Tensor, model: LinearModel | EmotionCNN | None = None, classes=EMOTIONS
+) -> Measured:
+    """Make up a result for 100 validation faces; `right` are the ones that were recognised."""
+    model, history = model or LinearModel(), History()
+    history.append(
+        epoch=1, learning_rate=0.1, train_loss=1.25, train_accuracy=0.5, val_loss=1.0, val_accuracy=0.5, seconds=1.0
+    )
+    correct = torch.zeros(100, dtype=torch.bool)
+    correct[right] = True
+    labels = torch.arange(100) % len(classes)
+    return Measured(model, trace_shapes(model), history, correct, labels, 2.0, 0.5, classes, CONFIG)
+
+
+def test_equal_answers_are_no_difference():
+    comparison = compare_with_baseline(measured(range(60)), measured(range(60)))
     assert comparison.same_task
     assert comparison.difference == comparison.margin == 0
     assert "exactly the same" in comparison.verdict
-
-
-def test_comparison_reports_costs_and_layers(faces):
-    base = measure(EmotionCNN(widths=(4, 8)), *faces, QUICK)
-    text = str(compare_with_baseline(measure(EmotionCNN(widths=(8, 8), kernel=5), *faces, QUICK), base))
-    for piece in ("parameters", "multiply-adds", "milliseconds", "seconds", "accuracy", "features.block1.conv1", "×"):
-        assert piece in text
-
-
-def test_margin_is_paired_and_honest(faces):
-    base = measure(LinearModel(), *faces, QUICK)
-    other = measure(EmotionCNN(widths=(4,)), *faces, QUICK)
-    comparison = compare_with_baseline(other, base)
-    assert comparison.difference == pytest.approx(other.accuracy - base.accuracy)
-    disagree = (other.correct != base.correct).sum()
-    assert comparison.margin <= 1.96 * float(disagree) ** 0.5 / len(base.correct) + 1e-6
-    words = "too close" if abs(comparison.difference) <= comparison.margin else "other seeds"
-    assert words in comparison.verdict or "exactly the same" in comparison.verdict
-
-
-def test_other_task_is_not_compared(faces):
-    base = measure(LinearModel(), *faces, QUICK)
-    three = [keep_classes(part, ("sad", "happy", "neutral")) for part in faces]
-    comparison = compare_with_baseline(measure(LinearModel(classes=3), *three, QUICK), base)
-    assert not comparison.same_task
-    assert "different questions" in comparison.verdict
-    assert "another task" in str(comparison)
+    assert "all as in the baseline" in str(comparison)
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("mine", "baseline", "word"),
     [
-        (LinearModel(classes=3), ["classifier.1", "3 scores", "7 classes", "out_features=7"]),
-        (EmotionCNN(image_size=32), ["32, 32", "48, 48", "image_size=48"]),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(8, 4, 3)), ["'1'", "4 channels", "in_channels=4"]),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(46, 7)), ["'1'", "(1, 4, 46, 7)", "nn.Flatten()"]),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(4 * 46 * 46, 7)), ["'1'", "8464", "nn.Flatten()"]),
+        (range(60), range(58), "too close"),
+        (range(3, 63), range(60), "too close"),  # others are recognised, equally many
+        (range(80), range(40), "more accurate"),
+        (range(40), range(80), "less accurate"),
     ],
 )
-def test_misfits_name_layer_shapes_and_fix(faces, model, words):
-    with pytest.raises(ShapeError) as caught:
-        measure(model, *faces, QUICK)
-    for word in words:
-        assert word in str(caught.value)
+def test_margin_is_paired_and_honest(mine, baseline, word):
+    comparison = compare_with_baseline(measured(mine), measured(baseline))
+    assert comparison.difference == pytest.approx((len(mine) - len(baseline)) / 100, abs=1e-6)
+    gains, losses = len({*mine} - {*baseline}) / 100, len({*baseline} - {*mine}) / 100
+    variance = gains + losses - (gains - losses) ** 2
+    assert comparison.margin == pytest.approx(1.96 * math.sqrt(variance / 100), abs=1e-6)
+    assert word in comparison.verdict
+    assert f"{100 * comparison.difference:+.1f} points" in str(comparison)
 
 
-def test_keep_classes(faces):
-    training, _ = faces
-    kept = keep_classes(training, ("sad", "happy"))
-    assert kept.classes == ("sad", "happy")
-    assert len(kept) == int(((training.labels == 3) | (training.labels == 4)).sum())
-    old = training.labels[(training.labels == 3) | (training.labels == 4)]
-    assert torch.equal(kept.labels, (old == 3).long())
-    assert training.classes == EMOTIONS
-    assert keep_classes(training, EMOTIONS) is training
-    for bad in (("sad",), ("sad", "sad"), ("sad", "bored")):
-        with pytest.raises(ValueError, match="at least two"):
-            keep_classes(training, bad)
+def test_a_difference_is_one_seeds_word():
+    assert "other seeds" in compare_with_baseline(measured(range(80)), measured(range(40))).verdict
 
 
-def test_resize(faces):
-    training, _ = faces
-    for size in (24, 32, 64):
-        small = resize(training, size)
-        assert small.images.shape == (len(training), 1, size, size)
-        assert small.images.dtype == torch.uint8
-        assert abs(float(small.images.float().mean() - training.images.float().mean())) < 3
-    assert resize(training, 48) is training
-    assert training.images.shape[-1] == 48
-    with pytest.raises(ValueError, match="at least one pixel"):
-        resize(training, 0)
+def test_comparison_reports_costs_and_layers():
+    wide = measured(range(50), EmotionCNN(widths=(8, 8), kernel=5))
+    base = measured(range(50), EmotionCNN(widths=(4, 8)))
+    text = str(compare_with_baseline(wide, base))
+    for one in (wide, base):
+        assert f"{one.trace.total_parameters:,}" in text
+        assert f"{one.trace.total_multiply_adds:,}" in text
+    assert "  - features.block1.conv1: Conv2d, output shape (1, 4, 48, 48)" in text
+    assert "  + features.block1.conv1: Conv2d, output shape (1, 8, 48, 48)" in text
+    assert f"× {wide.trace.total_parameters / base.trace.total_parameters:.2f}" in text
+    for piece in ("0.50", "2.0", "1.250", "50.0%"):  # milliseconds, seconds, loss, accuracy
+        assert piece in text
+
+
+@pytest.mark.parametrize("classes", [("sad", "happy", "neutral"), EMOTIONS[::-1]])
+def test_another_task_is_not_compared(classes):
+    comparison = compare_with_baseline(measured(range(70), classes=classes), measured(range(50)))
+    assert not comparison.same_task
+    assert math.isnan(comparison.margin)
+    assert f"{len(classes)} classes" in comparison.verdict
+    assert "another task" in str(comparison)
 
 
 def test_milliseconds_keeps_the_mode():

@@ -123,14 +123,14 @@ KNOBS = [
     {"CLASSES": '("angry", "fear")', "IMAGE_SIZE": "64", "batch_norm": "False"},
 ]
 BROKEN_KNOBS = [
-    ({"classes": "3"}, ["classifier.logits", "(1, 3)", "3 scores", "7 classes", "classes=7"]),
+    ({"classes": "3"}, ["classifier.logits", "(1, 3)", "3 logits", "7 classes", "classes=7"]),
     ({"image_size": "32"}, ["(N, 1, 32, 32)", "(1, 1, 48, 48)", "image_size=48"]),
     ({"widths": "(8, 8, 8, 8, 8, 8)"}, ["6 blocks", "48 pixels", "at most 5"]),
     ({"kernel": "0"}, ["kernel=0", "1 or more"]),
     ({"activation": '"rleu"'}, ["rleu", "relu", "tanh"]),
     ({"pooling": '"mean"'}, ["mean", "avg"]),
     ({"CLASSES": '("happy", "bored")'}, ["bored", "unknown", "sad"]),
-    ({"CLASSES": '("happy", "sad", "surprise")', "classes": "7"}, ["classifier.logits", "7 scores", "3 classes"]),
+    ({"CLASSES": '("happy", "sad", "surprise")', "classes": "7"}, ["classifier.logits", "7 logits", "3 classes"]),
 ]
 LAYERS = [
     [("nn.Conv2d(1, 16, 3, padding=1", "nn.Conv2d(1, 16, 5, padding=2")],
