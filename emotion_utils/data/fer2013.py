@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.fer2013_cache import read_rows
+from emotion_utils.data.fer2013_cache import load_rows
 from emotion_utils.data.fer2013_files import FETCH, USAGES, Rows, find_source
 from emotion_utils.data.pixels import pixel_statistics
 from emotion_utils.data.splits import SPLITS, split
@@ -45,7 +45,7 @@ def load_fer2013(
         FileNotFoundError, ValueError: no source, or one that cannot be used.
     """
     source = find_source(data_dir)
-    rows = read_rows(source, verbose)
+    rows = load_rows(source, verbose)
     division = _divide(rows, source, seed)
     mean, std = pixel_statistics(rows.images[division.index["training"]])
     return tuple(
@@ -70,7 +70,7 @@ def load_all_training(
     Where a source has no test part, `load` carves one from Training; those images stay out.
     """
     source = find_source(data_dir)
-    rows = read_rows(source, verbose)
+    rows = load_rows(source, verbose)
     index = _rows_of(rows, source, "Training")
     if len(index) == len(rows.labels):
         parts = _divide(rows, source, seed=0).index

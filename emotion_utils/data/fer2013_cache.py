@@ -18,7 +18,7 @@ CACHE_VERSION = "1"  # a change of the cache's layout takes another number; olde
 _TENSORS = ("images", "labels", "usage", "groups")  # fields of Rows; names and notes are stored beside them
 
 
-def read_rows(source: Path, verbose: bool = True) -> Rows:
+def load_rows(source: Path, verbose: bool = True) -> Rows:
     """Return all rows of a source, from the cache if it was made from this very source, else by reading (seconds).
 
     The cache lies beside the table (or in the folder of images), or, where that takes no files, in the user's cache.
