@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from emotion_utils.checks import Wrong, require
-from emotion_utils.faces.action_units import ACTION_UNITS, AU_INDEX, EMOTION_TO_AUS, ActionUnits
+from emotion_utils.faces.action_units import ACTION_UNITS, AU_INDEX, ActionUnits
+from emotion_utils.faces.expressions import EMOTION_TO_AUS
 
 FAINT = 0.3  # intensities below this one are hard to see
 

@@ -23,9 +23,9 @@ from tqdm.std import tqdm
 from emotion_utils import files
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.faces.action_units import sample_action_units
 from emotion_utils.faces.capture import sample_capture
 from emotion_utils.faces.drawing import BATCH, render_with_truth
+from emotion_utils.faces.expressions import sample_action_units
 from emotion_utils.faces.people import sample_identity
 from emotion_utils.files import atomic_write, user_cache_dir, writable_dir
 from emotion_utils.randomness import stream_key, uniform

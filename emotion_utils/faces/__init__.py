@@ -5,15 +5,13 @@ from emotion_utils.faces.action_units import (
     AU_DESCRIPTIONS,
     AU_INDEX,
     AU_REGION,
-    EMOTION_TO_AUS,
     ActionUnits,
-    prototype,
-    sample_action_units,
 )
 from emotion_utils.faces.capture import Capture, sample_capture
 from emotion_utils.faces.drawing import render, render_with_truth
-from emotion_utils.faces.geometry import LANDMARKS, REGIONS
+from emotion_utils.faces.expressions import EMOTION_TO_AUS, prototype, sample_action_units
 from emotion_utils.faces.people import Identity, sample_identity
+from emotion_utils.faces.truth import LANDMARKS, REGIONS
 
 __all__ = [
     "ACTION_UNITS",

@@ -1,6 +1,6 @@
 """How the picture is taken: pose, framing, light and flaws of a photograph, and how to draw photographs at random.
 
-Nothing in here knows the emotion. Every field is a float32 tensor of shape (N,).
+Nothing in here knows the emotion.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotion_utils.faces.people import Parameters, _check
+from emotion_utils.errors import check_at_least
+from emotion_utils.faces.parameters import Parameters, check_range
 from emotion_utils.randomness import normal, stream_key, uniform
 
 
@@ -56,12 +57,11 @@ def sample_capture(
     Raises:
         ValueError: n < 1, a negative seed, a difficulty or share outside 0 to 1.
     """
-    _check(n, seed)
-    if not 0 <= difficulty <= 1:
-        raise ValueError(f"difficulty = {difficulty}: it runs from 0 to 1.")
+    check_at_least(1, n=n)
+    check_at_least(0, seed=seed)
+    check_range("difficulty", difficulty)
     occluded = 0.12 * difficulty if occluded is None else occluded
-    if not 0 <= occluded <= 1:
-        raise ValueError(f"occluded = {occluded}: it is a share, from 0 to 1.")
+    check_range("occluded", occluded)
     index = torch.arange(n) if index is None else index
     d = difficulty
     u = uniform(stream_key(seed, "capture"), index, 24).unbind(1)

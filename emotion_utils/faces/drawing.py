@@ -1,66 +1,41 @@
-"""Draw faces: from who, what and how to a picture, for a whole batch at once."""
+"""Draw faces: from who, what and how to a picture, for a whole batch at once.
 
-from types import SimpleNamespace
+The steps, each a module: lengths of the face (`geometry`), the point of it that each pixel sees (`view`), coordinates
+measured from lids, brows and lips (`features`), bumps and folds (`relief`, `folds`), paint (`paint`), light (`light`),
+hair and shoulders (`around`), the photograph (`camera`), and where everything is (`truth`).
+"""
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from emotion_utils.faces.action_units import ActionUnits
+from emotion_utils.faces.around import add_body, add_ears, add_glasses, comb_hair
 from emotion_utils.faces.camera import background, develop, occlude
 from emotion_utils.faces.capture import Capture
-from emotion_utils.faces.geometry import face_shape, look, pose
-from emotion_utils.faces.paint import blend, body, ears, eyes, glasses, hair_layers, light, mouth, shade, skin
+from emotion_utils.faces.features import Features, measure
+from emotion_utils.faces.geometry import Face, face_shape
+from emotion_utils.faces.light import Light, lamp, shade
+from emotion_utils.faces.paint import Skin, paint_brows, paint_eyes, paint_mouth, paint_skin
 from emotion_utils.faces.people import Identity
-from emotion_utils.faces.relief import feature_coordinates, ramp, relief
+from emotion_utils.faces.relief import make_relief
+from emotion_utils.faces.soft import blend, ramp
 from emotion_utils.faces.truth import landmarks, region_masks
+from emotion_utils.faces.view import Pose, View, head_pose, look
 
 BATCH = 128  # faces drawn at once at 48 pixels; more would leave the processor's cache
 
 
-def _draw(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> tuple[Tensor, SimpleNamespace]:
-    """Draw one batch; return uint8 images and what is needed to tell where things are."""
-    s, p = face_shape(identity, units), pose(capture)
-    light(p)
-    seen = look(s, p, size)
-    px = 2 / (size * p.scale)
-    soft = (1.3 * px).expand(-1, 1, 1)
-    f = feature_coordinates(s, seen, p, px)
-    height, reach = relief(f, s, p)
+@dataclass(frozen=True)
+class Drawing:
+    """One batch of pictures, and what the truth about them is told from."""
 
-    albedo = skin(f, s, size)
-    albedo = mouth(albedo, f, s, soft)
-    albedo, open_eye = eyes(albedo, f, s, p, soft)
-    z = seen.z * p.cos_yaw - seen.u * p.sin_yaw + height + (0.0007 + 0.0010 * s.old) * f.grain
-    reach = reach * (0.55 + 0.45 * ramp(seen.f - 0.03, 0.08))  # light dies away where the head turns from view
-    diffuse, gloss = shade(z, reach, f, s, p)
-    face = albedo * diffuse + 0.22 * gloss * (1 - 0.7 * f.beard)
-    face = blend(face, albedo * (0.62 + 0.38 * diffuse), open_eye)
-
-    hair = hair_layers(f, s, p, seen, soft, size)
-    image = background(p, size)
-    image = body(image, f, s, p, seen, soft)
-    image = blend(image, hair.tone * 0.75, hair.behind)
-    image = ears(image, f, s, p, seen, soft)
-    head = ramp(seen.f, soft)
-    image = blend(image, face, head)
-    image = blend(image, hair.tone, hair.front)
-    image = glasses(image, f, s, head, soft)
-    image = occlude(image, p, s.i.skin_tone, size)
-    plain = ((seen.x0 / (1.1 * s.width)) ** 2 + ((seen.y - 0.15) / 1.25) ** 2 < 1) * 1.0
-    meter = blend(image, s.i.skin_tone * (0.7 + 0.22 * f.grain.sign()), plain)
-    return develop(image, meter, p, size), SimpleNamespace(s=s, p=p, f=f, seen=seen, soft=soft)
-
-
-def _check_drawing(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> None:
-    if not 24 <= size <= 192:
-        raise ValueError(f"size = {size}: faces are drawn at 24 to 192 pixels.")
-    if not isinstance(units, ActionUnits):
-        raise TypeError(f"action_units is a {type(units).__name__}; make one with ActionUnits.of(AU12=0.8, …).")
-    if not len(identity) == len(units) == len(capture):
-        raise ValueError(
-            f"identity, action_units and capture hold {len(identity)}, {len(units)} and {len(capture)} faces; "
-            "they must agree."
-        )
+    images: Tensor  # uint8 (N, 1, H, W)
+    face: Face
+    pose: Pose
+    view: View
+    features: Features
 
 
 def render(identity: Identity, action_units: ActionUnits, capture: Capture, size: int = 48) -> Tensor:
@@ -90,22 +65,80 @@ def render_with_truth(
     Returns:
         Images uint8 (N, 1, size, size), and a dictionary with "action_units" float32 (N, K) as in `ACTION_UNITS`,
         "landmarks" float32 (N, L, 2), x and y in pixels as in `LANDMARKS`, and "masks" bool (N, R, size, size) as
-        in `REGIONS`.
+        in `REGIONS`. It is empty where `truth` is False.
     """
     _check_drawing(identity, action_units, capture, size)
-    step = max(4, BATCH * 48 * 48 // (size * size))
-    images, marks, masks = [], [], []
+    step = batch_size(size)
+    images, points, masks = [], [], []
     for first in range(0, len(identity), step):
         part = slice(first, first + step)
-        image, known = _draw(identity[part], action_units[part], capture[part], size)
-        images.append(image)
+        drawing = _draw(identity[part], action_units[part], capture[part], size)
+        images.append(drawing.images)
         if truth:
-            marks.append(landmarks(known.s, known.p, size))
-            masks.append(region_masks(known.f, known.s, known.seen))
-    if not truth:
-        return torch.cat(images), {}
-    return torch.cat(images), {
-        "action_units": action_units.mean,
-        "landmarks": torch.cat(marks),
-        "masks": torch.cat(masks),
-    }
+            points.append(landmarks(drawing.face, drawing.pose, size))
+            masks.append(region_masks(drawing.features, drawing.face, drawing.view))
+    known = {}
+    if truth:
+        known = {"action_units": action_units.mean, "landmarks": torch.cat(points), "masks": torch.cat(masks)}
+    return torch.cat(images), known
+
+
+def batch_size(size: int) -> int:
+    """Give how many faces of `size` pixels are best drawn at once."""
+    return max(4, BATCH * 48 * 48 // (size * size))
+
+
+def _draw(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> Drawing:
+    photo = capture.for_pixels()
+    face, pose, light = face_shape(identity, units), head_pose(photo), lamp(photo)
+    view = look(face, pose, size)
+    features = measure(face, pose, view)
+    skin = paint_skin(features, face, size)
+    lit = _lit_face(features, skin, face, pose, light, view)
+
+    hair = comb_hair(features, face, pose, light, view, size)
+    head = ramp(view.inside, view.edge)  # 1 where the head is
+    image = background(photo, light, size)
+    image = add_body(image, skin.grain, face, pose, light, view)
+    image = blend(image, hair.tone * 0.75, hair.behind)
+    image = add_ears(image, face, pose, light, view)
+    image = blend(image, lit, head)
+    image = blend(image, hair.tone, hair.front)
+    image = add_glasses(image, features, face, head, view.edge)
+    image = occlude(image, photo, light, face.person.skin_tone)
+
+    meter = blend(image, *_plain_face(skin, face, view))
+    return Drawing(images=develop(image, meter, photo), face=face, pose=pose, view=view, features=features)
+
+
+def _lit_face(features: Features, skin: Skin, face: Face, pose: Pose, light: Light, view: View) -> Tensor:
+    """Paint the face and light it, (N, H, W)."""
+    albedo = paint_mouth(skin.albedo, features, face, view.edge)
+    eyes = paint_eyes(albedo, features, face, pose, light, view.edge)
+    albedo = paint_brows(eyes.albedo, features, face, view.edge)
+    relief = make_relief(features, face)
+    pores = (0.0007 + 0.0010 * face.folds.old) * skin.grain
+    z = view.z * pose.cos_yaw - view.u * pose.sin_yaw + relief.height + pores  # towards the camera
+    reach = relief.reach * (0.55 + 0.45 * ramp(view.inside - 0.03, 0.08))  # less where the head turns from view
+    shading = shade(z, reach, features, face, light, view.pixel)
+    lit = albedo * shading.diffuse + 0.22 * shading.gloss * (1 - 0.7 * skin.beard)
+    # The height field knows no eyeballs: they take less of its shading.
+    return blend(lit, albedo * (0.62 + 0.38 * shading.diffuse), eyes.open)
+
+
+def _plain_face(skin: Skin, face: Face, view: View) -> tuple[Tensor, Tensor]:
+    """Give grey, and mask, of the plain skin that the light meter sees instead of a face, (N, H, W) each."""
+    mask = (view.axis_x / (1.1 * face.head.width)) ** 2 + ((view.y - 0.15) / 1.25) ** 2 < 1
+    return face.person.skin_tone * (0.7 + 0.22 * skin.grain.sign()), mask.float()
+
+
+def _check_drawing(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> None:
+    if not 24 <= size <= 192:
+        raise ValueError(f"size={size}: faces are drawn at 24 to 192 pixels.")
+    if not isinstance(units, ActionUnits):
+        raise TypeError(f"action_units is a {type(units).__name__}: make one with ActionUnits.of(AU12=0.8, …).")
+    if not len(identity) == len(units) == len(capture):
+        raise ValueError(
+            f"identity, action_units and capture hold {len(identity)}, {len(units)} and {len(capture)} faces: "
+            "they must agree."
+        )

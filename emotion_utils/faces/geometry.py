@@ -1,251 +1,253 @@
-"""Where everything is: the head in front of the camera, and the features on the head.
+"""The lengths of a face: what a person's standard scores and action units come to, part by part.
 
 Face coordinates: u to the right and v down the picture, z towards the camera; a face seen from the front fills
-u, v = -1..1 as in FER2013 (eyes near v = -0.28, mouth near 0.58). The head is a stack of elliptical slices: the slice
-at height v is W(v) wide and D(v) deep. A slice turned by the yaw angle is still an ellipse, so the point that a pixel
-sees follows without any search; pitch takes one correction.
+u, v = -1..1 as in FER2013 (eyes near v = -0.28, mouth near 0.58). Every length is a tensor (N, 1, 1), which combines
+with pixels (N, H, W). What differs between the halves of a face has a first dimension of two, (2, N, 1, 1): the
+person's left half (u > 0), then the right half (u < 0).
 """
 
+from collections import namedtuple
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import torch
 from torch import Tensor
 
 from emotion_utils.faces.action_units import ACTION_UNITS, ActionUnits
-from emotion_utils.faces.capture import Capture
 from emotion_utils.faces.people import Identity
-
-LANDMARKS: tuple[str, ...] = (
-    "brow_inner_left", "brow_inner_right", "brow_mid_left", "brow_mid_right", "brow_outer_left", "brow_outer_right",
-    "eye_inner_left", "eye_inner_right", "eye_outer_left", "eye_outer_right", "pupil_left", "pupil_right",
-    "lid_upper_left", "lid_upper_right", "lid_lower_left", "lid_lower_right", "nose_tip", "nose_base", "nose_left",
-    "nose_right", "mouth_left", "mouth_right", "lip_upper", "lip_lower", "mouth_center", "chin",
-)  # fmt: skip
-
-
-REGIONS: tuple[str, ...] = ("brows", "eyes", "nose", "mouth")
-
 
 CENTER_V = -0.2  # the height at which the head is widest
 
-
-@dataclass
-class Sided:
-    """A number per face for the person's left half (u > 0) and right half (u < 0)."""
-
-    left: Tensor
-    right: Tensor
+# The intensity of each action unit, by its name: `acting.both.AU12`.
+Intensities = namedtuple("Intensities", ACTION_UNITS)
 
 
-def face_shape(identity: Identity, units: ActionUnits) -> SimpleNamespace:
-    """Turn standard scores and action units into lengths in face coordinates, each (N, 1, 1) or `Sided`.
+@dataclass(frozen=True)
+class Acting:
+    """What the face does, its resting face included."""
 
-    The person's resting face is added to the expression here: a unit at rest r and intensity a acts with
-    r + a - r * a.
-    """
-    i = SimpleNamespace(**{name: getattr(identity, name)[:, None, None] for name in identity.__dataclass_fields__})
-    rest = identity.rest
-    act = []
-    for side in (units.left, units.right):
-        acting = rest + side - rest * side
-        act.append(SimpleNamespace(**{n: acting[:, k, None, None] for k, n in enumerate(ACTION_UNITS)}))
-    both = rest + units.mean - rest * units.mean
-    a = SimpleNamespace(**{n: both[:, k, None, None] for k, n in enumerate(ACTION_UNITS)})
+    halves: Intensities  # each (2, N, 1, 1)
+    both: Intensities  # mean of both halves, each (N, 1, 1)
 
-    def sided(rule) -> Sided:
-        return Sided(rule(act[0]), rule(act[1]))
 
-    s = SimpleNamespace(i=i, a=a)
-    s.unit = {name: Sided(getattr(act[0], name), getattr(act[1], name)) for name in ACTION_UNITS}
-    child = ((18 - i.age) / 14).clamp(0, 1)
-    s.old = ((i.age - 35) / 40).clamp(0, 1)
-    s.young = child
-    # Folds that a face has at rest, whatever it does: a deep one must not come to mean an emotion.
-    s.fold, s.furrow, s.bag = ((i.texture * k) % 1 * (1 - child) for k in (13.7, 29.3, 17.9))
-    # How deep this skin creases where an action unit folds it.
-    s.crease = 0.25 + (i.texture * 43.1) % 1
+@dataclass(frozen=True)
+class Head:
+    """A stack of elliptical slices, widest at `CENTER_V`."""
 
-    # Head: half-widths, heights above and below the widest slice, squareness.
-    drop = 0.19 * a.AU26 + 0.32 * a.AU27
-    s.width = 0.89 + 0.045 * i.face_width
-    s.top = 1.12 + 0.05 * i.face_length + 0.06 * child
-    s.bottom = 1.20 + 0.05 * i.face_length + 0.75 * drop
-    s.jaw = (0.72 - 0.13 * i.jaw - 0.05 * i.cheeks).clamp(0.35, 1.05)
-    s.depth = 0.84 * s.width
+    width: Tensor  # half the width of the widest slice
+    depth: Tensor  # half its depth
+    top: Tensor  # from the widest slice up to the crown
+    bottom: Tensor  # from there down to the chin
+    chin_v: Tensor
+    taper: Tensor  # how evenly it narrows to the chin: 0.35 a square jaw, 1 an ellipse
+    jaw_drop: Tensor  # by how much an open jaw lengthens it
 
-    # Eyes and brows.
-    s.eye_u = 0.385 + 0.014 * i.eye_spacing
-    s.eye_v = -0.255 + 0.06 * child
-    s.eye_w = 0.178 + 0.011 * i.eye_size
-    s.tilt = -0.012 * i.eye_tilt - 0.012
-    size = 1 + 0.12 * i.eye_size
-    s.lid_up = sided(
-        lambda a: size * 0.072 * (1 + 0.80 * a.AU5 - 0.38 * a.AU7 - 0.15 * a.AU6 - 0.22 * a.AU4 - 0.20 * a.AU9)
+
+@dataclass(frozen=True)
+class Folds:
+    """What age and chance have done to the skin, whatever the face does: 0 is not at all, 1 deep folds."""
+
+    old: Tensor  # 0 up to 35 years, 1 from 75
+    young: Tensor  # 1 at 4 years, 0 from 18
+    nasolabial: Tensor  # from the wings of the nose to the corners of the mouth, at rest
+    frown: Tensor  # between the brows, at rest
+    bag: Tensor  # under the eyes, at rest
+    crease: Tensor  # factor on the folds that action units make
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """Both eyes; `u` is counted from the middle of the face."""
+
+    u: Tensor
+    v: Tensor
+    half_width: Tensor
+    tilt: Tensor  # by how much the outer corner is lower than the middle
+    upper: Tensor  # (2, N, 1, 1) height of the upper lid over the middle of the eye
+    lower: Tensor  # (2, N, 1, 1) depth of the lower lid under it
+    skew: Tensor  # (2, N, 1, 1) towards which corner the upper lid is highest: above 0 the inner one
+    iris: Tensor  # radius
+
+
+@dataclass(frozen=True)
+class Brows:
+    """Each brow is a parabola through three points."""
+
+    inner_u: Tensor  # (2, N, 1, 1)
+    outer_u: Tensor
+    inner_v: Tensor  # (2, N, 1, 1)
+    middle_v: Tensor  # (2, N, 1, 1)
+    outer_v: Tensor  # (2, N, 1, 1)
+    thickness: Tensor
+
+
+@dataclass(frozen=True)
+class Nose:
+    """Bridge, tip and wings."""
+
+    base_v: Tensor
+    half_width: Tensor
+    height: Tensor  # of the tip over the smooth head
+    bridge: Tensor  # height of the bridge
+    lift: Tensor  # (2, N, 1, 1) by how much the wings are drawn up
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """The line of its middle, its corners, the lips, and how far each lip is from the line."""
+
+    v: Tensor
+    half_width: Tensor  # (2, N, 1, 1)
+    corner: Tensor  # (2, N, 1, 1) by how much the corner is lower than the middle
+    upper_lip: Tensor  # thickness
+    lower_lip: Tensor  # thickness
+    open_up: Tensor  # (2, N, 1, 1) from the line to the edge of the upper lip
+    open_down: Tensor  # from the line to the edge of the lower lip
+    roundness: Tensor  # of the gap: 0 a lens, 0.9 nearly round
+    squareness: Tensor  # of the gap: 1 where the lips are drawn off the teeth
+    press: Tensor  # of the lips against each other
+
+
+@dataclass(frozen=True)
+class Face:
+    """Who it is, what it does, and the lengths that follow from both."""
+
+    person: Identity  # each field (N, 1, 1)
+    acting: Acting
+    head: Head
+    folds: Folds
+    eyes: Eyes
+    brows: Brows
+    nose: Nose
+    mouth: Mouth
+
+
+def face_shape(identity: Identity, units: ActionUnits) -> Face:
+    """Turn standard scores and action units into lengths."""
+    person, acting = identity.for_pixels(), act(identity.rest, units)
+    folds = folds_at_rest(person)
+    head = head_shape(person, acting, folds.young)
+    return Face(
+        person=person,
+        acting=acting,
+        head=head,
+        folds=folds,
+        eyes=eye_shape(person, acting, folds.young),
+        brows=brow_shape(person, acting, folds.young),
+        nose=nose_shape(person, acting, folds.young),
+        mouth=mouth_shape(person, acting, head.jaw_drop),
     )
-    s.lid_low = sided(lambda a: size * 0.046 * (1 + 0.22 * a.AU5 - 0.45 * a.AU7 - 0.45 * a.AU6 - 0.25 * a.AU9))
-    s.lid_up = sided_map(lambda up, low, shut: up * (1 - shut) - 0.7 * low * shut, s.lid_up, s.lid_low, s.unit["AU43"])
-    s.lid_skew = sided(lambda a: 0.35 * a.AU1 * (1 - a.AU2) - 0.25 * a.AU4 * (1 - a.AU1))
-    s.iris = 0.066 * (1 + 0.04 * i.eye_size + 0.12 * child)
 
-    lift = -0.022 * i.brow_height - 0.445 + 0.05 * child
-    s.brow_in_u = sided(lambda a: 0.145 - 0.045 * a.AU4 + 0 * i.age)
-    s.brow_in = sided(
-        lambda a: lift + 0.02 - 0.112 * a.AU1 - 0.02 * a.AU2 + 0.130 * a.AU4 * (1 - 0.95 * a.AU1) + 0.02 * a.AU9
+
+def act(rest: Tensor, units: ActionUnits) -> Acting:
+    """Add the resting face, (N, K): a unit at rest r and intensity a acts with r + a - r * a."""
+    halves = torch.stack([units.left, units.right])  # (2, N, K)
+    halves = rest + halves - rest * halves
+    both = rest + units.mean - rest * units.mean  # (N, K)
+    return Acting(
+        halves=Intensities(*(column[..., None, None] for column in halves.unbind(-1))),
+        both=Intensities(*(column[..., None, None] for column in both.unbind(-1))),
     )
-    s.brow_mid = sided(
-        lambda a: lift - 0.012 - 0.022 * i.brow_arch - 0.045 * a.AU1 - 0.095 * a.AU2 + 0.066 * a.AU4 + 0.015 * a.AU9
+
+
+def folds_at_rest(person: Identity) -> Folds:
+    """Fold the skin by age and chance: a face with a deep fold at rest must not come to mean an emotion."""
+    young = ((18 - person.age) / 14).clamp(0, 1)
+    # `texture` times an odd number, without its whole part, is a random number of its own.
+    nasolabial, frown, bag = ((person.texture * k) % 1 * (1 - young) for k in (13.7, 29.3, 17.9))
+    return Folds(
+        old=((person.age - 35) / 40).clamp(0, 1),
+        young=young,
+        nasolabial=nasolabial,
+        frown=frown,
+        bag=bag,
+        crease=0.25 + (person.texture * 43.1) % 1,
     )
-    s.brow_out = sided(lambda a: lift + 0.05 + 0.01 * i.brow_arch - 0.075 * a.AU2 - 0.03 * a.AU4 + 0.025 * a.AU1)
-    s.brow_out_u = 0.615 + 0.012 * i.eye_spacing + 0 * i.age
-    s.brow_thick = (0.036 + 0.010 * i.brow_thickness).clamp(0.014, 0.07)
 
-    # Nose.
-    s.nose_v = 0.215 + 0.035 * i.nose_length
-    s.nose_w = 0.156 + 0.016 * i.nose_width
-    s.nose_lift = sided(lambda a: 0.045 * a.AU9 + 0.015 * a.AU10)
-    s.nose_h = 0.205 + 0.025 * i.nose_length - 0.06 * child
-    s.bridge = (0.065 + 0.03 * i.nose_bridge).clamp(0.0, 0.18)
 
-    # Mouth: the line of its middle, corners, lips and how far each lip is from the middle line.
-    part = a.AU25 * (1 - 0.7 * a.AU24)
-    s.mouth_v = 0.550 + 0.02 * i.mouth_height - 0.025 * a.AU17 - 0.01 * a.AU10 + 0.10 * drop + 0.02 * a.AU12
-    s.mouth_w = sided(
-        lambda a: (
-            0.285
-            + 0.016 * i.mouth_width
-            + 0.110 * a.AU12
-            + 0.090 * a.AU20
-            + 0.03 * a.AU14
-            - 0.105 * a.AU18
-            - 0.070 * a.AU23
-            - 0.015 * a.AU24
-            - 0.035 * a.AU26
-            - 0.075 * a.AU27
-            + 0.012 * a.AU15
-        )
+def head_shape(person: Identity, acting: Acting, young: Tensor) -> Head:
+    """Half-widths, and heights above and below the widest slice."""
+    jaw_drop = 0.19 * acting.both.AU26 + 0.32 * acting.both.AU27
+    width = 0.89 + 0.045 * person.face_width
+    bottom = 1.20 + 0.05 * person.face_length + 0.75 * jaw_drop
+    return Head(
+        width=width,
+        depth=0.84 * width,
+        top=1.12 + 0.05 * person.face_length + 0.06 * young,
+        bottom=bottom,
+        chin_v=CENTER_V + bottom,
+        taper=(0.72 - 0.13 * person.jaw - 0.05 * person.cheeks).clamp(0.35, 1.05),
+        jaw_drop=jaw_drop,
     )
-    s.corner = sided(
-        lambda a: -0.165 * a.AU12 + 0.120 * a.AU15 + 0.045 * a.AU20 - 0.015 * a.AU14 + 0.035 * a.AU17 + 0.12 * drop
+
+
+def eye_shape(person: Identity, acting: Acting, young: Tensor) -> Eyes:
+    """Lids follow the brows and cheeks; a closing eye brings the upper one down to the lower one."""
+    au = acting.halves
+    size = 1 + 0.12 * person.eye_size
+    upper = size * 0.072 * (1 + 0.80 * au.AU5 - 0.38 * au.AU7 - 0.15 * au.AU6 - 0.22 * au.AU4 - 0.20 * au.AU9)
+    lower = size * 0.046 * (1 + 0.22 * au.AU5 - 0.45 * au.AU7 - 0.45 * au.AU6 - 0.25 * au.AU9)
+    return Eyes(
+        u=0.385 + 0.014 * person.eye_spacing,
+        v=-0.255 + 0.06 * young,
+        half_width=0.178 + 0.011 * person.eye_size,
+        tilt=-0.012 * person.eye_tilt - 0.012,
+        upper=upper * (1 - au.AU43) - 0.7 * lower * au.AU43,
+        lower=lower,
+        skew=0.35 * au.AU1 * (1 - au.AU2) - 0.25 * au.AU4 * (1 - au.AU1),
+        iris=0.066 * (1 + 0.04 * person.eye_size + 0.12 * young),
     )
-    lips = (1 + 0.17 * i.lip_fullness).clamp(0.5, 1.5)
-    thin = (1 - 0.25 * a.AU12) * (1 - 0.25 * a.AU20) * (1 - 0.45 * a.AU23) * (1 - 0.62 * a.AU24) * (1 + 0.35 * a.AU18)
-    s.lip_up = 0.057 * lips * thin * (1 - 0.15 * a.AU10)
-    s.lip_low = 0.081 * lips * thin * (1 + 0.12 * a.AU17) * (1 - 0.15 * a.AU16)
-    s.open_up = sided(
-        lambda b: 0.35 * drop + part * (0.02 + 0.04 * b.AU12) + (0.2 + 0.8 * part) * (0.075 * b.AU10 + 0.03 * b.AU9)
+
+
+def brow_shape(person: Identity, acting: Acting, young: Tensor) -> Brows:
+    """Three points of each brow."""
+    au = acting.halves
+    v = -0.022 * person.brow_height - 0.445 + 0.05 * young
+    arch = person.brow_arch
+    return Brows(
+        inner_u=0.145 - 0.045 * au.AU4,
+        outer_u=0.615 + 0.012 * person.eye_spacing,
+        inner_v=v + 0.02 - 0.112 * au.AU1 - 0.02 * au.AU2 + 0.130 * au.AU4 * (1 - 0.95 * au.AU1) + 0.02 * au.AU9,
+        middle_v=v - 0.012 - 0.022 * arch - 0.045 * au.AU1 - 0.095 * au.AU2 + 0.066 * au.AU4 + 0.015 * au.AU9,
+        outer_v=v + 0.05 + 0.01 * arch - 0.075 * au.AU2 - 0.03 * au.AU4 + 0.025 * au.AU1,
+        thickness=(0.036 + 0.010 * person.brow_thickness).clamp(0.014, 0.07),
     )
-    s.open_low = (
-        part * (0.04 + 0.07 * a.AU12 + 0.04 * a.AU20)
-        + (0.4 + 0.6 * part) * 0.10 * a.AU16
-        + 1.0 * drop * (0.5 + 0.5 * part)
+
+
+def nose_shape(person: Identity, acting: Acting, young: Tensor) -> Nose:
+    """Children have small flat noses."""
+    return Nose(
+        base_v=0.215 + 0.035 * person.nose_length,
+        half_width=0.156 + 0.016 * person.nose_width,
+        height=0.205 + 0.025 * person.nose_length - 0.06 * young,
+        bridge=(0.065 + 0.03 * person.nose_bridge).clamp(0.0, 0.18),
+        lift=0.045 * acting.halves.AU9 + 0.015 * acting.halves.AU10,
     )
-    s.round = (4 * drop).clamp(0, 0.9)
-    s.square = (a.AU10 + a.AU16 + a.AU20).clamp(max=1) * (1 - 0.5 * a.AU12)
-    s.press = a.AU24 + 0.5 * a.AU23
-    s.chin_v = CENTER_V + s.bottom
-    return s
 
 
-def sided_map(rule, *values: Sided) -> Sided:
-    """Apply a rule to both sides."""
-    return Sided(rule(*(v.left for v in values)), rule(*(v.right for v in values)))
-
-
-def pixel_grid(size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return x (1, 1, size) and y (1, size, 1) of the pixel centres, -1 to 1."""
-    line = (torch.arange(size, device=device, dtype=torch.float32) + 0.5) * (2 / size) - 1
-    return line[None, None, :], line[None, :, None]
-
-
-def pose(capture: Capture) -> SimpleNamespace:
-    """Sines, cosines and framing of each photograph, each (N, 1, 1)."""
-    c = {name: getattr(capture, name)[:, None, None] for name in capture.__dataclass_fields__}
-    p = SimpleNamespace(**c)
-    for name in ("yaw", "pitch", "roll"):
-        angle = torch.deg2rad(c[name].clamp(-60, 60))
-        setattr(p, "sin_" + name, torch.sin(angle))
-        setattr(p, "cos_" + name, torch.cos(angle))
-    return p
-
-
-def half_width(v: Tensor, s: SimpleNamespace) -> tuple[Tensor, Tensor]:
-    """Return the squared profile q(v) = (W(v) / width)² (1 at the widest slice, 0 at crown and chin) and dq/dv."""
-    w = v - CENTER_V
-    lower = w > 0
-    inverse = torch.where(lower, 1 / s.bottom, -1 / s.top)
-    k = torch.where(lower, s.jaw, torch.full_like(s.jaw, 0.6))
-    r = w * inverse
-    r2 = r * r
-    q = 1 - r2 * (k + (1 - k) * r2)
-    return q, -2 * r * inverse * (k + 2 * (1 - k) * r2)
-
-
-def slice_depth(r2: Tensor) -> Tensor:
-    """Squared profile of the depth D(v): forehead and chin stay further forward than the outline."""
-    return 1 - 0.55 * r2 * r2
-
-
-def look(s: SimpleNamespace, p: SimpleNamespace, size: int) -> SimpleNamespace:
-    """Find, for every pixel, the point of the head that it sees.
-
-    Returns:
-        `x, y` (N, size, size) in the rolled picture, `u, v, z` on the head, `f` the signed distance to the outline
-        (positive inside), `x0` the pixel relative to the axis of the head, `r` the half-width of the turned slice.
-    """
-    gx, gy = pixel_grid(size, p.yaw.device)
-    px, py = gx - p.shift_x, gy - p.shift_y - 0.05
-    inverse = 1 / p.scale
-    x = (p.cos_roll * px + p.sin_roll * py) * inverse
-    y = (p.cos_roll * py - p.sin_roll * px) * inverse
-    axis = 0.62 * s.depth
-    x0 = x + axis * p.sin_yaw
-    v = y / p.cos_pitch
-    front = 0.8 * s.depth
-    w2, d2 = (s.width * p.cos_yaw) ** 2, (s.depth * p.sin_yaw) ** 2
-    for step in range(2):
-        q, dq = half_width(v, s)
-        r2 = ((v - CENTER_V) * torch.where(v > CENTER_V, 1 / s.bottom, 1 / s.top)) ** 2
-        depth = slice_depth(r2.clamp(max=1.2))
-        radius2 = w2 * q.clamp(min=1e-3) + d2 * depth
-        inv = torch.rsqrt(radius2)
-        t = (x0 * inv).clamp(-0.995, 0.995)
-        c = torch.sqrt(1 - t * t)
-        if step == 0:
-            width, deep = s.width * torch.sqrt(q.clamp(min=1e-3)), s.depth * torch.sqrt(depth)
-            cos_d, sin_d = width * p.cos_yaw * inv, deep * p.sin_yaw * inv
-            z = deep * (c * cos_d + t * sin_d) * p.cos_yaw - width * (t * cos_d - c * sin_d) * p.sin_yaw
-            v = (y + (z - front) * p.sin_pitch) / p.cos_pitch
-    width = s.width * torch.sqrt(q.clamp(min=1e-3))
-    deep = s.depth * torch.sqrt(depth)
-    cos_d, sin_d = width * p.cos_yaw * inv, deep * p.sin_yaw * inv
-    u = width * (t * cos_d - c * sin_d)
-    z = deep * (c * cos_d + t * sin_d)
-    f = w2 * q + d2 * depth * (q > 0) - x0 * x0
-    slope = torch.sqrt(4 * x0 * x0 + (w2 * dq) ** 2 + 0.02)
-    return SimpleNamespace(x=x, y=y, x0=x0, u=u, v=v, z=z, f=f / slope, radius=radius2 * inv, t=t, c=c)
-
-
-def project(u: Tensor, v: Tensor, height: Tensor, s: SimpleNamespace, p: SimpleNamespace, size: int) -> Tensor:
-    """Where a point of the head, raised by `height`, appears: (N, 2) x and y in pixels (the centre of pixel 0 is 0).
-
-    Args:
-        u: (N, 1, 1), as are v and height.
-        v: in face coordinates.
-        height: above the smooth head.
-        s: from `face_shape`.
-        p: from `pose`.
-        size: of the picture in pixels.
-    """
-    q, _ = half_width(v, s)
-    r2 = ((v - CENTER_V) * torch.where(v > CENTER_V, 1 / s.bottom, 1 / s.top)) ** 2
-    width = s.width * torch.sqrt(q.clamp(min=1e-3))
-    deep = s.depth * torch.sqrt(slice_depth(r2.clamp(max=1.2)))
-    t = (u / width).clamp(-0.995, 0.995)
-    z = deep * torch.sqrt(1 - t * t)
-    x = u * p.cos_yaw + z * p.sin_yaw - 0.62 * s.depth * p.sin_yaw + height * p.sin_yaw
-    zc = z * p.cos_yaw - u * p.sin_yaw
-    y = v * p.cos_pitch - (zc - 0.8 * s.depth) * p.sin_pitch - height * p.sin_pitch * 0.5
-    px = (p.cos_roll * x - p.sin_roll * y) * p.scale + p.shift_x
-    py = (p.sin_roll * x + p.cos_roll * y) * p.scale + p.shift_y + 0.05
-    return torch.cat([px[:, 0], py[:, 0]], 1) * (size / 2) + (size / 2 - 0.5)
+def mouth_shape(person: Identity, acting: Acting, jaw_drop: Tensor) -> Mouth:
+    """Most action units of the lower face move the mouth."""
+    au, half = acting.both, acting.halves
+    half_width = 0.285 + 0.016 * person.mouth_width
+    half_width = half_width + 0.110 * half.AU12 + 0.090 * half.AU20 + 0.03 * half.AU14  # drawn out
+    half_width = half_width - 0.105 * half.AU18 - 0.070 * half.AU23 - 0.015 * half.AU24  # drawn together
+    half_width = half_width - 0.035 * half.AU26 - 0.075 * half.AU27 + 0.012 * half.AU15
+    corner = -0.165 * half.AU12 + 0.120 * half.AU15 + 0.045 * half.AU20 - 0.015 * half.AU14 + 0.035 * half.AU17
+    lips = (1 + 0.17 * person.lip_fullness).clamp(0.5, 1.5)
+    thin = (1 - 0.25 * au.AU12) * (1 - 0.25 * au.AU20) * (1 - 0.45 * au.AU23) * (1 - 0.62 * au.AU24)
+    thin = thin * (1 + 0.35 * au.AU18)
+    part = au.AU25 * (1 - 0.7 * au.AU24)  # how far the lips part; without that, a dropping jaw moves them half as far
+    open_up = 0.35 * jaw_drop + part * (0.02 + 0.04 * half.AU12)
+    open_up = open_up + (0.2 + 0.8 * part) * (0.075 * half.AU10 + 0.03 * half.AU9)
+    open_down = part * (0.04 + 0.07 * au.AU12 + 0.04 * au.AU20) + (0.4 + 0.6 * part) * 0.10 * au.AU16
+    return Mouth(
+        v=0.550 + 0.02 * person.mouth_height - 0.025 * au.AU17 - 0.01 * au.AU10 + 0.10 * jaw_drop + 0.02 * au.AU12,
+        half_width=half_width,
+        corner=corner + 0.12 * jaw_drop,
+        upper_lip=0.057 * lips * thin * (1 - 0.15 * au.AU10),
+        lower_lip=0.081 * lips * thin * (1 + 0.12 * au.AU17) * (1 - 0.15 * au.AU16),
+        open_up=open_up,
+        open_down=open_down + jaw_drop * (0.5 + 0.5 * part),
+        roundness=(4 * jaw_drop).clamp(0, 0.9),
+        squareness=(au.AU10 + au.AU16 + au.AU20).clamp(max=1) * (1 - 0.5 * au.AU12),
+        press=au.AU24 + 0.5 * au.AU23,
+    )

@@ -22,7 +22,7 @@ def tile(kind: str, device: str = "cpu") -> Tensor:
     """
     white = normal(stream_key("tile", kind), torch.arange(TILE), TILE).double()
     f = torch.fft.fftfreq(TILE, dtype=torch.float64) * TILE
-    fy, fx = f[:, None], f[None, :]
+    fy, fx = f[:, None], f[None, :]  # cycles per tile, down and across
     r = torch.sqrt(fx**2 + fy**2)
     filters = {
         "white": torch.ones_like(r),
@@ -38,7 +38,7 @@ def tile(kind: str, device: str = "cpu") -> Tensor:
 def sample(kind: str, across: Tensor, down: Tensor) -> Tensor:
     """Read a tile at positions in units of its side, (N, H, W) each, wrapping around; returns (N, H, W)."""
     square = tile(kind, str(across.device))
-    padded = torch.cat([square, square[:, :1]], 1)
+    padded = torch.cat([square, square[:, :1]], 1)  # one more row and column, so that it closes on itself
     padded = torch.cat([padded, padded[:1]], 0)[None, None].expand(len(across), 1, -1, -1)
     grid = torch.stack([across - across.floor(), down - down.floor()], -1) * 2 - 1
     return grid_sample(padded, grid, mode="bilinear", padding_mode="border", align_corners=True)[:, 0]
@@ -49,6 +49,6 @@ def cut(kind: str, where: Tensor, size: int) -> Tensor:
     square = tile(kind, str(where.device))
     big = torch.cat([square, square[:, :size]], 1)
     big = torch.cat([big, big[:size]], 0)
-    windows = big.unfold(0, size, 1).unfold(1, size, 1)
-    spot = (where * 16777216.0).long()
-    return windows[(spot // 7919) % TILE, (spot * 31 + spot // 257) % TILE]
+    windows = big.unfold(0, size, 1).unfold(1, size, 1)  # (TILE + 1, TILE + 1, size, size), a view
+    number = (where * 2.0**24).long()  # two unrelated remainders of it are row and column
+    return windows[(number // 7919) % TILE, (number * 31 + number // 257) % TILE]

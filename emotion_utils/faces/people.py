@@ -1,55 +1,17 @@
 """Who is drawn: the parameters of a person, each a number per face, and how to draw people at random.
 
-Nothing in here knows the emotion. Every field is a float32 tensor of shape (N,), so that a batch of faces is a
-handful of short tensors.
+Nothing in here knows the emotion.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from emotion_utils.errors import check_at_least
 from emotion_utils.faces.action_units import ACTION_UNITS, AU_INDEX
+from emotion_utils.faces.parameters import Parameters
 from emotion_utils.randomness import normal, stream_key, uniform
-
-
-class Parameters:
-    """What `Identity` and `Capture` share: length, indexing, change of device."""
-
-    def __post_init__(self) -> None:
-        n = None
-        for field in fields(self):
-            value = torch.as_tensor(getattr(self, field.name), dtype=torch.float32)
-            value = value[None] if value.ndim == 0 else value
-            n = len(value) if n is None else n
-            if len(value) != n:
-                raise ValueError(f"{type(self).__name__}.{field.name} has {len(value)} faces where others have {n}.")
-            if not torch.isfinite(value).all():
-                raise ValueError(f"{type(self).__name__}.{field.name} holds a number that is not finite.")
-            object.__setattr__(self, field.name, value)
-
-    def __len__(self) -> int:
-        return len(getattr(self, fields(self)[0].name))
-
-    def __getitem__(self, index):
-        index = slice(index, index + 1 or None) if isinstance(index, int) else index
-        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
-
-    def to(self, device: torch.device | str):
-        """Move all fields to a device."""
-        return type(self)(**{f.name: getattr(self, f.name).to(device) for f in fields(self)})
-
-    def replace(self, **changes: float | Tensor):
-        """Return a copy with some fields changed; a plain number is given to every face."""
-        known = {f.name for f in fields(self)}
-        for name, value in changes.items():
-            if name not in known:
-                raise ValueError(f"{type(self).__name__} has no field {name!r}; it has {', '.join(sorted(known))}.")
-            value = torch.as_tensor(value, dtype=torch.float32)
-            device = getattr(self, name).device
-            changes[name] = value.expand(len(self)).clone() if value.ndim == 0 else value
-            changes[name] = changes[name].to(device)
-        return replace(self, **changes)
 
 
 @dataclass(frozen=True)
@@ -96,11 +58,24 @@ class Identity(Parameters):
     rest: Tensor  # (N, K) what this face's action units show at rest
 
 
-def _check(n: int, seed: int) -> None:
-    if n < 1:
-        raise ValueError(f"n = {n}: ask for at least one face.")
-    if seed < 0:
-        raise ValueError(f"seed = {seed}: seeds are whole numbers from 0 up.")
+@dataclass(frozen=True)
+class _Draws:
+    """Independent random numbers, by columns of (N,): each column serves one purpose, or purposes that exclude."""
+
+    uniform: tuple[Tensor, ...]  # 0 to 1
+    normal: tuple[Tensor, ...]  # standard scores, cut off at ±2.3
+
+
+@dataclass(frozen=True)
+class _Life:
+    """What many features depend on, each (N,)."""
+
+    years: Tensor
+    child: Tensor  # 1 at 4 years, 0 from 18
+    old: Tensor  # 0 up to 45 years, 1 from 80
+    sex: Tensor  # 0 feminine to 1 masculine
+    man: Tensor  # `sex`, fading in children
+    skin_tone: Tensor
 
 
 def sample_identity(
@@ -123,72 +98,118 @@ def sample_identity(
     Raises:
         ValueError: n < 1 or a negative seed.
     """
-    _check(n, seed)
+    check_at_least(1, n=n)
+    check_at_least(0, seed=seed)
     index = torch.arange(n) if index is None else index
-    key = stream_key(seed, "identity")
-    u = uniform(key, index, 32).unbind(1)
-    z = normal(stream_key(seed, "shape"), index, 32).clamp(-2.3, 2.3).unbind(1)
+    draws = _Draws(
+        uniform(stream_key(seed, "identity"), index, 32).unbind(1),
+        normal(stream_key(seed, "shape"), index, 32).clamp(-2.3, 2.3).unbind(1),
+    )
+    life = _sample_life(draws, age, skin_tone)
+    return Identity(
+        age=life.years,
+        sex=life.sex,
+        skin_tone=life.skin_tone,
+        freckles=draws.uniform[27] ** 4,
+        texture=draws.uniform[28],
+        rest=_sample_rest(seed, index),
+        **_sample_head(draws, life),
+        **_sample_eyes(draws, life),
+        **_sample_nose_and_mouth(draws, life),
+        **_sample_hair(draws, life),
+        **_sample_beard_and_glasses(draws, life),
+    )
 
-    def between(bounds: tuple[float, float] | Tensor, position: Tensor) -> Tensor:
-        bounds = torch.as_tensor(bounds, dtype=torch.float32).expand(n, 2)
-        return bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) * position
 
+def _between(bounds: tuple[float, float] | Tensor, position: Tensor) -> Tensor:
+    """Turn positions of 0 to 1, (N,), into values between bounds, one pair for all or one per face."""
+    bounds = torch.as_tensor(bounds, dtype=torch.float32).expand(len(position), 2)
+    return bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) * position
+
+
+def _sample_life(draws: _Draws, age: tuple[float, float] | Tensor, skin_tone: tuple[float, float] | Tensor) -> _Life:
+    u = draws.uniform
     # Mostly adults, some children, some old people.
-    years = between(age, torch.where(u[0] < 0.18, 0.16 * u[1], 0.16 + 0.84 * u[1] ** 1.5))
+    years = _between(age, torch.where(u[0] < 0.18, 0.16 * u[1], 0.16 + 0.84 * u[1] ** 1.5))
     child = ((18 - years) / 14).clamp(0, 1)
     old = ((years - 45) / 35).clamp(0, 1)
-    tone = between(skin_tone, 1 - u[2] ** 1.5)
-    sex = torch.where(u[3] < 0.5, 0.3 * u[4], 1 - 0.3 * u[4])
-    adult_man = sex * (1 - child)
-    dark_hair = (1.15 - tone).clamp(0.25, 1)
-    hair = torch.where(u[5] < dark_hair, 0.04 + 0.16 * u[6], 0.2 + 0.55 * u[6])
-    hair = torch.where(u[7] < old, 0.5 + 0.4 * u[6], hair)
-    long_hair = torch.where(sex < 0.5, 0.35 + 0.65 * u[8], 0.3 * u[8] ** 2)
-    bald = (u[9] < 0.08 + 0.25 * old * sex) & (adult_man > 0.5)
-    receding = -0.9 * old * sex
-    bearded = (u[10] < 0.38 * adult_man).float()
-    rest = uniform(stream_key(seed, "rest"), index, len(ACTION_UNITS))
+    sex = torch.where(u[3] < 0.5, 0.3 * u[4], 1 - 0.3 * u[4])  # two groups that do not meet: 0 to 0.3 and 0.7 to 1
+    return _Life(years, child, old, sex, man=sex * (1 - child), skin_tone=_between(skin_tone, 1 - u[2] ** 1.5))
+
+
+def _sample_head(draws: _Draws, life: _Life) -> dict[str, Tensor]:
+    z = draws.normal
+    return {
+        "face_width": z[0] + 0.4 * life.child,
+        "face_length": z[1] - 1.2 * life.child,
+        "jaw": z[2] + 1.2 * (life.man - 0.5),
+        "cheeks": z[3] + 0.8 * life.child - 0.3 * life.old,
+    }
+
+
+def _sample_eyes(draws: _Draws, life: _Life) -> dict[str, Tensor]:
+    u, z = draws.uniform, draws.normal
+    return {
+        "eye_size": z[4] + 1.3 * life.child - 0.5 * life.old,
+        "eye_spacing": z[5],
+        "eye_tilt": z[6],
+        "eye_depth": z[7] + 0.5 * life.old + 0.4 * life.man,
+        "lid_fold": z[8],
+        "iris_tone": torch.where(u[11] < 0.7, 0.25 * u[12], 0.25 + 0.5 * u[12]),  # most are dark
+        "brow_thickness": z[9] + 0.9 * (life.man - 0.4),
+        "brow_height": z[10] - 0.5 * (life.man - 0.5),
+        "brow_arch": z[11] - 0.5 * (life.sex - 0.5),
+    }
+
+
+def _sample_nose_and_mouth(draws: _Draws, life: _Life) -> dict[str, Tensor]:
+    u, z = draws.uniform, draws.normal
+    return {
+        "nose_length": z[12] - 1.3 * life.child + 0.4 * life.old,
+        "nose_width": z[13] + 0.5 * (life.man - 0.5),
+        "nose_bridge": z[14] - 1.0 * life.child,
+        "mouth_height": z[15] - 0.6 * life.child,
+        "mouth_width": z[16] - 0.5 * life.child,
+        "lip_fullness": z[17] - 0.9 * life.old - 0.4 * (life.man - 0.5),
+        "lip_tone": (0.35 + 0.3 * u[14] - 0.25 * (life.sex - 0.5)).clamp(0.1, 0.8),
+    }
+
+
+def _sample_hair(draws: _Draws, life: _Life) -> dict[str, Tensor]:
+    u, z = draws.uniform, draws.normal
+    # The darker the skin, the more often the hair is dark; with age it turns grey.
+    tone = torch.where(u[5] < (1.15 - life.skin_tone).clamp(0.25, 1), 0.04 + 0.16 * u[6], 0.2 + 0.55 * u[6])
+    tone = torch.where(u[7] < life.old, 0.5 + 0.4 * u[6], tone)
+    bald = (u[9] < 0.08 + 0.25 * life.old * life.sex) & (life.man > 0.5)
+    curly = u[19] < 0.3 + 0.4 * (0.5 - life.skin_tone).clamp(min=0)
+    return {
+        "hair_tone": tone,
+        "hair_length": torch.where(life.sex < 0.5, 0.35 + 0.65 * u[8], 0.3 * u[8] ** 2),
+        "hairline": torch.where(bald, -3.0, z[18] * 0.6 - 0.9 * life.old * life.sex),
+        "hair_part": 2 * u[15] - 1,
+        "fringe": torch.where(u[16] < 0.3, 0.3 + 0.7 * u[17], 0.0),
+        "hair_volume": 0.3 + 0.7 * u[18],
+        "hair_curl": torch.where(curly, 0.4 + 0.6 * u[20], 0.2 * u[20]),
+        "brow_tone": (0.75 - 0.5 * tone + 0.2 * u[13]).clamp(0.15, 0.95),
+    }
+
+
+def _sample_beard_and_glasses(draws: _Draws, life: _Life) -> dict[str, Tensor]:
+    u = draws.uniform
+    bearded = (u[10] < 0.38 * life.man).float()
+    return {
+        "beard": bearded * (0.15 + 0.85 * u[21]),
+        "moustache": bearded * (u[22] < 0.8) * (0.3 + 0.7 * u[23]),
+        "glasses": (u[24] < 0.1 + 0.15 * life.old).float(),
+        "lens_tint": torch.where(u[25] < 0.08, 0.6 + 0.4 * u[26], 0.1 * u[26]),
+    }
+
+
+def _sample_rest(seed: int, index: Tensor) -> Tensor:
+    """Draw resting faces, (N, K): a quarter of the units show a little, those that open the mouth or wrinkle less."""
+    chosen = uniform(stream_key(seed, "rest"), index, len(ACTION_UNITS)) < 0.25
     size = uniform(stream_key(seed, "rest size"), index, len(ACTION_UNITS))
     limit = torch.full((len(ACTION_UNITS),), 0.22)
     for name in ("AU25", "AU26", "AU27", "AU9", "AU16", "AU18"):
         limit[AU_INDEX[name]] = 0.08
-    return Identity(
-        age=years,
-        sex=sex,
-        skin_tone=tone,
-        face_width=z[0] + 0.4 * child,
-        face_length=z[1] - 1.2 * child,
-        jaw=z[2] + 1.2 * (adult_man - 0.5),
-        cheeks=z[3] + 0.8 * child - 0.3 * old,
-        eye_size=z[4] + 1.3 * child - 0.5 * old,
-        eye_spacing=z[5],
-        eye_tilt=z[6],
-        eye_depth=z[7] + 0.5 * old + 0.4 * adult_man,
-        lid_fold=z[8],
-        iris_tone=torch.where(u[11] < 0.7, 0.25 * u[12], 0.25 + 0.5 * u[12]),
-        brow_thickness=z[9] + 0.9 * (adult_man - 0.4),
-        brow_height=z[10] - 0.5 * (adult_man - 0.5),
-        brow_arch=z[11] - 0.5 * (sex - 0.5),
-        brow_tone=(0.75 - 0.5 * hair + 0.2 * u[13]).clamp(0.15, 0.95),
-        nose_length=z[12] - 1.3 * child + 0.4 * old,
-        nose_width=z[13] + 0.5 * (adult_man - 0.5),
-        nose_bridge=z[14] - 1.0 * child,
-        mouth_height=z[15] - 0.6 * child,
-        mouth_width=z[16] - 0.5 * child,
-        lip_fullness=z[17] - 0.9 * old - 0.4 * (adult_man - 0.5),
-        lip_tone=(0.35 + 0.3 * u[14] - 0.25 * (sex - 0.5)).clamp(0.1, 0.8),
-        hair_tone=hair,
-        hair_length=long_hair,
-        hairline=torch.where(bald, torch.tensor(-3.0), z[18] * 0.6 + receding),
-        hair_part=2 * u[15] - 1,
-        fringe=torch.where(u[16] < 0.3, 0.3 + 0.7 * u[17], torch.zeros(())),
-        hair_volume=0.3 + 0.7 * u[18],
-        hair_curl=torch.where(u[19] < 0.3 + 0.4 * (0.5 - tone).clamp(min=0), 0.4 + 0.6 * u[20], 0.2 * u[20]),
-        beard=bearded * (0.15 + 0.85 * u[21]),
-        moustache=bearded * (u[22] < 0.8) * (0.3 + 0.7 * u[23]),
-        glasses=(u[24] < 0.1 + 0.15 * old).float(),
-        lens_tint=torch.where(u[25] < 0.08, 0.6 + 0.4 * u[26], 0.1 * u[26]),
-        freckles=u[27] ** 4,
-        texture=u[28],
-        rest=torch.where(rest < 0.25, limit * size, torch.zeros(())),
-    )
+    return torch.where(chosen, limit * size, 0.0)

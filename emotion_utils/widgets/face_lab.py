@@ -16,18 +16,12 @@ from torch import Tensor, nn
 
 from emotion_utils.device import one_thread
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.faces.action_units import (
-    ACTION_UNITS,
-    AU_DESCRIPTIONS,
-    AU_REGION,
-    EMOTION_TO_AUS,
-    ActionUnits,
-    prototype,
-)
+from emotion_utils.faces.action_units import ACTION_UNITS, AU_DESCRIPTIONS, AU_REGION, ActionUnits
 from emotion_utils.faces.capture import Capture, sample_capture
 from emotion_utils.faces.drawing import render
-from emotion_utils.faces.geometry import REGIONS
+from emotion_utils.faces.expressions import EMOTION_TO_AUS, prototype
 from emotion_utils.faces.people import Identity, sample_identity
+from emotion_utils.faces.truth import REGIONS
 from emotion_utils.plots.figures import PALETTE, WIDTH
 
 SCREEN_SIZE = 192  # pixels

@@ -12,10 +12,16 @@ from PIL import Image, ImageDraw
 
 from emotion_utils.data.drawn import sample_faces
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.faces.action_units import ACTION_UNITS, AU_DESCRIPTIONS, ActionUnits, prototype, sample_action_units
-from emotion_utils.faces.capture import sample_capture
-from emotion_utils.faces.drawing import render
-from emotion_utils.faces.people import sample_identity
+from emotion_utils.faces import (
+    ACTION_UNITS,
+    AU_DESCRIPTIONS,
+    ActionUnits,
+    prototype,
+    render,
+    sample_action_units,
+    sample_capture,
+    sample_identity,
+)
 
 FIGURES = Path(__file__).resolve().parents[2] / "notebooks" / "figures"
 

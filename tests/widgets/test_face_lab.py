@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.faces.action_units import ACTION_UNITS, EMOTION_TO_AUS
-from emotion_utils.widgets import face_lab as facelab
+from emotion_utils.faces.action_units import ACTION_UNITS
+from emotion_utils.faces.expressions import EMOTION_TO_AUS
 from emotion_utils.widgets.face_lab import SCREEN_SIZE, FaceLab, bars_html, png
 
 
@@ -81,12 +81,27 @@ def test_buttons_go_through_the_variants():
     assert not any(slider.value for slider in lab.units.values())
 
 
-def test_a_button_redraws_once(monkeypatch):
+def test_a_button_redraws_once():
+    """Several sliders move, and the face is drawn when all of them have arrived."""
     lab = FaceLab()
-    calls = []
-    monkeypatch.setattr(facelab, "png", lambda image: calls.append(1) or b"png")
+    drawn = []
+    lab.face.observe(lambda change: drawn.append(change["new"]), names="value")
     lab.press("fear")
-    assert len(calls) == 1
+    assert sum(slider.value > 0 for slider in lab.units.values()) > 1
+    assert drawn == [lab.face.value]
+
+
+def test_another_person_brings_age_and_skin_along():
+    lab = FaceLab(person=3)
+    before = lab.settings["age"].value, lab.settings["skin tone"].value
+    drawn = []
+    lab.face.observe(lambda change: drawn.append(change["new"]), names="value")
+    lab.settings["person"].value = 4
+    assert (lab.settings["age"].value, lab.settings["skin tone"].value) != before
+    assert drawn == [lab.face.value]
+    identity, units, capture = lab.parameters()
+    assert identity.age.item() == pytest.approx(lab.settings["age"].value)
+    assert torch.equal(lab.draw(64), render(identity, units, capture, size=64))
 
 
 def test_without_a_model_there_are_no_bars():
