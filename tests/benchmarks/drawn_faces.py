@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 
 from emotion_utils.data import EMOTIONS, Augment, FaceDataset, load
-from emotion_utils.data import drawn as synthetic
+from emotion_utils.data.drawn import load_split, sample_faces
 from emotion_utils.data.fer2013_files import fer2013_is_there
+from emotion_utils.data.splits import SPLITS
 from emotion_utils.models import MLP, EmotionCNN, LinearModel
 from emotion_utils.training import TrainConfig, train
 
@@ -46,8 +47,8 @@ def speed(_: range) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for what in ("first use", "from the cache"):
             start, cpu = time.perf_counter(), time.process_time()
-            for split in synthetic.SPLITS:
-                synthetic.load_split(split, data_dir=folder, progress=False)
+            for split in SPLITS:
+                load_split(split, data_dir=folder, progress=False)
             wall, used = time.perf_counter() - start, time.process_time() - cpu
             threads = torch.get_num_threads()
             print(f"14,000 faces, {what}: {wall:.1f} s, {used:.1f} s of processor time, {threads} threads", flush=True)
@@ -87,8 +88,8 @@ def recalls(model: torch.nn.Module, faces: FaceDataset, mirror: bool) -> list[fl
 def trained_on_drawn(seed: int) -> EmotionCNN:
     """Train on drawn faces alone; kept, because two parts need it."""
     if seed not in _kept:
-        faces = synthetic.sample_faces(seed=1000 + seed, truth=False, **DRAWN)
-        check = synthetic.sample_faces(seed=2000 + seed, truth=False, **(DRAWN | {"n": 1000}))
+        faces = sample_faces(seed=1000 + seed, truth=False, **DRAWN)
+        check = sample_faces(seed=2000 + seed, truth=False, **(DRAWN | {"n": 1000}))
         torch.manual_seed(seed)
         model = EmotionCNN()
         train(model, faces, check, replace(DRAWN_CONFIG, seed=seed))
