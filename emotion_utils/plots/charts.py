@@ -10,16 +10,25 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from torch import Tensor
 
+from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.evaluation.confidence import calibration
+from emotion_utils.evaluation.report import Report
 from emotion_utils.plots.figures import COLOURS, MARKERS, PALETTE, WIDTH, show_figure
+from emotion_utils.training.history import History
+from emotion_utils.training.lr_range import LRRange
 
 
-def _pixels(images) -> np.ndarray:
+def _pixels(images: Tensor | np.ndarray) -> np.ndarray:
     """Turn uint8 or float images of shape (N, 1, H, W), (N, H, W) or (H, W) to float (N, H, W) in [0, 1].
 
     Floats outside [0, 1] (normalised images) are stretched, all with the same factor.
+
+    Raises:
+        ValueError: another shape.
     """
     array = torch.as_tensor(images).detach().cpu()
     scale = 255 if array.dtype == torch.uint8 else 1
@@ -29,14 +38,16 @@ def _pixels(images) -> np.ndarray:
     elif array.ndim == 2:
         array = array[None]
     if array.ndim != 3:
-        raise ValueError(f"Faces have shape (N, 1, height, width) or (N, height, width), not {tuple(array.shape)}.")
+        raise ValueError(
+            f"images of shape {tuple(array.shape)}: give (N, 1, height, width), (N, height, width) or (height, width)."
+        )
     if array.size and (array.min() < 0 or array.max() > 1):
         array = (array - array.min()) / max(array.max() - array.min(), 1e-12)
     return array
 
 
 def show_faces(
-    images,
+    images: Tensor | np.ndarray,
     titles: Sequence | None = None,
     columns: int = 8,
     title: str | None = None,
@@ -50,10 +61,13 @@ def show_faces(
         columns: faces in a row.
         title: the message of the figure.
         description: what the figure shows; a plain one is made up where it is missing.
+
+    Raises:
+        ValueError: no images, images of another shape, or `titles` of another length.
     """
-    faces = _pixels(images)
+    faces = _pixels(images)  # (N, H, W)
     if len(faces) == 0:
-        raise ValueError("There is no face to show: `images` is empty.")
+        raise ValueError("images is empty: there is no face to show.")
     if titles is not None and len(titles) != len(faces):
         raise ValueError(f"{len(titles)} titles for {len(faces)} faces: give one for each.")
     columns = min(columns, len(faces))
@@ -74,7 +88,9 @@ def show_faces(
     show_figure(fig, description)
 
 
-def plot_history(histories, title: str | None = None, description: str | None = None) -> None:
+def plot_history(
+    histories: History | Mapping[str, History], title: str | None = None, description: str | None = None
+) -> None:
     """Draw loss and accuracy against epochs, training dashed and validation solid.
 
     `histories` is a `History`, or several with a name each: `{"rate 0.05": history, …}`. Curves of a run without
@@ -94,43 +110,50 @@ def plot_history(histories, title: str | None = None, description: str | None = 
     axes[1].set(title="Accuracy", xlabel="epoch", ylabel="correct (%)")
     for axis in axes:
         axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True, min_n_ticks=1))
-    # A line for each name, and one for each kind of line: fewer entries than one for each curve.
-    styles = [("training", "--"), ("validation", "-")]
-    entries = [Line2D([], [], color="black" if several else COLOURS[i], linestyle=s) for i, (_, s) in enumerate(styles)]
-    labels = [label for label, _ in styles]
-    if several:
-        entries += [
-            Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], markersize=5) for i in range(len(named))
-        ]
-        labels += list(named)
-    fig.legend(entries, labels, loc="outside lower center", ncols=min(6, len(labels)), fontsize=10)
+    _add_legend(fig, list(named) if several else [])
 
-    epochs = max(map(len, named.values()), default=0)
+    count = max(map(len, named.values()), default=0)
+    epochs = f"{count} epoch{'s' * (count != 1)}"
     final = {name: _last_accuracy(history) for name, history in named.items() if len(history)}
-    best = max(final, key=lambda name: final[name][1]) if final else None
     message = "Nothing was trained yet"
     if final:
+        best = max(final, key=lambda name: final[name][1])
         split, value = final[best]
-        message = f"{split.capitalize()} accuracy ends at {value:.0%} after {epochs} epoch{'s' * (epochs != 1)}"
+        message = f"{split.capitalize()} accuracy ends at {value:.0%} after {epochs}"
         message = f"{best} ends best: {value:.0%} {split} accuracy" if len(named) > 1 else message
     fig.suptitle(title or message)
     ends = "; ".join(
         f"{name + ': ' if name else ''}{split} accuracy {value:.0%}" for name, (split, value) in final.items()
     )
-    show_figure(fig, description or f"Curves of loss and accuracy over {epochs} epochs, which end at {ends}.")
+    told = f"Curves of loss and accuracy over {epochs}, which end at {ends}." if final else f"{message}: no curves."
+    show_figure(fig, description or told)
 
 
-def _last_accuracy(history) -> tuple[str, float]:
+def _add_legend(fig: Figure, names: Sequence[str]) -> None:
+    """Add a line for each name, and one for each kind of line: fewer entries than one for each curve."""
+    kinds = {"training": "--", "validation": "-"}
+    entries = [
+        Line2D([], [], color="black" if names else COLOURS[i], linestyle=line) for i, line in enumerate(kinds.values())
+    ]
+    entries += [Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], markersize=5) for i in range(len(names))]
+    labels = [*kinds, *names]
+    fig.legend(entries, labels, loc="outside lower center", ncols=min(6, len(labels)), fontsize=10)
+
+
+def _last_accuracy(history: History) -> tuple[str, float]:
+    """Return the accuracy at the end and what it was measured on: the validation images, where there are any."""
     value = history["val_accuracy"][-1]
     return ("training", history["train_accuracy"][-1]) if np.isnan(value) else ("validation", value)
 
 
-def plot_confusion(report, normalise: bool = True, title: str | None = None, description: str | None = None) -> None:
+def plot_confusion(
+    report: Report, normalise: bool = True, title: str | None = None, description: str | None = None
+) -> None:
     """Draw the confusion matrix of a `Report`: rows are true classes, columns predicted ones.
 
     With `normalise` a cell shows percent of its true class, else a count.
     """
-    matrix = np.asarray(report.confusion, dtype=float)
+    matrix = np.asarray(report.confusion, dtype=float)  # (C, C)
     names = list(report.classes)
     share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     shown = share if normalise else matrix
@@ -161,7 +184,7 @@ def plot_confusion(report, normalise: bool = True, title: str | None = None, des
 def plot_bars(
     names: Sequence[str],
     values: Sequence[float],
-    errors=None,
+    errors: Sequence | np.ndarray | None = None,
     xlabel: str = "",
     title: str | None = None,
     description: str | None = None,
@@ -173,7 +196,12 @@ def plot_bars(
     `errors` are half-widths (N) or lower and upper distances (2, N), drawn as whiskers. `xlabel` says what the bars
     measure, with its unit. `reference` is a name and a value, drawn as a dashed line (chance level, a baseline).
     `number` is the format of the number beside each bar.
+
+    Raises:
+        ValueError: not as many names as values.
     """
+    if len(names) != len(values):
+        raise ValueError(f"{len(names)} names for {len(values)} values: give one for each.")
     values = np.asarray([float(v) for v in values])
     fig, axis = plt.subplots(figsize=(WIDTH, 1.3 + 0.36 * len(values)))
     axis.barh(range(len(values)), values, color=PALETTE["sky"], xerr=errors, ecolor="black", capsize=3)
@@ -194,8 +222,8 @@ def plot_bars(
     show_figure(fig, description or f"Bars{f' of {xlabel}' if xlabel else ''}: {listed}.")
 
 
-def plot_class_counts(dataset, title: str | None = None, description: str | None = None) -> None:
-    """Draw how many images each class has; `dataset` is a `FaceDataset`."""
+def plot_class_counts(dataset: FaceDataset, title: str | None = None, description: str | None = None) -> None:
+    """Draw how many images each class has."""
     counts = [int(c) for c in dataset.class_counts()]
     names = list(dataset.classes)
     most, least = int(np.argmax(counts)), int(np.argmin(counts))
@@ -209,7 +237,9 @@ def plot_class_counts(dataset, title: str | None = None, description: str | None
     plot_bars(names, counts, xlabel="images", title=title, description=description, number="{:,.0f}")
 
 
-def plot_calibration(report, bins: int = 15, title: str | None = None, description: str | None = None) -> None:
+def plot_calibration(
+    report: Report | Mapping[str, Report], bins: int = 15, title: str | None = None, description: str | None = None
+) -> None:
     """Draw accuracy against confidence, with the diagonal that a calibrated model follows.
 
     `report` is a `Report`, or a mapping of names to reports (before and after temperature scaling, say).
@@ -224,8 +254,8 @@ def plot_calibration(report, bins: int = 15, title: str | None = None, descripti
         axis.plot(
             100 * result.confidence[some],
             100 * result.accuracy[some],
-            marker=MARKERS[i],
-            color=COLOURS[i],
+            marker=MARKERS[i % 8],
+            color=COLOURS[i % 8],
             clip_on=False,
             label=f"{name} (error {100 * result.ece:.1f} points)",
         )
@@ -243,8 +273,8 @@ def plot_calibration(report, bins: int = 15, title: str | None = None, descripti
     show_figure(fig, description or f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}.")
 
 
-def plot_lr_range(result, title: str | None = None, description: str | None = None) -> None:
-    """Draw the loss against the learning rate of an `LRRange`, marking the suggested rate."""
+def plot_lr_range(result: LRRange, title: str | None = None, description: str | None = None) -> None:
+    """Draw the loss against the learning rate of an `lr_range_test`, marking the suggested rate."""
     fig, axis = plt.subplots(figsize=(WIDTH, 3.4))
     rates, losses = np.asarray(result.rates), np.asarray(result.losses)
     axis.semilogx(rates, losses, color=PALETTE["blue"])

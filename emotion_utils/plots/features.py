@@ -25,9 +25,9 @@ def _planes(maps: Tensor | Sequence[Tensor]) -> list[np.ndarray]:
     planes = [torch.as_tensor(plane).detach().cpu().float().squeeze().numpy() for plane in maps]
     for plane in planes:
         if plane.ndim != 2:
-            raise ValueError(f"A map has shape (height, width), not {plane.shape}.")
+            raise ValueError(f"maps hold one of shape {plane.shape}: each must be (height, width).")
     if not planes:
-        raise ValueError("There is no map to show: `maps` is empty.")
+        raise ValueError("maps is empty: there is none to show.")
     return planes
 
 
@@ -83,8 +83,10 @@ def show_maps(
     if title:
         fig.suptitle(title)
     if description is None:
+        what = "One map" if len(planes) == 1 else f"{len(planes)} maps"
+        sizes = " and ".join(dict.fromkeys(f"{height} by {width}" for height, width in (p.shape for p in planes)))
         named = f": {', '.join(str(t) for t in titles)}" if titles is not None else ""
-        description = f"{len(planes)} maps of {planes[0].shape[0]} by {planes[0].shape[1]} values{named}."
+        description = f"{what} of {sizes} values{named}."
     show_figure(fig, description)
 
 
@@ -104,7 +106,14 @@ def _numbers(axis: Axes, values: np.ndarray, name: str, signed: bool) -> None:
     axis.grid(False)
 
 
-def show_window_sum(image: Tensor, kernel: Tensor, row: int, column: int, title: str | None = None) -> None:
+def show_window_sum(
+    image: Tensor,
+    kernel: Tensor,
+    row: int,
+    column: int,
+    title: str | None = None,
+    description: str | None = None,
+) -> None:
     """Show one step of a convolution: where the window lies, its pixels, the weights, their products and the sum.
 
     Args:
@@ -113,9 +122,18 @@ def show_window_sum(image: Tensor, kernel: Tensor, row: int, column: int, title:
         row: top row of the window.
         column: its left-most column.
         title: the message of the figure; says the sum where it is missing.
+        description: what the figure shows; a plain one is made up where it is missing.
+
+    Raises:
+        ValueError: the window does not lie inside the image.
     """
     height, width = kernel.shape
-    window = image[row : row + height, column : column + width].numpy()
+    if not (0 <= row <= image.shape[0] - height and 0 <= column <= image.shape[1] - width):
+        raise ValueError(
+            f"row={row}, column={column}: a window of {height} × {width} pixels there leaves the image, which has "
+            f"{image.shape[0]} × {image.shape[1]}. Choose a place further inside."
+        )
+    window = image[row : row + height, column : column + width].numpy()  # (h, w)
     weights = kernel.numpy()
     total = float((window * weights).sum())
     fig, axes = plt.subplots(1, 4, figsize=(WIDTH + 1, 2.7))
@@ -130,13 +148,19 @@ def show_window_sum(image: Tensor, kernel: Tensor, row: int, column: int, title:
     fig.suptitle(title or f"One window gives one number: {total:+.2f}")
     show_figure(
         fig,
-        f"A face with a window of {height} by {width} pixels at row {row}, column {column}; its pixels, the kernel's "
-        f"weights and their products as small tables. The products sum to {total:+.2f}.",
+        description
+        or f"A face with a window of {height} by {width} pixels at row {row}, column {column}; its pixels, the "
+        f"kernel's weights and their products as small tables. The products sum to {total:+.2f}.",
     )
 
 
 def show_fields(
-    image: Tensor, fields: Sequence[Field], pixel: int | None = None, title: str | None = None, note: str = ""
+    image: Tensor,
+    fields: Sequence[Field],
+    pixel: int | None = None,
+    title: str | None = None,
+    note: str = "",
+    description: str | None = None,
 ) -> None:
     """Draw receptive fields as squares on an image, one inside the other: for each layer one unit, near to `pixel`.
 
@@ -146,41 +170,47 @@ def show_fields(
         pixel: row and column, in pixels, around which the squares lie; the middle of the image where it is missing.
         title: the message of the figure.
         note: a sentence added to the description.
+        description: what the figure shows; a plain one is made up where it is missing.
+
+    Raises:
+        ValueError: no fields.
     """
-    pixels = torch.as_tensor(image).float().squeeze().numpy()
-    middle = pixels.shape[-1] / 2 if pixel is None else pixel
+    if not fields:
+        raise ValueError("fields is empty: give the rows of receptive_field(model).")
+    pixels = torch.as_tensor(image).float().squeeze().numpy()  # (H, W)
+    height, width = pixels.shape
+    windows = _nested_windows(fields, width / 2 if pixel is None else pixel)
     fig, axis = plt.subplots(figsize=(WIDTH * 0.75, 4.6))
     axis.imshow(pixels, vmin=0, vmax=255 if image.dtype == torch.uint8 else 1)
-    windows = []
-    for field in reversed(fields):  # from the last layer down, each unit in the middle of what the one above it sees
-        unit = max(0, round((middle - field.first - field.size / 2) / field.jump))
-        windows.append(field.window(unit))
-        middle = sum(windows[-1]) / 2
-    for i, (start, stop) in enumerate(reversed(windows)):
-        axis.add_patch(
-            Rectangle(
-                (start - 0.5, start - 0.5),
-                stop - start,
-                stop - start,
-                fill=False,
-                edgecolor=COLOURS[i % 7],
-                linewidth=2.5,
-                linestyle=("-", "--")[i % 2],
-                label=f"{fields[i].name}: {stop - start} × {stop - start}",
-                clip_on=False,
-            )
-        )
-    edge = max(max(field.size for field in fields) - pixels.shape[-1], 0) / 2 + 1
-    axis.set_xlim(-edge, pixels.shape[-1] - 1 + edge)
-    axis.set_ylim(pixels.shape[-2] - 1 + edge, -edge)
+    for i, (field, (start, stop)) in enumerate(zip(fields, windows, strict=True)):
+        side, line, label = stop - start, ("-", "--")[i % 2], f"{field.name}: {stop - start} × {stop - start}"
+        square = Rectangle(
+            (start - 0.5, start - 0.5), side, side, fill=False, edgecolor=COLOURS[i % 7], linewidth=2.5,
+            linestyle=line, label=label, clip_on=False,
+        )  # fmt: skip
+        axis.add_patch(square)
+    # One pixel of room around the image, or around what hangs over its edge.
+    low = min(0, *(start for start, _ in windows)) - 1
+    high = max(stop for _, stop in windows)
+    axis.set_xlim(low, max(width, high))
+    axis.set_ylim(max(height, high), low)
     axis.set(xlabel="column (pixels)", ylabel="row (pixels)")
     axis.grid(False)
     axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=10, title="layer: pixels it sees")
     axis.set_title(title or f"A unit of {fields[-1].name} sees {fields[-1].size} × {fields[-1].size} pixels")
     listed = ", ".join(f"{field.name} {field.size}" for field in fields)
-    show_figure(
-        fig, f"Squares around one place of a face, one for each layer, growing in width: {listed} pixels. {note}"
-    )
+    told = f"Squares around one place of a face, one for each layer, growing in width: {listed} pixels."
+    show_figure(fig, f"{description or told} {note}")
+
+
+def _nested_windows(fields: Sequence[Field], middle: float) -> list[tuple[int, int]]:
+    """Choose a unit of each layer, from the last one down, each in the middle of what the one above it sees."""
+    windows = []
+    for field in reversed(fields):
+        unit = max(0, round((middle - field.first - field.size / 2) / field.jump))
+        windows.append(field.window(unit))
+        middle = sum(windows[-1]) / 2
+    return windows[::-1]
 
 
 def show_pairs(
@@ -189,6 +219,7 @@ def show_pairs(
     xlabel: str,
     title: str | None = None,
     number: str = "{:.3g}",
+    description: str | None = None,
 ) -> None:
     """Draw two bars for each name, in two colours, each with its number at the end.
 
@@ -198,12 +229,14 @@ def show_pairs(
         xlabel: what the bars measure, with its unit.
         title: the message of the figure.
         number: the format of the numbers.
+        description: what the figure shows; a plain one is made up where it is missing.
 
     Raises:
         ValueError: there are not two series, or one has another length than `names`.
     """
     if len(series) != 2 or any(len(values) != len(names) for values in series.values()):
-        raise ValueError(f"Give two series of {len(names)} values each, as many as there are names.")
+        found = ", ".join(f"{label!r} of {len(values)}" for label, values in series.items())
+        raise ValueError(f"series={{{found}}}: give two, each of {len(names)} values, as many as there are names.")
     fig, axis = plt.subplots(figsize=(WIDTH, 1.5 + 0.6 * len(names)))
     colours = (PALETTE["sky"], PALETTE["orange"])
     for offset, colour, (label, values) in zip((-0.2, 0.2), colours, series.items(), strict=True):
@@ -230,4 +263,4 @@ def show_pairs(
         f"{name}: " + ", ".join(f"{label} {number.format(values[i])}" for label, values in series.items())
         for i, name in enumerate(names)
     )
-    show_figure(fig, f"Two bars for each name, {xlabel}. {listed}.")
+    show_figure(fig, description or f"Two bars for each name, {xlabel}. {listed}.")

@@ -7,6 +7,7 @@ Universal Design" (2008), which people with a colour vision deficiency can tell 
 
 import html
 import io
+from typing import Any
 
 import matplotlib
 from matplotlib import pyplot as plt
@@ -22,14 +23,8 @@ PALETTE = {
     "black": "#000000",
     "yellow": "#F0E442",
 }
-
-
 COLOURS = tuple(PALETTE.values())
-
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-
-
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # one for each colour
 WIDTH = 8.0  # inches; at 100 dots per inch this fills a notebook's column without being scaled down
 
 
@@ -74,18 +69,27 @@ def show_figure(fig: Figure, description: str) -> None:
         ValueError: the description is empty.
     """
     if not description or not description.strip():
-        raise ValueError("Describe the figure in a sentence: show_figure(fig, 'Training loss falls from 1.9 to 0.6.')")
+        raise ValueError(f"description={description!r}: say in a sentence what the figure shows.")
     description = " ".join(description.split())
     png = io.BytesIO()
     fig.savefig(png, format="png", metadata={"Software": None})
     plt.close(fig)
-    if not _in_notebook():
+    if _in_notebook():
+        show_bundle({"image/png": png.getvalue(), "text/plain": "<Figure>"}, description)
+    else:
         print(description)
-        return
+
+
+def show_bundle(bundle: dict[str, Any], description: str) -> None:
+    """Show a picture in the notebook, with `description` as alt text and as a sentence below it.
+
+    Args:
+        bundle: by MIME type, the same thing in several forms, of which a viewer takes the best that it can show.
+        description: the picture in words.
+    """
     from IPython.display import display
 
-    picture = {"image/png": png.getvalue(), "text/plain": "<Figure>"}
-    display(picture, metadata={"image/png": {"alt": description}}, raw=True)
+    display(bundle, metadata={"image/png": {"alt": description}}, raw=True)
     sentence = f"<p><em>{html.escape(description, quote=False)}</em></p>"
     display({"text/html": sentence, "text/plain": description}, raw=True)
 

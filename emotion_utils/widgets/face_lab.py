@@ -22,14 +22,12 @@ from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import EMOTION_TO_AUS, prototype
 from emotion_utils.faces.people import Identity, sample_identity
 from emotion_utils.faces.truth import REGIONS
-from emotion_utils.plots.figures import PALETTE, WIDTH
+from emotion_utils.plots.figures import PALETTE, WIDTH, show_bundle
 
 SCREEN_SIZE = 192  # pixels
-
+NETWORK_SIZE = 48  # pixels
 
 _SLIDER = {"continuous_update": True, "readout_format": ".2f", "style": {"description_width": "190px"}}
-
-
 _WIDE = widgets.Layout(width="440px")
 
 
@@ -157,7 +155,7 @@ class FaceLab:
 
     def probabilities(self) -> Tensor | None:
         """Return the model's float32 (C,) for the face at 48 by 48, or None without a model."""
-        return None if self.model is None else self.model.predict_proba(self.draw(48))[0].cpu()
+        return None if self.model is None else self.model.predict_proba(self.draw(NETWORK_SIZE))[0].cpu()
 
     def _redraw(self, _change: dict | None = None) -> None:
         if self._paused:
@@ -170,15 +168,9 @@ class FaceLab:
                 self.bars.value = bars_html(self.classes, self.probabilities().tolist())
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-
         with one_thread():
             picture, description = self.sheet()
-        bundle = dict(self.widget._repr_mimebundle_())
-        bundle["image/png"] = picture
-        display(bundle, metadata={"image/png": {"alt": description}}, raw=True)
-        sentence = f"<p><em>{html.escape(description, quote=False)}</em></p>"
-        display({"text/html": sentence, "text/plain": description}, raw=True)
+        show_bundle(dict(self.widget._repr_mimebundle_()) | {"image/png": picture}, description)
 
     def sheet(self) -> tuple[bytes, str]:
         """Return a PNG with the seven textbook expressions of this person, and the sentence that describes it."""
@@ -187,16 +179,11 @@ class FaceLab:
         axes = fig.subplots(1, len(EMOTIONS), gridspec_kw={"wspace": 0.06})
         for axis, emotion in zip(axes, EMOTIONS, strict=True):
             units = prototype(emotion)
-            face = render(identity, units, capture, size=96)[0, 0]
+            face = render(identity, units, capture, size=96)[0, 0]  # (96, 96)
             axis.imshow(face.numpy(), vmin=0, vmax=255, cmap="gray")
             axis.set_axis_off()
             axis.set_title(emotion, fontsize=10)
-            names = [name[2:] for name, value in zip(ACTION_UNITS, units.left[0].tolist(), strict=True) if value]
-            lines = ["+".join(names[start : start + 4]) for start in range(0, len(names), 4)]
-            note = "AU " + "\n+".join(lines) if names else "no AU"
-            if self.model is not None:
-                seen = self.model.predict_proba(render(identity, units, capture, size=48))[0].cpu()
-                note = f"{self.classes[int(seen.argmax())]} {seen.max():.2f}\n{note}"
+            note = self._note(identity, units, capture)
             axis.text(0.5, -0.05, note, fontsize=6.5, ha="center", va="top", transform=axis.transAxes)
         picture = io.BytesIO()
         fig.savefig(picture, format="png", metadata={"Software": None})
@@ -206,6 +193,16 @@ class FaceLab:
             "Where the notebook runs, this is the face lab, with a slider for each action unit."
         )
         return picture.getvalue(), description
+
+    def _note(self, identity: Identity, units: ActionUnits, capture: Capture) -> str:
+        """Say what the network sees in a face, and which action units it shows, four in a line."""
+        names = [name[2:] for name, value in zip(ACTION_UNITS, units.left[0].tolist(), strict=True) if value]
+        lines = ["+".join(names[start : start + 4]) for start in range(0, len(names), 4)]
+        note = "AU " + "\n+".join(lines) if names else "no AU"
+        if self.model is None:
+            return note
+        seen = self.model.predict_proba(render(identity, units, capture, size=NETWORK_SIZE))[0].cpu()  # (C,)
+        return f"{self.classes[int(seen.argmax())]} {seen.max():.2f}\n{note}"
 
 
 def _setting(name: str, value: float, low: float, high: float, step: float) -> widgets.FloatSlider:

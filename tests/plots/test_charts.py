@@ -1,148 +1,169 @@
-"""Every figure is drawn, described twice, readable, and closed."""
+"""What the charts draw is what the data say: read from the figure's parts, not from its pixels."""
 
-import re
-
-import matplotlib
 import numpy as np
 import pytest
 import torch
-from matplotlib import pyplot as plt
+from every_figure import FIGURES, RATES, history, report
+from matplotlib.colors import to_hex
 from small_faces import small_faces
 
 from emotion_utils import plots
-from emotion_utils.evaluation.report import evaluate
-from emotion_utils.models.networks import LinearModel
-from emotion_utils.plots import charts, figures
-from emotion_utils.training.history import History
-from emotion_utils.training.lr_range import LRRange
+from emotion_utils.evaluation.confidence import calibration
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """Collect what would be displayed: pairs of data and metadata. The figure that was drawn stays inspectable."""
-    displayed = []
-    monkeypatch.setattr(figures, "_in_notebook", lambda: True)
-    monkeypatch.setattr(
-        "IPython.display.display", lambda data, metadata=None, raw=False: displayed.append((data, metadata))
-    )
-    close = plt.close
-    displayed_figures = []
-    monkeypatch.setattr(figures.plt, "close", lambda fig: displayed_figures.append(fig) or close(fig))
-    yield displayed, displayed_figures
-    assert not plt.get_fignums()
+def pictures(fig) -> list[np.ndarray]:
+    return [np.asarray(axis.images[0].get_array()) for axis in fig.axes if axis.images]
 
 
-def history(epochs: int = 4, start: float = 1.9) -> History:
-    """Make up a history whose loss falls."""
-    rows = History()
-    for epoch in range(1, epochs + 1):
-        rows.append(
-            epoch=epoch,
-            learning_rate=0.1,
-            train_loss=start / epoch,
-            train_accuracy=1 - 0.8 / epoch,
-            val_loss=start / epoch + 0.1,
-            val_accuracy=0.9 - 0.8 / epoch,
-            seconds=1.0,
-        )
-    return rows
+def texts(axis) -> list[str]:
+    return [text.get_text() for text in axis.texts]
 
 
-def report(seed: int = 0):
-    """Evaluate an untrained model."""
-    torch.manual_seed(seed)
-    return evaluate(LinearModel(image_size=16), small_faces(70))
-
-
-DRAW = {
-    "faces": lambda: plots.show_faces(small_faces(10).images, titles=[str(i) for i in range(10)], title="Ten"),
-    "one face": lambda: plots.show_faces(np.zeros((48, 48), dtype=np.uint8)),
-    "history": lambda: plots.plot_history(history()),
-    "one epoch": lambda: plots.plot_history(history(1)),
-    "histories": lambda: plots.plot_history({"rate 0.1": history(), "rate 1": history(30, 3.0)}),
-    "confusion": lambda: plots.plot_confusion(report()),
-    "confusion counts": lambda: plots.plot_confusion(report(), normalise=False),
-    "bars": lambda: plots.plot_bars(["a", "b"], [3, 5], [1, 1], xlabel="accuracy (%)", reference=("chance", 14.3)),
-    "uneven errors": lambda: plots.plot_bars(["a", "b"], [3, 5], [[1, 1], [2, 2]], xlabel="seconds"),
-    "class counts": lambda: plots.plot_class_counts(small_faces(40)),
-    "calibration": lambda: plots.plot_calibration(report()),
-    "calibrations": lambda: plots.plot_calibration({"before": report(), "after": report(1)}),
-    "learning rates": lambda: plots.plot_lr_range(LRRange([0.001, 0.01, 0.1, 1.0], [1.9, 1.5, 1.2, 3.0], 0.01)),
-}
-
-
-@pytest.mark.parametrize("kind", DRAW)
-def test_each_figure_is_described_twice(kind, shown):
-    """The same sentence is alt text and visible text; the picture fits a notebook; axes name what they show."""
-    displayed, drawn = shown
-    DRAW[kind]()
-    (picture, metadata), (sentence, _) = displayed
-    alt = metadata["image/png"]["alt"]
-    assert picture["image/png"].startswith(b"\x89PNG")
-    assert sentence["text/plain"] == alt
-    assert sentence["text/html"] == f"<p><em>{alt}</em></p>"
-    assert alt.endswith(".")
-    assert "nan" not in alt
-    width = int.from_bytes(picture["image/png"][16:20], "big")
-    assert width <= 850
-    assert len(picture["image/png"]) < 200_000
+def test_faces_are_shown_in_order_with_their_titles(drawn):
+    faces = small_faces(10)
+    plots.show_faces(faces.images, titles=range(10), columns=4, title="Ten")
     (fig,) = drawn
-    for axis in fig.axes:
-        if axis.axison and axis.get_label() != "<colorbar>":
-            assert axis.get_xlabel()
+    assert len(fig.axes) == 12, "three rows of four"
+    np.testing.assert_allclose(pictures(fig), faces.images[:, 0] / 255, rtol=1e-6)
+    assert [axis.get_title() for axis in fig.axes] == [*map(str, range(10)), "", ""]
+    assert fig.get_suptitle() == "Ten"
 
 
-def test_own_description_is_used_and_escaped(shown):
-    """The writer's sentence replaces the made-up one; spaces are tidied and HTML signs are shown as such."""
-    displayed, _ = shown
-    plots.show_faces(small_faces(3).images, description="Three faces\n   with p < 0.05 & a smile.")
-    assert displayed[0][1]["image/png"]["alt"] == "Three faces with p < 0.05 & a smile."
-    assert displayed[1][0]["text/html"] == "<p><em>Three faces with p &lt; 0.05 &amp; a smile.</em></p>"
+@pytest.mark.parametrize("shape", [(1, 1, 6, 5), (1, 6, 5), (6, 5)])
+def test_faces_come_in_three_shapes(drawn, capsys, shape):
+    plots.show_faces(torch.full(shape, 51, dtype=torch.uint8), title="Grey")
+    assert pictures(drawn[0])[0] == pytest.approx(np.full((6, 5), 0.2))
+    assert capsys.readouterr().out == "One grey face: Grey.\n"
 
 
-def test_every_plotting_function_is_tested_and_takes_a_description():
-    """A new function without one is noticed here."""
-    functions = {name for name in plots.__all__ if re.match("show_faces|plot_", name)}
-    assert functions <= {name for draw in DRAW.values() for name in draw.__code__.co_names}
-    for name in functions:
-        assert {"title", "description"} <= set(getattr(plots, name).__annotations__)
-
-
-def test_a_figure_without_description_is_refused():
-    """An empty description is no description."""
-    fig, _ = plt.subplots()
-    with pytest.raises(ValueError, match="Describe the figure"):
-        plots.show_figure(fig, "  ")
-    plt.close(fig)
-
-
-def test_outside_a_notebook_the_description_is_printed(capsys):
-    """A script has no place for a picture."""
-    plots.show_faces(small_faces(2).images)
-    assert capsys.readouterr().out == "2 grey faces in 1 row.\n"
-    assert not plt.get_fignums()
+def test_normalised_images_are_stretched_alike(drawn):
+    """All faces share one scale, so their brightness can be compared."""
+    plots.show_faces(torch.stack([torch.full((1, 4, 4), v) for v in (-2.0, 0.0, 2.0)]))
+    assert [picture[0, 0] for picture in pictures(drawn[0])] == [0.0, 0.5, 1.0]
 
 
 @pytest.mark.parametrize(
     ("images", "message"),
-    [(torch.zeros(0, 1, 8, 8), "no face"), (torch.zeros(2, 3, 8, 8), r"not \(2, 3, 8, 8\)"), (torch.zeros(5), "shape")],
+    [
+        (torch.zeros(0, 1, 8, 8), "images is empty"),
+        (torch.zeros(2, 3, 8, 8), r"\(2, 3, 8, 8\)"),
+        (torch.zeros(5), r"\(5,\)"),
+    ],
 )
 def test_wrong_faces_are_explained(images, message):
     """Nothing to show, colour images, no images at all."""
     with pytest.raises(ValueError, match=message):
         plots.show_faces(images)
+
+
+def test_titles_must_be_as_many_as_faces():
     with pytest.raises(ValueError, match="3 titles for 2 faces"):
         plots.show_faces(small_faces(2).images, titles=["a", "b", "c"])
 
 
-def test_normalised_images_are_stretched_alike():
-    """All faces share one scale, so their brightness can be compared."""
-    images = torch.stack([torch.full((1, 4, 4), v) for v in (-2.0, 0.0, 2.0)])
-    assert charts._pixels(images)[:, 0, 0].tolist() == [0.0, 0.5, 1.0]
-    assert charts._pixels(torch.full((1, 1, 2, 2), 51, dtype=torch.uint8)).max() == pytest.approx(0.2)
+def test_history_draws_loss_and_accuracy_of_both_splits(drawn, capsys):
+    rows = history()
+    plots.plot_history(rows)
+    (fig,) = drawn
+    loss, accuracy = fig.axes
+    for axis, kind, scale in ((loss, "loss", 1), (accuracy, "accuracy", 100)):
+        for line, split, style in zip(axis.lines, ("train", "val"), ("--", "-"), strict=True):
+            assert line.get_xdata().tolist() == [1, 2, 3, 4]
+            assert line.get_ydata() == pytest.approx([scale * value for value in rows[f"{split}_{kind}"]])
+            assert line.get_linestyle() == style
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("cross-entropy (nats)", "correct (%)")
+    assert [text.get_text() for text in fig.legends[0].texts] == ["training", "validation"]
+    assert "70%" in fig.get_suptitle()
+    assert "4 epochs" in capsys.readouterr().out
 
 
-def test_the_style_uses_the_palette_of_okabe_and_ito():
-    """Colours that people with a colour vision deficiency can tell apart, set when the module is imported."""
-    assert plots.PALETTE["blue"] == "#0072B2"
-    assert matplotlib.rcParams["axes.prop_cycle"].by_key()["color"][:2] == ["#0072B2", "#E69F00"]
+def test_several_histories_differ_by_colour(drawn, capsys):
+    plots.plot_history({"slow": history(), "fast": history(30, 3.0)})
+    (fig,) = drawn
+    colours = [to_hex(line.get_color()).upper() for line in fig.axes[0].lines]
+    assert colours == [plots.COLOURS[i] for i in (0, 0, 1, 1)]
+    assert [text.get_text() for text in fig.legends[0].texts] == ["training", "validation", "slow", "fast"]
+    assert fig.get_suptitle().startswith("fast ends best: 87% validation")
+    assert "slow: validation accuracy 70%" in capsys.readouterr().out
+
+
+def test_a_run_without_validation_ends_at_its_training_accuracy(drawn, capsys):
+    plots.plot_history(history(1, validation=False))
+    assert "Training accuracy ends at 20% after 1 epoch" in drawn[0].get_suptitle()
+    assert "over 1 epoch," in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_confusion_shows_every_number(drawn, normalise):
+    found = report()
+    plots.plot_confusion(found, normalise)
+    axis, bar = drawn[0].axes
+    counts = found.confusion.double().numpy()
+    expected = 100 * counts / counts.sum(1, keepdims=True) if normalise else counts
+    np.testing.assert_allclose(axis.images[0].get_array(), expected)
+    assert texts(axis) == [f"{value:.0f}" for value in expected.flat]
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(found.classes)
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "true")
+    assert bar.get_ylabel() == ("% of the true class" if normalise else "images")
+    off = 100 * counts / counts.sum(1, keepdims=True)
+    np.fill_diagonal(off, 0)
+    true, said = np.unravel_index(off.argmax(), off.shape)
+    assert axis.get_title().startswith(f"{found.classes[true].capitalize()} is taken for {found.classes[said]}")
+
+
+@pytest.mark.parametrize(("errors", "ends"), [([1, 2], [(2, 4), (3, 7)]), ([[1, 1], [2, 3]], [(2, 5), (4, 8)])])
+def test_bars_have_their_length_number_and_whiskers(drawn, capsys, errors, ends):
+    plots.plot_bars(["a", "b"], [3, 5], errors, xlabel="seconds", reference=("chance", 4.0), number="{:.1f}")
+    (axis,) = drawn[0].axes
+    bars = next(box for box in axis.containers if hasattr(box, "patches"))
+    assert [bar.get_width() for bar in bars.patches] == [3, 5]
+    whiskers = bars.errorbar.lines[2][0].get_segments()
+    assert [(line[0, 0], line[1, 0]) for line in whiskers] == ends
+    assert texts(axis) == ["3.0", "5.0"]
+    assert axis.get_xlabel() == "seconds"
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["a", "b"]
+    assert axis.get_ylim()[0] > axis.get_ylim()[1], "the first bar is on top"
+    assert [line.get_xdata()[0] for line in axis.lines if line.get_label() == "chance"] == [4.0]
+    assert capsys.readouterr().out == "Bars of seconds: a 3.0, b 5.0.\n"
+
+
+def test_bars_need_a_name_each():
+    with pytest.raises(ValueError, match="3 names for 2 values"):
+        plots.plot_bars(["a", "b", "c"], [1, 2])
+
+
+def test_class_counts_say_whether_they_are_balanced(drawn):
+    plots.plot_class_counts(small_faces(70))
+    plots.plot_class_counts(small_faces(70).subset(range(8)))
+    even, uneven = (fig.axes[0] for fig in drawn)
+    assert [bar.get_width() for bar in even.patches] == [10] * 7
+    assert [bar.get_width() for bar in uneven.patches] == [2, 1, 1, 1, 1, 1, 1]
+    assert "balanced" in even.get_title()
+    assert "Angry has 2.0 times as many images as disgust" in uneven.get_title()
+
+
+def test_calibration_draws_the_bins_that_hold_images(drawn, capsys):
+    before, after = report(), report(1)
+    plots.plot_calibration({"before": before, "after": after}, bins=10)
+    (axis,) = drawn[0].axes
+    diagonal, *lines = axis.lines
+    assert [*diagonal.get_xdata()] == [*diagonal.get_ydata()] == [0, 100]
+    for line, one, name in zip(lines, (before, after), ("before", "after"), strict=True):
+        result = calibration(one.probabilities, one.labels, bins=10)
+        some = result.count > 0
+        np.testing.assert_allclose(line.get_xdata(), 100 * result.confidence[some], rtol=1e-6)
+        np.testing.assert_allclose(line.get_ydata(), 100 * result.accuracy[some], rtol=1e-6)
+        assert line.get_label() == f"{name} (error {100 * result.ece:.1f} points)"
+    closest = "before" if before.ece < after.ece else "after"
+    assert f"{closest} comes closer".capitalize() in axis.get_title()
+    assert "over-confident" in capsys.readouterr().out
+
+
+def test_learning_rates_mark_the_suggestion(drawn):
+    FIGURES["learning rates"]()
+    (axis,) = drawn[0].axes
+    curve, mark = axis.lines
+    assert axis.get_xscale() == "log"
+    assert (list(curve.get_xdata()), list(curve.get_ydata())) == (list(RATES.rates), list(RATES.losses))
+    assert mark.get_xdata()[0] == RATES.suggestion
+    assert "0.01" in axis.get_title()

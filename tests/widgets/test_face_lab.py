@@ -9,6 +9,7 @@ from PIL import Image
 
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.faces.action_units import ACTION_UNITS
+from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import EMOTION_TO_AUS
 from emotion_utils.widgets.face_lab import SCREEN_SIZE, FaceLab, bars_html, png
 
