@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -50,7 +51,6 @@ def bootstrap_interval(values: Tensor, draws: int = 1000, level: float = 0.95, s
     if len(distinct) <= 2:
         return _interval_of_two_values(distinct, counts, draws, level, key)
     # Imported here, as in `fit_temperature`: SciPy's and scikit-learn's modules take as long to import as PyTorch.
-    import numpy as np
     from scipy.stats import bootstrap
 
     result = bootstrap(
