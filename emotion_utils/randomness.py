@@ -4,6 +4,8 @@ An ordinary generator has a state, so the tenth number depends on the nine befor
 counter. The face with index 7 or the augmentation of image 7 in epoch 3 is therefore the same whatever the batch size,
 the order or the place where training was resumed. The idea is from Salmon et al., "Parallel random numbers: as easy
 as 1, 2, 3" (SC 2011); the hash is the finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+
+By hand, because `torch.Generator` has a state, and NumPy's counter-based Philox draws no tensor with a row per index.
 """
 
 import hashlib
@@ -15,11 +17,7 @@ from torch import Tensor
 
 # The constants of SplitMix64, as signed 64-bit integers because torch has no unsigned arithmetic.
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
-
-
 _MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
-
-
 _MIX_2 = 0x94D049BB133111EB - 2**64
 
 
