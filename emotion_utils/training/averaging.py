@@ -1,36 +1,35 @@
 """Averages of weights: along one run, and of several networks that started from the same weights."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
-from torch import nn
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.device import device_of
 from emotion_utils.models.base import FaceModel
 
 
-class AveragedWeights:
-    """An exponential moving average of a model's weights and buffers (Polyak & Juditsky 1992; batch norm included).
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Make an exponential moving average of a model's weights and buffers, which begins with the present ones.
 
-    `model` is a copy that holds the average. Early on the decay is smaller, so that the average forgets the start.
+    `average.update_parameters(model)` moves it a little towards the weights of then; `average.module` is a network
+    that holds it. Early on the decay is smaller, so that the average forgets the start. (Polyak & Juditsky 1992.)
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
-        self.decay, self.updates = decay, 0
-        self.model = copy.deepcopy(model).requires_grad_(False)
-
-    @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Move the average a little towards the present weights."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for mean, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, 1 - decay)
-            else:
+    def update(averages: list[Tensor], values: list[Tensor], _: Tensor) -> None:
+        count = int(average.n_averaged)  # always on the CPU; reading the argument would make a GPU wait
+        now = min(decay, (1 + count) / (10 + count))
+        if averages[0].is_floating_point():  # each call brings tensors of one type
+            get_ema_multi_avg_fn(now)(averages, values, None)
+        else:  # batch norm's counts of batches
+            for mean, value in zip(averages, values, strict=True):
                 mean.copy_(value)
+
+    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    average.update_parameters(model)  # the first call copies the weights
+    return average
 
 
 def average_weights(models: Sequence[FaceModel]) -> FaceModel:
@@ -43,7 +42,7 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
         ValueError: fewer than two, or networks that differ in more than their weights.
     """
     if len(models) < 2:
-        raise ValueError(f"{len(models)} network was given; an average takes two or more.")
+        raise ValueError(f"models={len(models)}: give two networks or more to average.")
     first = models[0]
     for number, other in enumerate(models[1:], 2):
         theirs = _kind(other)
@@ -72,8 +71,7 @@ def _kind(model: FaceModel) -> dict[str, object]:
 def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int = 128) -> None:
     """Measure batch norm's means and variances anew, over images as `dataset` gives them (augmented, if it augments).
 
-    Averaged weights make other sums in each layer than any sibling made, so the siblings' statistics do not fit them.
+    Averaged weights make other sums in each layer than any one of the networks made, so their statistics do not fit.
     """
-    device = next(model.parameters()).device
-    images = dataset.to(device)
+    images = dataset.to(device_of(model))
     update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)

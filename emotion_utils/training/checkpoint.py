@@ -1,7 +1,7 @@
 """Checkpoints: written whole or not at all, read without running code, and one run to a folder.
 
 A checkpoint is a dictionary of tensors, numbers and strings, so `torch.load(…, weights_only=True)` reads it. A SHA-256
-of its tensors travels with it, because a flipped bit in a weight would otherwise go unnoticed.
+of its content travels with it, because neither torch nor safetensors would notice a flipped bit in a weight.
 """
 
 import errno
@@ -12,16 +12,99 @@ import socket
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import torch
 from torch import Tensor
 
 from emotion_utils.errors import CheckpointError, FolderInUseError
 from emotion_utils.files import atomic_write
 
-FORMAT = 1
+FORMAT = 2  # in 1, device and progress were settings that a run had to keep
+# What `flock` says on drives that know no locks, some network drives among them.
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+@dataclass(frozen=True)
+class RunDescription:
+    """What a run is. A run goes on only from a checkpoint that agrees on all of it.
+
+    Attributes:
+        network: name of the model's class.
+        arguments: what it was built with, by name; empty for a network of another package.
+        classes: names of the classes.
+        settings: `TrainConfig.to_dict()`.
+        data: name, numbers of images, normalisation and augmentation.
+        loss: name of the loss that replaces cross-entropy, or None.
+    """
+
+    network: str
+    arguments: dict[str, Any]
+    classes: list[str]
+    settings: dict[str, Any]
+    data: dict[str, Any]
+    loss: str | None
+
+    def check_same(self, other: "RunDescription", path: str | Path) -> None:
+        """Raise CheckpointError, naming what differs, unless `other`, read from `path`, describes the same run."""
+        for part, here in vars(self).items():
+            there = vars(other)[part]
+            if there == here:
+                continue
+            if isinstance(here, dict):
+                names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+                differences = [f"{name} was {there.get(name)!r} and is {here.get(name)!r} now" for name in names]
+            else:
+                differences = [f"it was {there!r} and is {here!r} now"]
+            raise CheckpointError(
+                f"{path} belongs to a run with other {part}: {'; '.join(differences)}. Go on with the old ones, or "
+                "start a new run in another folder."
+            )
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run has come: all that it needs to go on.
+
+    Attributes:
+        model, optimizer: their state_dicts.
+        average: state_dict of the averaged weights; None without.
+        rows: of the history, one for each finished epoch.
+        best_weights: state_dict of the best epoch so far; None before the first.
+        batch: how many batches of the present epoch are done.
+        seconds: wall time of the present epoch so far.
+        sums: of the present epoch so far: cross-entropies, correct predictions, images.
+    """
+
+    model: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    average: dict[str, Tensor] | None
+    rows: list[dict[str, float]]
+    best_weights: dict[str, Tensor] | None
+    batch: int
+    seconds: float
+    sums: list[float]
+
+
+def save_run(run: RunDescription, state: RunState, path: str | Path) -> None:
+    """Write a checkpoint from which `load_run` goes on; raises what `save_checkpoint` raises."""
+    save_checkpoint({"run": vars(run), "state": vars(state)}, path)
+
+
+def load_run(path: str | Path) -> tuple[RunDescription, RunState]:
+    """Read what `save_run` wrote.
+
+    Raises:
+        OSError: there is no such file, or it may not be read.
+        CheckpointError: the file is damaged, or holds no run that can go on.
+    """
+    content = load_checkpoint(path)
+    if "state" not in content:
+        raise CheckpointError(f"{path} holds weights, not a run that can go on. Put a run's last.pt in its place.")
+    return RunDescription(**content["run"]), RunState(**content["state"])
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
@@ -45,7 +128,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Raises:
         OSError: there is no such file, or it may not be read.
-        CheckpointError: the file is damaged or no checkpoint of this package.
+        CheckpointError: the file is damaged, or no checkpoint of this version of the package.
     """
     data = io.BytesIO(Path(path).read_bytes())
     try:
@@ -53,9 +136,14 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for a damaged file, KeyError and UnpicklingError among them
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise CheckpointError(_damaged(path, reason)) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or "sha256" not in content:
         raise CheckpointError(
             f"{path} is no checkpoint of this package. Choose a last.pt or best.pt that train() wrote."
+        )
+    if content["format"] != FORMAT:
+        raise CheckpointError(
+            f"{path} has format={content['format']}, and this version of the package reads {FORMAT}: finish that run "
+            "with the version that began it, or start anew in another folder."
         )
     if content["sha256"] != _digest(content["content"]):
         raise CheckpointError(_damaged(path, "its checksum does not match"))
@@ -95,7 +183,7 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
     """Keep other runs out of `folder` while the block runs.
 
     The operating system holds the lock on `folder/.lock` and releases it when the process ends, however it ends, so
-    a lock is never stale. The file says who holds it.
+    a lock is never stale. The file `.lock-holder` says who holds it.
 
     Raises:
         FolderInUseError: another run holds it.
@@ -103,34 +191,22 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    lock, holder = filelock.FileLock(folder / ".lock", timeout=0), folder / ".lock-holder"
     try:
-        try:
-            _lock(descriptor)
-        except OSError as error:
-            if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
-                holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
-                raise FolderInUseError(
-                    f"Another run is writing into {folder} ({holder}). Wait for it, end it, or choose another folder."
-                ) from error
-            # Some network drives know no locks. That is no reason not to train.
-            warnings.warn(f"{folder} cannot be locked ({error}). See that no other run writes there.", stacklevel=3)
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        lock.acquire()
+    except filelock.Timeout as error:
+        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
+        raise FolderInUseError(
+            f"Another run is writing into {folder} ({who}). Wait for it, end it, or choose another folder."
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
+            raise
+        # That is no reason not to train.
+        warnings.warn(f"{folder} cannot be locked ({error}). See that no other run writes there.", stacklevel=3)
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        # Windows locks bytes; one far behind the text leaves the text readable.
-        os.lseek(descriptor, 1 << 20, os.SEEK_SET)
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        holder.unlink(missing_ok=True)
+        lock.release()

@@ -1,19 +1,44 @@
-"""All settings of a training run, checked where they are made."""
+"""All settings of a training run, checked where they are made: those that decide the numbers, and the machine's."""
 
 import math
+import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from emotion_utils.training.distributed import ProcessGroup
+
 SCHEDULES = ("onecycle", "cosine", "constant")
+PRECISIONS = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
-    """All settings of a training run.
+class Machine:
+    """Where a run is computed and what it shows. A run may go on with others: beyond rounding, no result depends on it.
+
+    Attributes:
+        device: "auto" takes a GPU if there is one; else "cpu", "cuda", "cuda:1", "mps".
+        progress: print a line per epoch and show a bar while an epoch runs.
+        tensorboard: folder for TensorBoard's event files; None writes none.
+        group: the processes that share the work; by default this one works alone.
+    """
+
+    device: str = "auto"
+    progress: bool = True
+    tensorboard: str | Path | None = None
+    group: ProcessGroup = field(default_factory=ProcessGroup, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device", str(self.device))  # a torch.device may be given, too
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """What decides the numbers of a run. A checkpoint holds them, and a run goes on only with the same.
 
     Attributes:
         epochs: passes over the training set.
@@ -27,7 +52,6 @@ class TrainConfig:
         warmup: share of all steps in which the rate rises from zero; "constant" has none.
         label_smoothing: share of the target that is spread over all classes.
         seed: decides order, augmentation and dropout. (The starting weights are drawn when the model is built.)
-        device: "auto" takes a GPU if there is one; else "cpu", "cuda", "cuda:1", "mps".
         precision: "fp32", or "bf16" for matrix products in bfloat16 (faster on CPUs and GPUs that have it).
         average: decay of an exponential moving average of the weights, such as 0.999; 0 for none. The averaged weights
             are the ones that are validated and kept.
@@ -37,7 +61,8 @@ class TrainConfig:
             the epochs, such as (32, 40, 48); () never scales. Early epochs then cost a fraction. It needs a network
             that takes smaller images in training, such as `FaceNet`. (Howard 2018, in fast.ai's entry to DAWNBench.)
         channels_last: store images with the channel as the innermost dimension, which is faster for convolutions.
-        progress: print a line per epoch and show a bar while an epoch runs.
+        origin: what else the run learns from, such as its starting weights or a teacher, as a name or a digest of your
+            choice. A run goes on only from a checkpoint with the same.
 
     Raises:
         ValueError: a setting that cannot work, in words that say which.
@@ -53,20 +78,18 @@ class TrainConfig:
     warmup: float = 0.2
     label_smoothing: float = 0.0
     seed: int = 0
-    device: str = "auto"
     precision: str = "fp32"
     average: float = 0.0
     patience: int | None = None
     augment: Callable[[Tensor, Tensor, int, int], Tensor] | None = None
     sizes: tuple[int, ...] = ()
     channels_last: bool = True
-    progress: bool = True
+    origin: str = ""
 
     def __post_init__(self) -> None:
         for name, value in self.__dict__.items():  # NumPy's numbers would not read back from a checkpoint
             if isinstance(value, np.generic):
                 object.__setattr__(self, name, value.item())
-        object.__setattr__(self, "device", str(self.device))
         object.__setattr__(self, "sizes", tuple(self.sizes))
         rules = (
             (self.epochs >= 1 and self.epochs == int(self.epochs), "epochs", "a whole number from 1"),
@@ -77,24 +100,32 @@ class TrainConfig:
             (self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}"),
             (0 <= self.warmup < 1, "warmup", "a share of the steps, 0 or more and less than 1"),
             (0 <= self.label_smoothing < 1, "label_smoothing", "0 or more and less than 1"),
-            (self.precision in ("fp32", "bf16"), "precision", '"fp32" or "bf16"'),
+            (self.precision in PRECISIONS, "precision", " or ".join(PRECISIONS)),
             (0 <= self.average < 1, "average", "0 or more and less than 1, often 0.999"),
             (all(size >= 1 and size == int(size) for size in self.sizes), "sizes", "whole numbers of pixels, or ()"),
             (self.patience is None or self.patience >= 1, "patience", "None or at least 1"),
         )
         for fine, name, wanted in rules:
             if not fine:
-                raise ValueError(f"{name}={getattr(self, name)!r} cannot work; choose {wanted}.")
+                raise ValueError(f"{name}={getattr(self, name)!r}: choose {wanted}.")
         for name in ("epochs", "batch_size"):  # 64.0 is a whole number, and yet no tensor can be split by it
             object.__setattr__(self, name, int(getattr(self, name)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Give all settings as numbers, strings and dictionaries, for a checkpoint."""
-        settings = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        settings["augment"] = asdict(self.augment) if is_dataclass(self.augment) else name_augment(self.augment)
-        return settings
+        """Give the hyperparameters as numbers, strings and dictionaries, for a checkpoint."""
+        settings = {each.name: getattr(self, each.name) for each in fields(Hyperparameters)}
+        return settings | {"augment": asdict(self.augment) if is_dataclass(self.augment) else name_of(self.augment)}
 
 
-def name_augment(augment: Callable | None) -> str | None:
-    """Name an augmentation, the same in each process; a function's `repr` holds its address in memory, which is not."""
-    return None if augment is None else getattr(augment, "__qualname__", repr(augment))
+@dataclass(frozen=True)
+class TrainConfig(Machine, Hyperparameters):
+    """All settings of a training run: the `Hyperparameters`, which decide the numbers, and those of the `Machine`."""
+
+    def __post_init__(self) -> None:
+        Machine.__post_init__(self)
+        Hyperparameters.__post_init__(self)
+
+
+def name_of(function: Callable | None) -> str | None:
+    """Name an augmentation or a loss, the same in each process: without its address in memory, which is not."""
+    return None if function is None else re.sub(r" at 0x[0-9a-fA-F]+", "", repr(function))

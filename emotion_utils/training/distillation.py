@@ -22,8 +22,6 @@ from emotion_utils.data.splits import group_identical, split
 from emotion_utils.models.base import FaceModel
 
 VIEWS = 8
-
-
 FOLDS = 4
 
 
@@ -41,10 +39,10 @@ def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment,
     Returns:
         float32 `(N, C)` on the CPU; each row adds up to 1.
     """
+    known = dataset.with_normalisation(model.mean, model.std)  # as the teacher is used to seeing images
     total = torch.zeros(len(dataset), len(dataset.classes))
     for view in range(views):
-        seen = dataset.with_augment(augment, seed=view)
-        seen.mean, seen.std = float(model.mean), float(model.std)  # as the teacher is used to seeing images
+        seen = known.with_augment(augment, seed=view)
         parts = [model.predict_proba(seen.batch(index)[0]) for index in torch.arange(len(seen)).split(512)]
         total += torch.cat(parts).cpu()
     return total / views
@@ -75,23 +73,23 @@ def judge_by_folds(
         ValueError: fewer than two folds.
     """
     if folds < 2:
-        raise ValueError(f"folds={folds}: it takes 2 or more, so that each teacher has images to learn from.")
+        raise ValueError(f"folds={folds}: choose 2 or more, so that each teacher has images to learn from.")
     parts = split(dataset.labels, [1 / folds] * folds, group_identical(dataset.images))
     judged = torch.empty(len(dataset), len(dataset.classes))
     for number, part in enumerate(parts, 1):
-        learnt = torch.ones(len(dataset), dtype=torch.bool)
-        learnt[part] = False
-        teacher = teach(dataset.subset(learnt), number)
+        others = torch.ones(len(dataset), dtype=torch.bool)
+        others[part] = False
+        teacher = teach(dataset.subset(others), number)
         judged[part] = view_probabilities(teacher, dataset.subset(part), augment, views)
     return judged
 
 
 def mix_targets(probabilities: Tensor, targets: Tensor, share: float) -> Tensor:
-    """Mix what the teacher says with what the labels say.
+    """Mix a teacher's probabilities into the targets.
 
     Args:
-        probabilities: the teacher's, float `(N, C)`; each row adds up to 1.
-        targets: labels, int64 `(N,)`, or shares of votes, float `(N, C)`.
+        probabilities: the teacher's, float32 `(N, C)`.
+        targets: labels, int64 `(N,)`, or soft labels, float32 `(N, C)`.
         share: the teacher's weight, 0 (labels alone) to 1 (teacher alone).
 
     Returns:
@@ -101,18 +99,22 @@ def mix_targets(probabilities: Tensor, targets: Tensor, share: float) -> Tensor:
         ValueError: a share outside 0 to 1.
     """
     if not 0 <= share <= 1:
-        raise ValueError(f"share={share} is the teacher's part of the targets; choose a number from 0 to 1.")
-    told = targets if targets.ndim == 2 else F.one_hot(targets, probabilities.shape[1])
-    return share * probabilities + (1 - share) * told
+        raise ValueError(f"share={share}: choose the teacher's part of the targets, a number from 0 to 1.")
+    soft_labels = targets if targets.ndim == 2 else F.one_hot(targets, probabilities.shape[1])
+    return share * probabilities + (1 - share) * soft_labels
 
 
-def vote_loss(targets: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """Make the loss of soft labels: cross-entropy against the shares of the votes, `(B,)` for a batch.
+class SoftLabelCrossEntropy:
+    """Cross-entropy against soft labels, such as shares of votes: a `loss` for `train`.
 
-    `targets` is float32 `(N, C)`, each row adding up to 1; the loss looks them up by the index of each image.
+    Args:
+        targets: float32 `(N, C)`, one row for each training image, adding up to 1.
     """
 
-    def loss(logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
-        return -(targets[index.to(targets.device)].to(logits.device) * F.log_softmax(logits, 1)).sum(1)
+    def __init__(self, targets: Tensor) -> None:
+        self.targets = targets
 
-    return loss
+    def __call__(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        """Give the loss of each image, `(B,)`, whose target is row `index` of the targets; `labels` are not used."""
+        targets = self.targets[index.to(self.targets.device)].to(logits.device)  # (B, C)
+        return F.cross_entropy(logits, targets, reduction="none")

@@ -5,18 +5,17 @@ are functions of (seed, epoch, step). So a checkpoint is weights, momentum and a
 killed and resumed ends with the same bits as one that was not (same machine, same number of threads).
 """
 
+from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.errors import CheckpointError
+from emotion_utils.errors import CheckpointError, check_at_least
 from emotion_utils.models.shapes import check_fit
-from emotion_utils.training.checkpoint import load_checkpoint, lock_folder, save_checkpoint
+from emotion_utils.training.checkpoint import load_run, lock_folder, save_checkpoint, save_run
 from emotion_utils.training.config import TrainConfig
-from emotion_utils.training.distributed import Team
 from emotion_utils.training.history import History, describe_row
 from emotion_utils.training.run import Loss, Run
 
@@ -29,11 +28,8 @@ def train(
     *,
     run_dir: str | Path | None = None,
     resume: bool = False,
-    tensorboard: str | Path | None = None,
     checkpoint_every: int | None = None,
     loss: Loss | None = None,
-    team: Team | None = None,
-    facts: dict[str, Any] | None = None,
 ) -> History:
     """Train `model` in place by stochastic gradient descent.
 
@@ -48,79 +44,85 @@ def train(
         run_dir: folder for `last.pt` (a checkpoint), `best.pt` and `history.csv`. What an earlier run left there moves
             to its sub-folder `previous`.
         resume: go on from `last.pt` in `run_dir`, or start if there is none.
-        tensorboard: folder for TensorBoard's event files.
         checkpoint_every: write `last.pt` also after this many steps, not only after each epoch.
         loss: `loss(logits, labels, index)` gives the loss of each image, `(B,)`, instead of cross-entropy; `index` says
             which images of the training set they are.
-        team: processes that share the work; None works alone.
-        facts: what else a run and its continuation must agree on, such as the teacher behind `loss`.
 
     Raises:
         ShapeError: model and data do not fit together; the message names the layer or the number of classes.
         DivergedError: the loss stopped being a finite number; the message says what to try.
-        CheckpointError: `last.pt` is damaged, or of another model, other settings, data or facts.
+        CheckpointError: `last.pt` is damaged, or of another model, other settings, data or loss.
         FolderInUseError: another run is writing into `run_dir`.
-        ValueError: a device that is not there, or a batch too small for batch norm.
+        ValueError: a device that is not there, a batch too small for batch norm, or checkpoints without a folder.
         OSError: a file cannot be written; the last checkpoint is whole.
-        ImportError: `tensorboard` was asked for and is not installed.
+        ImportError: `config.tensorboard` was asked for and is not installed.
     """
     config = config or TrainConfig()
+    if checkpoint_every is not None:
+        check_at_least(1, ", or None", checkpoint_every=checkpoint_every)
     if run_dir is None and (resume or checkpoint_every):
-        raise ValueError("resume and checkpoint_every need run_dir=…, the folder where checkpoints lie.")
+        raise ValueError(
+            f"run_dir=None: name the folder of checkpoints for resume={resume}, checkpoint_every={checkpoint_every}."
+        )
     check_fit(model, train_set, val_set)
-    run = Run(model, train_set, val_set, config, loss, team or Team(), facts)
-    if run_dir is None or run.team.rank > 0:
-        return _finish(run, run_dir, resume, tensorboard, checkpoint_every)
-    with lock_folder(run_dir):
-        for part in Path(run_dir).glob(".*.part"):  # left by a run that was killed while it wrote
-            part.unlink()
-        return _finish(run, run_dir, resume, tensorboard, checkpoint_every)
-
-
-def _finish(run: Run, run_dir, resume: bool, tensorboard, checkpoint_every: int | None) -> History:
-    """Restore what there is to restore, then run to the end, writing checkpoints and event files."""
+    run = Run(model, train_set, val_set, config, loss)
     folder = None if run_dir is None else Path(run_dir)
-    if folder and resume and (folder / "last.pt").exists():
-        run.restore(load_checkpoint(folder / "last.pt"), folder / "last.pt")
-    elif folder and run.team.rank == 0:
-        _set_aside(folder)
-    if resume:
-        _check_same_place(run)
-    if run.team.rank > 0:
-        folder = tensorboard = None
-    writer = _open_tensorboard(tensorboard, len(run.history)) if tensorboard else None
-
-    def save() -> None:
+    writes = config.group.rank == 0
+    with lock_folder(folder) if folder and writes else nullcontext():
         if folder:
-            save_checkpoint(run.state(), folder / "last.pt")
-
-    with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
-        while not run.finished:
-            improved = run.epoch_to_its_end(checkpoint_every, save)
-            row = run.history.rows[-1]
-            if folder:
-                if improved:
-                    save_checkpoint(run.describe() | {"weights": run.history.best_weights, **row}, folder / "best.pt")
-                save()
-                run.history.to_csv(folder / "history.csv")
-            for column in row if writer else ():
-                writer.add_scalar(column, row[column], row["epoch"])
-            if run.config.progress and run.team.rank == 0:
-                print(describe_row(row, run.config.epochs), flush=True)
-    if writer:
-        writer.close()
-    run.model.load_state_dict(run.shown.state_dict())
-    run.model.eval()
+            _go_on_or_clear(run, folder, resume)
+        with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+            _train_to_the_end(run, folder if writes else None, checkpoint_every)
+    model.load_state_dict(run.eval_model.state_dict())
+    model.eval()
     return run.history
 
 
+def _go_on_or_clear(run: Run, folder: Path, resume: bool) -> None:
+    """Go back to the last checkpoint in `folder`, or else make room there."""
+    last, writes = folder / "last.pt", run.group.rank == 0
+    if writes:
+        for part in folder.glob(".*.part"):  # left by a run that was killed while it wrote
+            part.unlink()
+    if resume and last.exists():
+        run.restore(*load_run(last), last)
+    elif writes:
+        _set_aside(folder)
+    if resume:
+        _check_same_place(run)
+
+
+def _train_to_the_end(run: Run, folder: Path | None, checkpoint_every: int | None) -> None:
+    """Train all epochs that are left, and after each write a checkpoint, an event and a line."""
+    writes, tensorboard = run.group.rank == 0, run.config.tensorboard
+
+    def save() -> None:
+        if folder:
+            save_run(run.description, run.state(), folder / "last.pt")
+
+    with _open_tensorboard(tensorboard, len(run.history)) if tensorboard and writes else nullcontext() as writer:
+        while not run.finished:
+            improved = run.finish_epoch(save, checkpoint_every)
+            row = run.history.rows[-1]
+            if folder and improved:
+                best = {"run": vars(run.description), "weights": run.history.best_weights, **row}
+                save_checkpoint(best, folder / "best.pt")
+            save()
+            if folder:
+                run.history.to_csv(folder / "history.csv")
+            for column in row if writer else ():
+                writer.add_scalar(column, row[column], row["epoch"])
+            if run.config.progress and writes:
+                print(describe_row(row, run.config.epochs), flush=True)
+
+
 def _check_same_place(run: Run) -> None:
-    """Raise CheckpointError unless all members of the team go on from the same step."""
-    here = torch.tensor([len(run.history), run.batch], device=run.device)
-    if not torch.equal(run.team.total(here.clone()), run.team.size * here):
+    """Raise CheckpointError unless all processes go on from the same step."""
+    here = torch.tensor([len(run.history), run.progress.batch], device=run.device)
+    if not torch.equal(run.group.all_reduce(here.clone()), run.group.world_size * here):
         raise CheckpointError(
-            f"Process {run.team.rank} would go on after epoch {len(run.history)}, batch {run.batch}, and others would "
-            "not. The run folder must be one that all machines see."
+            f"rank={run.group.rank}: this process would go on after epoch {len(run.history)}, batch "
+            f"{run.progress.batch}, and others would not. Choose a run folder that all machines see."
         )
 
 
@@ -137,6 +139,6 @@ def _open_tensorboard(folder: str | Path, epochs_done: int):
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError(
-            "tensorboard=… needs the package tensorboard: install it, or leave the argument out."
+            f"tensorboard={str(folder)!r}: the package tensorboard is missing; install it, or leave the setting out."
         ) from error
-    return SummaryWriter(str(folder), purge_step=epochs_done + 1)
+    return closing(SummaryWriter(str(folder), purge_step=epochs_done + 1))

@@ -57,7 +57,7 @@ def lr_range_test(
     config = config or TrainConfig()
     if not 0 < start < stop or steps < 3:
         raise ValueError(
-            f"start={start}, stop={stop}, steps={steps}: rates must grow from above 0, in 3 steps or more."
+            f"start={start}, stop={stop}, steps={steps}: choose rates that grow from above 0, in 3 steps or more."
         )
     check_fit(model, train_set)
     device = pick_device(config.device)

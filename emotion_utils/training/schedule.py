@@ -6,7 +6,10 @@ from emotion_utils.training.config import TrainConfig
 
 
 def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
-    """Compute the learning rate of one step, counted from 0, of a run of `steps`: a pure function, nothing to save."""
+    """Compute the learning rate of one step, counted from 0, of a run of `steps`.
+
+    By hand, not by `torch.optim.lr_scheduler`: a pure function of the step has no state to save, restore or forget.
+    """
     if config.schedule == "constant":
         return config.learning_rate
     done = (step + 0.5) / steps
@@ -17,7 +20,7 @@ def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
     return config.learning_rate * share
 
 
-def size_in(epoch: int, config: TrainConfig) -> int | None:
+def image_size_at(epoch: int, config: TrainConfig) -> int | None:
     """Give the side in pixels that images are scaled to in an epoch, counted from 1; None leaves them as they are.
 
     Shares are counted from the end, so that odd epochs, or the only one, go to the last and largest size.

@@ -35,20 +35,20 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
     return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov)
 
 
-def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, members: int = 1) -> list[Tensor]:
+def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, world_size: int = 1) -> list[Tensor]:
     """Shuffle 0..count-1 and cut it into batches; a pure function of its arguments.
 
     The order is that of `FaceDataset.loader(batch_size, shuffle=True, seed=seed)` in this epoch. A last batch with
-    fewer than two images for each member joins the batch before it, because batch norm cannot learn from one.
+    fewer than two images for each process joins the batch before it, because batch norm cannot learn from one.
     """
     batches = list(permutation(stream_key(seed, "order", epoch), count).split(batch_size))
-    if len(batches) > 1 and batch_size >= 2 * members > len(batches[-1]):
+    if len(batches) > 1 and batch_size >= 2 * world_size > len(batches[-1]):
         last = batches.pop()
         batches[-1] = torch.cat([batches[-1], last])
     return batches
 
 
-def resize(images: Tensor, size: int | None) -> Tensor:
+def resize_images(images: Tensor, size: int | None) -> Tensor:
     """Scale images, float `(B, 1, H, W)`, to `size` by `size` pixels, smoothed against aliasing; None: leave them."""
     if size is None or images.shape[-2:] == (size, size):
         return images

@@ -23,7 +23,6 @@ from emotion_utils.evaluation import evaluate
 from emotion_utils.files import atomic_write
 from emotion_utils.models import EmotionCNN, FaceModel, FlipAverage
 from emotion_utils.training import RECIPES, TrainConfig, seed_everything, train
-from emotion_utils.training.distributed import Team
 from emotion_utils.training.run import Run
 
 RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "gains.json"
@@ -103,7 +102,7 @@ def relative_time(training, rounds: int = 6, **change) -> float:
     """Time a step of the fast recipe with a change, as a multiple of the time without it; both take turns."""
     best = []
     for config in (replace(FAST, sizes=()), replace(FAST, sizes=(), **change)):
-        run = Run(RECIPE.make(training), training, None, replace(config, device="cpu"), None, Team())
+        run = Run(RECIPE.make(training), training, None, replace(config, device="cpu"))
         best.append((run, run.batches(1), []))
     for step in range(rounds):
         for run, batches, seconds in best:

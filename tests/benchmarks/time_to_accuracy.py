@@ -39,7 +39,6 @@ from emotion_utils.device import bf16_is_faster
 from emotion_utils.files import atomic_write
 from emotion_utils.models import FlipAverage, compute_logits
 from emotion_utils.training import RECIPES, seed_everything
-from emotion_utils.training.distributed import Team
 from emotion_utils.training.run import Run
 
 RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "time_to_accuracy.json"
@@ -108,10 +107,10 @@ def recipe(training: FaceDataset, **settings) -> Iterator[nn.Module]:
     fast = RECIPES["fer2013", "fast"]
     model = fast.make(training)
     config = dataclasses.replace(fast.config, device="cpu", progress=False, **settings)
-    run = Run(model, training, None, config, None, Team())
+    run = Run(model, training, None, config)
     while not run.finished:
-        run.epoch_to_its_end(None, lambda: None)
-        yield FlipAverage(run.shown)
+        run.finish_epoch()
+        yield FlipAverage(run.eval_model)
 
 
 def measure(model: nn.Module, validation: FaceDataset) -> float:

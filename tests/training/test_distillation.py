@@ -6,14 +6,19 @@ from small_faces import small_faces
 
 from emotion_utils.data.augment import Augment
 from emotion_utils.models.face_net import FaceNet
-from emotion_utils.training.distillation import judge_by_folds, mix_targets, view_probabilities
+from emotion_utils.training.distillation import (
+    SoftLabelCrossEntropy,
+    judge_by_folds,
+    mix_targets,
+    view_probabilities,
+)
 
 
 def test_views_are_averaged_and_repeatable():
     faces = small_faces(20)
     torch.manual_seed(0)
     teacher = FaceNet(8, (8, 16), classes=faces.classes, image_size=faces.images.shape[-1]).eval()
-    teacher.mean.fill_(0.4)
+    teacher.set_normalisation(0.4, 0.25)
     augment = Augment(rotate=10)
     got = view_probabilities(teacher, faces, augment, views=3)
     assert got.shape == (20, len(faces.classes))
@@ -21,11 +26,11 @@ def test_views_are_averaged_and_repeatable():
     assert torch.equal(got, view_probabilities(teacher, faces, augment, views=3))
     single = []
     for view in range(3):
-        seen = faces.with_augment(augment, seed=view)
-        seen.mean, seen.std = 0.4, float(teacher.std)
+        seen = faces.with_augment(augment, seed=view).with_normalisation(0.4, 0.25)
         single.append(teacher.predict_proba(seen.batch(torch.arange(20))[0]))
     assert not torch.allclose(single[0], single[1]), "the views differ"
     assert torch.allclose(got, torch.stack(single).mean(0), atol=1e-6)
+    assert (faces.augment, faces.epoch) == (None, 0), "the images stay as they are"
 
 
 def test_targets_are_a_mixture():
@@ -43,10 +48,20 @@ def test_a_share_is_from_0_to_1():
         mix_targets(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), 1.5)
 
 
+def test_soft_labels_are_looked_up_by_index():
+    targets = torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0], [0, 0.2, 0.8]])
+    logits = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
+    index = torch.tensor([2, 1])
+    got = SoftLabelCrossEntropy(targets)(logits, torch.tensor([0, 0]), index)
+    expected = -(targets[index] * logits.log_softmax(1)).sum(1)
+    assert torch.equal(got, expected)
+
+
 def test_nobody_judges_what_he_has_learnt():
-    faces = small_faces(40)
-    faces.images[1] = faces.images[0]  # twins
-    faces.labels[1] = faces.labels[0]
+    faces = small_faces(40, classes=2)
+    images, labels = faces.images.clone(), faces.labels.clone()
+    images[1], labels[1] = images[0], labels[0]  # twins
+    faces = faces.with_images(images).with_labels(labels)
     asked = []
 
     class Clerk(FaceNet):
@@ -59,13 +74,11 @@ def test_nobody_judges_what_he_has_learnt():
 
     def teach(images, number):
         asked.append((number, len(images)))
-        clerk = Clerk(8, (8,), classes=faces.classes[:2], image_size=faces.images.shape[-1])
-        clerk.mean.fill_(faces.mean), clerk.std.fill_(faces.std)
+        clerk = Clerk(8, (8,), classes=faces.classes, image_size=faces.images.shape[-1])
+        clerk.remember(faces)
         clerk.learnt, clerk.number = images, number
         return clerk
 
-    faces.classes = faces.classes[:2]
-    faces.labels %= 2
     still = Augment(flip=0, rotate=0, scale=(1, 1), shift=0, brightness=0, contrast=0)
     judged = judge_by_folds(faces, teach, still, folds=4, views=1)
     assert [number for number, _ in asked] == [1, 2, 3, 4]

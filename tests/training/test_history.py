@@ -1,0 +1,52 @@
+"""One row per epoch: read as columns, saved exactly, drawn from by name."""
+
+import math
+
+import pytest
+
+from emotion_utils.training.history import COLUMNS, History
+
+
+def rows(*accuracies: float) -> list[dict[str, float]]:
+    return [
+        dict(zip(COLUMNS, (epoch, 0.1 / 3, 1 / epoch, 0.3, accuracy - 0.1, accuracy, 0.7), strict=True))
+        for epoch, accuracy in enumerate(accuracies, 1)
+    ]
+
+
+def test_csv_keeps_every_bit(tmp_path):
+    history = History(rows(0.1, 1 / 3, 2 / 7))
+    history.to_csv(tmp_path / "history.csv")
+    assert History.from_csv(tmp_path / "history.csv").rows == history.rows
+    assert history["val_accuracy"] == [0.1, 1 / 3, 2 / 7]
+
+
+def test_without_validation_the_columns_are_empty_and_the_last_epoch_is_the_best(tmp_path):
+    history = History(rows(math.nan, math.nan))
+    history.to_csv(tmp_path / "history.csv")
+    assert all(map(math.isnan, History.from_csv(tmp_path / "history.csv")["val_accuracy"]))
+    assert history.best_epoch == 2
+    assert "validation" not in str(history)
+
+
+def test_the_best_epoch_is_the_earliest_of_equals():
+    assert History(rows(0.3, 0.5, 0.5)).best_epoch == 2
+    assert History().best_epoch == 0
+
+
+def test_it_reads_as_a_line_per_epoch():
+    assert [line.split("  ")[0] for line in str(History(rows(0.3, 0.5))).splitlines()] == ["epoch 1", "epoch 2"]
+    assert "no epoch" in str(History())
+
+
+def test_wrong_files_and_columns_are_explained(tmp_path):
+    History(rows(0.1)).to_csv(tmp_path / "history.csv")
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"other\.csv .*'a', 'b'"):
+        History.from_csv(tmp_path / "other.csv")
+    text = (tmp_path / "history.csv").read_text()
+    (tmp_path / "broken.csv").write_text(text.replace("\n1,", "\none,"))
+    with pytest.raises(ValueError, match=r"broken\.csv, line 2"):
+        History.from_csv(tmp_path / "broken.csv")
+    with pytest.raises(KeyError, match=r"'accuracy'.*val_accuracy"):
+        History()["accuracy"]
