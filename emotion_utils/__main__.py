@@ -2,7 +2,7 @@
 
 import sys
 
-from emotion_utils.commands.main import main
+from emotion_utils.commands.command_line import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from small_fer2013 import write_small_fer2013
 
-from emotion_utils.commands.main import main
+from emotion_utils.commands.command_line import main
 from emotion_utils.models.face_net import FaceNet
 from emotion_utils.training.recipes import RECIPES
 

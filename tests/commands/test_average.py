@@ -8,7 +8,7 @@ import torch
 from small_faces import small_faces
 
 from emotion_utils.commands.average import check_valley
-from emotion_utils.commands.main import main
+from emotion_utils.commands.command_line import main
 from emotion_utils.errors import ValleyError
 from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.networks import EmotionCNN

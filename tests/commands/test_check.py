@@ -9,7 +9,7 @@ import pytest
 from places import REPOSITORY
 
 from emotion_utils.commands.check import check_environment
-from emotion_utils.commands.main import main
+from emotion_utils.commands.command_line import main
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from emotion_utils.commands.main import main
+from emotion_utils.commands.command_line import main
 
 
 def test_it_says_where_the_file_is(tmp_path, capsys):

@@ -37,7 +37,8 @@ PROSE = (
 
 
 def _code(count, source, *outputs, **metadata):
-    return {"cell_type": "code", "metadata": metadata, "execution_count": count, "source": source, "outputs": list(outputs)}
+    cell = {"cell_type": "code", "metadata": metadata, "execution_count": count}
+    return cell | {"source": source, "outputs": list(outputs)}
 
 
 def _stream(text):
@@ -92,7 +93,7 @@ SPOILT = {
     "nbval compares nothing": _set(["cells", 2, "metadata"], {}),
     "NBVAL_CHECK_OUTPUT": _set(["cells", 2, "source"], "# NBVAL_CHECK_OUTPUT\n1 + 1"),
     "inside a room": _set(["cells", 2, "source"], "from emotion_utils.data.loading import load"),
-    "twice in one cell": _set(["cells", 2, "source"], "from emotion_utils.data import a\nfrom emotion_utils.data import b"),
+    "twice in one cell": _set(["cells", 2, "source"], "from emotion_utils.a import b\nfrom emotion_utils.a import c"),
     "lines import": _set(["cells", 2, "source"], "".join(f"from emotion_utils.room{i} import a\n" for i in range(9))),
     "fewer than three": _set(["cells", 4, "source"], "check.one(...)"),
     "blank line after": _set(["cells", 0, "source"], PROSE + "<details><summary>Answer</summary>\nyes\n\n</details>"),

@@ -1,4 +1,4 @@
-"""What makes a notebook of this series fit to be committed. `tests/notebooks/test_notebooks.py` runs these rules on every one.
+"""What makes a notebook of this series fit to be committed; `tests/notebooks/test_notebooks.py` runs it on every one.
 
 python tests/tools/lint_notebook.py notebooks/02_convolution_and_pooling.ipynb
 """

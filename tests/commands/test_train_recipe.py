@@ -9,7 +9,7 @@ from launching import launch, on_linux, run_package
 from obstacles import full_disk
 from small_faces import small_faces
 
-from emotion_utils.commands.train import agree_on_precision, scale_temperature, soft_targets
+from emotion_utils.commands.train_recipe import agree_on_precision, scale_temperature, soft_targets
 from emotion_utils.data.augment import Augment
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.evaluation.confidence import fit_temperature

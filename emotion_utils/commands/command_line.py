@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from emotion_utils.commands import average, check, fetch, train
+from emotion_utils.commands import average, check, fetch, train_recipe
 from emotion_utils.errors import (
     CheckpointError,
     DivergedError,
@@ -14,7 +14,7 @@ from emotion_utils.errors import (
     WeightsError,
 )
 
-COMMANDS = {"check": check, "fetch": fetch, "train": train, "average": average}
+COMMANDS = {"check": check, "fetch": fetch, "train": train_recipe, "average": average}
 # What a user can do something about: one sentence, not a traceback. ShapeError and ValleyError are ValueErrors.
 KNOWN_ERRORS = (
     CheckpointError, DivergedError, DownloadError, FolderInUseError, OSError, ShapeError, ValleyError, ValueError,
