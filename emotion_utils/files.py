@@ -1,19 +1,64 @@
-"""Where files lie, and how they are written so that a good file is never replaced by half of a new one."""
+"""Where files lie, how they are read without waiting for ever, and written without losing a good one."""
 
+import errno
 import os
+import re
+import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
+from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
+
+from emotion_utils.errors import brief, show
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+_HALF_WRITTEN = re.compile(r"\..+\.[^.]+\.part")  # as atomic_write calls them: .last.pt.k3x_9a1b.part
+_DAY = 24 * 60 * 60
+
+
+def as_path(path: str | os.PathLike[str], name: str = "path") -> Path:
+    """Return the path with `~` turned into the home folder.
+
+    Raises:
+        TypeError: not a path; the message calls the argument `name`.
+    """
+    try:
+        return Path(path).expanduser()
+    except TypeError as error:
+        raise TypeError(f"{name}={brief(path)}: give the path of a file or folder.") from error
+    except RuntimeError:  # nobody knows the home folder
+        return Path(path)
+
+
+def is_file(path: Path) -> bool:
+    """Say whether there is a file that can be seen: not where a folder above it may not be entered."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def named_file() -> Path | None:
+    """Return the file that `EMOTION_DATA_DIR` names; None where it names a folder, or nothing."""
+    named = os.environ.get("EMOTION_DATA_DIR")
+    path = as_path(named) if named else None
+    return path if path is not None and is_file(path) else None
+
 
 def data_dir() -> Path:
-    """Return the folder of the data: `EMOTION_DATA_DIR`, else `data/` of the repository (may be read-only)."""
-    return Path(os.environ.get("EMOTION_DATA_DIR") or REPOSITORY / "data").expanduser()
+    """Return the folder of the data: `EMOTION_DATA_DIR`, else `data/` of the repository (may be read-only).
+
+    Where `EMOTION_DATA_DIR` names a file, such as a table, it is the folder of that file.
+    """
+    file = named_file()
+    return file.parent if file else as_path(os.environ.get("EMOTION_DATA_DIR") or REPOSITORY / "data")
 
 
 def user_cache_dir() -> Path:
@@ -28,7 +73,9 @@ def writable_dir(*candidates: Path) -> Path:
     Raises:
         PermissionError: none of them, not even the temporary folder, takes a file.
     """
-    tried = [*candidates, Path(tempfile.gettempdir()) / "emotion_utils"]
+    tried = list(candidates)
+    with suppress(OSError):  # a system without a temporary folder
+        tried.append(Path(tempfile.gettempdir()) / "emotion_utils")
     for folder in tried:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -39,41 +86,153 @@ def writable_dir(*candidates: Path) -> Path:
         except OSError:
             continue
     raise PermissionError(
-        f"No folder takes a file; tried {', '.join(map(str, tried))}. Make one of them writable, or set "
-        "EMOTION_DATA_DIR to a folder that is."
+        f"No folder takes a file; tried {', '.join(show(folder, 80) for folder in tried)}. Make one of them writable, "
+        "or set EMOTION_DATA_DIR to a folder that is."
     )
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a file for reading. What is no file, such as a pipe, on which one would wait for ever, is refused at once.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
+        ValueError: a pipe, a socket or a device.
+    """
+    try:
+        _check_regular(path, os.stat(path).st_mode)
+        # A pipe may take the file's place just now; where the system can, opening does not wait for its other end.
+        file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))  # noqa: SIM115
+        try:
+            _check_regular(path, os.fstat(file.fileno()).st_mode)
+        except BaseException:
+            file.close()
+            raise
+        return file
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"There is no file {show(path.absolute())}. Check the name and the folder.") from error
+    except PermissionError as error:
+        raise PermissionError(
+            error.errno, f"{show(path)} may not be read. Change its permissions, or copy it elsewhere"
+        ) from error
+
+
+def _check_regular(path: Path, mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{show(path)} is a folder; a file was expected.")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{show(path)} is a pipe, a socket or a device; a file was expected. Leave it out.")
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Read a whole file of at most `most` bytes; raises what `open_file` raises, and a ValueError for a larger one."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(most + 1) if size <= most else b""  # the size may be a lie, as it is in /proc
+    if max(size, len(content)) > most:
+        raise ValueError(f"{show(path)} has {max(size, len(content)):,} bytes; at most {most:,} are read.")
+    return content
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it is renamed into place, on any error it is removed.
+    """Give a temporary path with the name of `path`; on success it is moved into place, on any error it is removed.
+
+    The content reaches the disk before its name does, so that a power cut leaves the old file or the new one. What a
+    killed process left half-written is removed when the file is written again.
 
     Raises:
         OSError: as raised inside the block (disk full, no permission), with the final path and advice added.
     """
-    path, part = Path(path), None
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        part = Path(name)
-        yield part
-        # mkstemp makes files that only their owner can read; give the usual permissions instead.
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, path)
+        remove_leftovers(path.parent, path.name)
+        with _own_folder(path) as folder:
+            part = folder / path.name
+            part.touch()
+            mode = stat.S_IMODE(part.stat().st_mode)  # the usual permissions; some libraries write files of their own
+            yield part
+            _sync(part)
+            os.chmod(part, mode)
+            os.replace(part, path)
     except OSError as error:
         # OSError makes a PermissionError and the like of itself, according to the number.
         raise OSError(
             error.errno,
-            f"Could not write {path} ({error.strerror or error}). Free some space or choose a folder you may write "
-            "to; a file that stood there before is untouched",
+            f"Could not write {show(path)} ({error.strerror or error}). Free some space or choose a folder you may "
+            "write to; a file that stood there before is untouched",
         ) from error
+
+
+@contextmanager
+def _own_folder(path: Path) -> Iterator[Path]:
+    """Make a folder beside `path` that nobody else uses, locked while this process lives; remove it in the end."""
+    for _ in range(10):
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path.name), suffix=".part"))
+        lock = FileLock(folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:  # somebody takes the new folder for an old one, and is about to remove it
+            continue
+        except (OSError, NotImplementedError):  # a drive that knows no locks
+            break
+        if (folder / ".lock").exists():
+            break
+        lock.release()
+    try:
+        yield folder
     finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
+        with suppress(OSError):
+            lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def remove_leftovers(folder: Path, name: str | None = None, age: float = _DAY) -> None:
+    """Remove what killed processes left half-written in `folder`: of the file `name`, or of all.
+
+    A living writer holds a lock, and keeps its own. Where there are no locks, what is older than `age` seconds goes.
+    """
+    try:
+        entries = [Path(entry.path) for entry in os.scandir(folder) if not entry.is_symlink()]
+    except OSError:
+        return
+    for part in entries:
+        if _HALF_WRITTEN.fullmatch(part.name) and (name is None or part.name.startswith(_prefix(name))):
+            with suppress(OSError):
+                _remove_if_abandoned(part, age)
+
+
+def _prefix(name: str) -> str:
+    return f".{name[:50]}."  # a name may have 255 bytes, and this one has more to it
+
+
+def _remove_if_abandoned(part: Path, age: float) -> None:
+    old = time.time() - part.stat().st_mtime >= age
+    if not part.is_dir():  # as earlier versions of this package left them
+        if old:
+            part.unlink()
+        return
+    lock = FileLock(part / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return  # its writer lives
+    except (OSError, NotImplementedError):
+        if old:
+            shutil.rmtree(part)
+        return
+    try:
+        shutil.rmtree(part, ignore_errors=os.name == "nt")  # Windows removes no file that is open: the lock stays
+    finally:
+        lock.release()
+    shutil.rmtree(part, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file's content is on the disk."""
+    with open(path, "rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # some drives have nothing to wait for
+                raise
