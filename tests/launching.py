@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import multiprocessing
+import os
 import runpy
 import signal
 import sys
@@ -14,9 +15,9 @@ from typing import Any
 
 import pytest
 from places import REPOSITORY
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are started as on Linux")
+on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the launcher is tested on Linux")
+on_unix = pytest.mark.skipif(os.name == "nt", reason="Windows neither forks nor kills in this way")
 
 
 @functools.cache
@@ -24,7 +25,7 @@ def forks() -> BaseContext:
     """Start the process that others are forked from; it has one thread and sees no GPU."""
     context = multiprocessing.get_context("forkserver")
     # PyTorch imports the last two, which take seconds, with the first optimizer and the first process group.
-    context.set_forkserver_preload(["emotion_utils.commands.main", "torch._dynamo", "torch.distributed.nn"])
+    context.set_forkserver_preload(["emotion_utils.commands.command_line", "torch._dynamo", "torch.distributed.nn"])
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"OMP_NUM_THREADS": "1", "PYTHONPATH": REPOSITORY, "CUDA_VISIBLE_DEVICES": ""}.items():
             patch.setenv(name, str(value))
@@ -34,6 +35,8 @@ def forks() -> BaseContext:
 
 def launch(function: Callable[..., None], *arguments: Any, restarts: int = 0) -> None:
     """Run a function in two processes under the launcher behind `torchrun`, which starts both anew if one dies."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
     forks()
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=2, rdzv_backend="c10d", rdzv_endpoint="localhost:0",
@@ -49,8 +52,6 @@ def launch(function: Callable[..., None], *arguments: Any, restarts: int = 0) ->
 
 def run_package(folder: Path, *arguments: str) -> None:
     """Do what `python -m emotion_utils` does; what it prints goes to `folder/printed-RANK.txt`."""
-    import os
-
     sys.argv = ["emotion_utils", *arguments]
     with open(folder / f"printed-{os.environ['RANK']}.txt", "w") as file, contextlib.redirect_stdout(file):
         runpy.run_module("emotion_utils", run_name="__main__")

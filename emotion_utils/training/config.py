@@ -1,15 +1,14 @@
 """All settings of a training run, checked where they are made: those that decide the numbers, and the machine's."""
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
+from emotion_utils.errors import brief, check_number, check_share, check_whole
 from emotion_utils.training.distributed import ProcessGroup
 
 SCHEDULES = ("onecycle", "cosine", "constant")
@@ -87,29 +86,30 @@ class Hyperparameters:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        for name, value in self.__dict__.items():  # NumPy's numbers would not read back from a checkpoint
-            if isinstance(value, np.generic):
-                object.__setattr__(self, name, value.item())
-        object.__setattr__(self, "sizes", tuple(self.sizes))
-        rules = (
-            (self.epochs >= 1 and self.epochs == int(self.epochs), "epochs", "a whole number from 1"),
-            (self.batch_size >= 1 and self.batch_size == int(self.batch_size), "batch_size", "a whole number from 1"),
-            (0 <= self.learning_rate < math.inf, "learning_rate", "0 or more, often between 0.001 and 0.5"),
-            (0 <= self.momentum <= 1, "momentum", "0 to 1, often 0.9"),
-            (0 <= self.weight_decay < math.inf, "weight_decay", "0 or more, often 0.0005"),
-            (self.schedule in SCHEDULES, "schedule", f"one of {', '.join(SCHEDULES)}"),
-            (0 <= self.warmup < 1, "warmup", "a share of the steps, 0 or more and less than 1"),
-            (0 <= self.label_smoothing < 1, "label_smoothing", "0 or more and less than 1"),
-            (self.precision in PRECISIONS, "precision", " or ".join(PRECISIONS)),
-            (0 <= self.average < 1, "average", "0 or more and less than 1, often 0.999"),
-            (all(size >= 1 and size == int(size) for size in self.sizes), "sizes", "whole numbers of pixels, or ()"),
-            (self.patience is None or self.patience >= 1, "patience", "None or at least 1"),
-        )
-        for fine, name, wanted in rules:
-            if not fine:
-                raise ValueError(f"{name}={getattr(self, name)!r}: choose {wanted}.")
-        for name in ("epochs", "batch_size"):  # 64.0 is a whole number, and yet no tensor can be split by it
-            object.__setattr__(self, name, int(getattr(self, name)))
+        plain = {  # NumPy's numbers would not read back from a checkpoint
+            "epochs": check_whole(1, epochs=self.epochs),
+            "batch_size": check_whole(1, batch_size=self.batch_size),
+            "learning_rate": check_number(0, None, ", often 0.001 to 0.5", learning_rate=self.learning_rate),
+            "momentum": check_number(0, 1, ", often 0.9", momentum=self.momentum),
+            "nesterov": bool(self.nesterov),
+            "weight_decay": check_number(0, None, ", often 0.0005", weight_decay=self.weight_decay),
+            "warmup": check_share(warmup=self.warmup),
+            "label_smoothing": check_share(label_smoothing=self.label_smoothing),
+            "seed": check_whole(seed=self.seed),
+            "average": check_share(average=self.average),
+            "sizes": tuple(check_whole(1, sizes=size) for size in self.sizes),
+            "channels_last": bool(self.channels_last),
+        }
+        if self.patience is not None:
+            plain["patience"] = check_whole(1, None, ", or None to learn for all epochs", patience=self.patience)
+        for name in ("warmup", "label_smoothing", "average"):
+            if plain[name] == 1:
+                raise ValueError(f"{name}={plain[name]}: choose less than 1.")
+        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}={brief(getattr(self, name))}: choose {' or '.join(known)}.")
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the hyperparameters as numbers, strings and dictionaries, for a checkpoint."""

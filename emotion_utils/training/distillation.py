@@ -19,6 +19,7 @@ from torch import Tensor
 from emotion_utils.data.augment import Augment
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.splits import group_identical, split
+from emotion_utils.errors import check_share, check_whole
 from emotion_utils.models.base import FaceModel
 
 VIEWS = 8
@@ -72,8 +73,7 @@ def judge_by_folds(
     Raises:
         ValueError: fewer than two folds.
     """
-    if folds < 2:
-        raise ValueError(f"folds={folds}: choose 2 or more, so that each teacher has images to learn from.")
+    check_whole(2, None, ", so that each teacher has images to learn from", folds=folds)
     parts = split(dataset.labels, [1 / folds] * folds, group_identical(dataset.images))
     judged = torch.empty(len(dataset), len(dataset.classes))
     for number, part in enumerate(parts, 1):
@@ -98,8 +98,7 @@ def mix_targets(probabilities: Tensor, targets: Tensor, share: float) -> Tensor:
     Raises:
         ValueError: a share outside 0 to 1.
     """
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share}: choose the teacher's part of the targets, a number from 0 to 1.")
+    check_share(share=share)
     soft_labels = targets if targets.ndim == 2 else F.one_hot(targets, probabilities.shape[1])
     return share * probabilities + (1 - share) * soft_labels
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.errors import CheckpointError, check_at_least
+from emotion_utils.errors import CheckpointError, check_whole
+from emotion_utils.files import remove_leftovers
 from emotion_utils.models.shapes import check_fit
 from emotion_utils.training.checkpoint import load_run, lock_folder, save_checkpoint, save_run
 from emotion_utils.training.config import TrainConfig
@@ -59,7 +60,7 @@ def train(
     """
     config = config or TrainConfig()
     if checkpoint_every is not None:
-        check_at_least(1, ", or None", checkpoint_every=checkpoint_every)
+        check_whole(1, None, ", or None", checkpoint_every=checkpoint_every)
     if run_dir is None and (resume or checkpoint_every):
         raise ValueError(
             f"run_dir=None: name the folder of checkpoints for resume={resume}, checkpoint_every={checkpoint_every}."
@@ -82,8 +83,7 @@ def _go_on_or_clear(run: Run, folder: Path, resume: bool) -> None:
     """Go back to the last checkpoint in `folder`, or else make room there."""
     last, writes = folder / "last.pt", run.group.rank == 0
     if writes:
-        for part in folder.glob(".*.part"):  # left by a run that was killed while it wrote
-            part.unlink()
+        remove_leftovers(folder, age=0)  # of a run that was killed while it wrote
     if resume and last.exists():
         run.restore(*load_run(last), last)
     elif writes:

@@ -29,6 +29,7 @@ from emotion_utils.training.distributed import ProcessGroup
         {"precision": "fp16"},
         {"average": 1.0},
         {"patience": 0},
+        {"seed": 0.5},
         {"sizes": (0,)},
         {"sizes": (2.5,)},
         {"sizes": (8, -12)},
@@ -36,9 +37,9 @@ from emotion_utils.training.distributed import ProcessGroup
 )
 def test_impossible_settings_are_named(settings):
     ((name, value),) = settings.items()
-    with pytest.raises(ValueError, match=f"^{name}=") as caught:
+    wrong = min(value) if name == "sizes" else value
+    with pytest.raises(ValueError, match=rf"^{name}='?{wrong}'?: choose "):
         TrainConfig(**settings)
-    assert f"{name}={value!r}: choose " in str(caught.value)
 
 
 def test_whole_numbers_written_as_floats_are_whole_numbers():
