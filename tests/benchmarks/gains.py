@@ -107,7 +107,7 @@ def relative_time(training, rounds: int = 6, **change) -> float:
     for step in range(rounds):
         for run, batches, seconds in best:
             begun = time.process_time()
-            run.step(batches[step], step)
+            run.step(batches[step % len(batches)], step)
             seconds.append(time.process_time() - begun)
     (_, _, without), (_, _, with_change) = best
     return round(min(with_change) / min(without), 3)
