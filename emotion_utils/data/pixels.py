@@ -1,16 +1,25 @@
-"""From grey levels to numbers that a network takes, and from any picture to grey levels."""
+"""From grey levels to numbers that a network takes, and from any picture to grey levels: one reader for every door."""
 
+import warnings
+from collections.abc import Iterator, Sequence
+from os import PathLike
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from emotion_utils.errors import check_at_least
+from emotion_utils.data.grey_levels import grey_arrays
+from emotion_utils.data.image_files import MOST_BYTES, MOST_PIXELS, Picture, decode, from_pillow, read_picture
+from emotion_utils.errors import check_whole, one_line, reason
+from emotion_utils.files import as_path
 
-# What Pillow raises for a file that is no image, or a damaged one.
+# One picture or many: a file's path, its content, the open file, a Pillow image, an array or a tensor.
+Source = str | PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+LARGEST = int(MOST_PIXELS**0.5)  # the largest `size`
 
 
 def to_unit(images: Tensor) -> Tensor:
@@ -41,46 +50,142 @@ def pixel_statistics(images: Tensor) -> tuple[float, float]:
     return mean / 255, max(variance, 0.0) ** 0.5 / 255 or 1.0
 
 
-def to_grey(image: Image.Image, size: int | None = None) -> np.ndarray:
-    """Turn a Pillow image of any mode into grey levels, uint8 `(size, size)`; None keeps the size.
-
-    The photo is turned upright as its EXIF data says, the middle square is cut out, and transparent pixels become
-    white. 16-bit images are scaled to 8 bits; Pillow's own conversion would cut them off at 255.
-    """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float32)
-        white = 65535 if image.mode.startswith("I") else 1 if values.max() <= 1 else 255
-        image = Image.fromarray((values / white * 255).clip(0, 255).astype(np.uint8))
-    elif image.mode in ("LA", "PA", "RGBA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("L")
-    if size is not None and image.size != (size, size):
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    return np.asarray(image)
-
-
 def load_image(path: str | Path, size: int = 48) -> Tensor:
-    """Read one image of any size, mode and format that Pillow knows: grey, uint8 `(1, 1, size, size)`.
+    """Read one image file of any size and mode: grey, uint8 `(1, 1, size, size)`, the middle square of the picture.
+
+    The photo is turned upright as its EXIF data says; damaged EXIF data gives a warning. Transparent pixels become
+    white. Formats and limits are those of `emotion_utils.data.image_files`; `as_images` takes more than paths.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
-        ValueError: the file is not an image, or is damaged; or `size` is less than 1.
+        ValueError: the file is not an image, or is damaged; or `size` is no whole number from 1.
     """
-    check_at_least(1, size=size)
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path.absolute()}. Check the name and the folder.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; load_image reads one file. load_folder reads folders.")
-    try:
-        with Image.open(path) as image:
-            pixels = to_grey(image, size)
-    except PermissionError as error:
-        raise PermissionError(f"{path} may not be read. Change its permissions, or copy it elsewhere.") from error
-    except UNREADABLE as error:
+    picture = read_picture(as_path(path), check_size(size))
+    _warn(picture, path)
+    return torch.from_numpy(picture.pixels)[None, None]
+
+
+def to_grey(image: Source, size: int | None = None, bgr: bool = False) -> np.ndarray:
+    """Turn one image of any kind into grey levels, uint8 `(H, W)`, or `(size, size)`; see `as_images`."""
+    images = as_images(image, size, bgr)  # (N, 1, H, W)
+    if len(images) != 1:
+        raise ValueError(f"image={one_line(str(tuple(images.shape)), 60)}: to_grey takes one image, as_images many.")
+    return images[0, 0].numpy()
+
+
+def as_images(images: Source | Sequence[Source], size: int | None = None, bgr: bool = False) -> Tensor:
+    """Turn whatever holds images into grey ones, uint8 `(N, 1, H, W)`, with the grey levels that were meant.
+
+    Args:
+        images: the path of an image file, its content as bytes, an open file, a Pillow image; a NumPy array or a
+            PyTorch tensor of shape (H, W), (H, W, C), (N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1, 3 or 4;
+            or a list of these. bool is black and white, uint8 and uint16 are 8 and 16 bits, floats are 0 … 1 or
+            0 … 255 (all of an array alike); other whole numbers are 8 bits if they end at 255, else 16.
+        size: height and width of the result, of the middle square of each; None keeps the images' own, which must
+            then be equal.
+        bgr: colours of arrays are blue, green, red, as in OpenCV's frames.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
+        ValueError: damaged files; NaN, negative or normalised pixels; shapes and ranges that may be two things; images
+            of different sizes.
+        TypeError: no images.
+    """
+    if size is not None:
+        size = check_size(size)
+    elif isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 1:
+        return images  # that is what they are
+    greys = list(_greys(images, size, bgr))
+    if not greys and isinstance(images, np.ndarray | Tensor):
+        height, width = (size, size) if size else (images.shape[-2:] if images.ndim == 4 else (1, 1))
+        return torch.empty(0, 1, height, width, dtype=torch.uint8)
+    if not greys:
+        raise ValueError("images=[]: there are no images.")
+    sizes = sorted({grey.shape for grey in greys})
+    if len(sizes) > 1:
         raise ValueError(
-            f"{path} is not a readable image ({error}). Open and save it anew, or leave it out."
-        ) from error
-    return torch.from_numpy(pixels.copy())[None, None]
+            f"The images have different sizes, {sizes[0][0]}×{sizes[0][1]} and {sizes[-1][0]}×{sizes[-1][1]} among "
+            "them. Give size=48, or another, to make them equal."
+        )
+    return torch.from_numpy(np.stack(greys))[:, None]
+
+
+def check_size(size: Any) -> int:
+    """Return `size` as an int; raise a ValueError that names it unless it is a whole number from 1."""
+    return check_whole(1, LARGEST, size=size)
+
+
+def _greys(images: Any, size: int | None, bgr: bool) -> Iterator[np.ndarray]:
+    """Give the images one by one: uint8 `(H, W)`."""
+    if isinstance(images, str | PathLike):
+        picture = read_picture(as_path(images, "images"), size)
+        _warn(picture, images)
+        yield picture.pixels
+    elif isinstance(images, bytes | bytearray | memoryview):
+        yield decode(bytes(images), "The content that was given", size).pixels
+    elif isinstance(images, Image.Image):
+        yield _from_pillow(images, size).pixels
+    elif hasattr(images, "read"):
+        yield decode(_read(images), "The open file", size).pixels
+    elif isinstance(images, list | tuple) and not _is_numbers(images):
+        for image in images:
+            yield from _greys(image, size, bgr)
+    else:
+        for grey in _from_array(images, bgr):
+            yield grey if size is None else from_pillow(Image.fromarray(grey), size).pixels
+
+
+def _from_pillow(image: Image.Image, size: int | None) -> Picture:
+    try:
+        return from_pillow(image, size)
+    except Exception as error:  # whatever a decoder raises
+        raise ValueError(f"The image of mode {image.mode} cannot be used ({reason(error)}).") from error
+
+
+def _read(file: BinaryIO) -> bytes:
+    content = file.read(MOST_BYTES + 1)
+    if not isinstance(content, bytes):
+        raise TypeError('The open file gives text. Open it as open(path, "rb").')
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"The open file holds more than {MOST_BYTES:,} bytes, the most that are read.")
+    return content
+
+
+def _is_numbers(values: Any) -> bool:
+    """Say whether nested lists hold numbers, so that they are one array and not a list of images."""
+    for _ in range(6):
+        if isinstance(values, Sequence) and not isinstance(values, str | bytes) and len(values):
+            values = values[0]
+    return isinstance(values, int | float | np.number | np.bool_)
+
+
+def _from_array(images: Any, bgr: bool) -> list[np.ndarray]:
+    array = _as_array(images)
+    if array is None or array.ndim < 2 or array.dtype.kind not in "buif":
+        what = one_line(repr(images), 60) if isinstance(images, str | int | float | list | tuple) else type(images)
+        raise TypeError(
+            f"images={what}: give the path of an image file, a Pillow image, an array of pixels such as (H, W) or "
+            "(N, H, W, 3), or a list of these. Of a FaceDataset, give its images."
+        )
+    try:
+        return grey_arrays(array, bgr)
+    except ValueError as error:
+        raise ValueError(f"The images cannot be used: {error}.") from error
+
+
+def _as_array(images: Any) -> np.ndarray | None:
+    """Make a NumPy array of a tensor, another library's array or lists of numbers; None of anything else."""
+    try:
+        if isinstance(images, Tensor):
+            images = images.detach().cpu()
+            return (images.float() if images.dtype == torch.bfloat16 else images).numpy()
+        if isinstance(images, Sequence) or hasattr(images, "__array__"):
+            return np.asarray(images)
+    except Exception as error:  # ragged lists, sparse tensors
+        raise ValueError(f"The images cannot be made an array ({reason(error)}).") from error
+    return None
+
+
+def _warn(picture: Picture, path: str | PathLike[str]) -> None:
+    if picture.remark:
+        warnings.warn(f"{as_path(path).name}: {picture.remark}.", stacklevel=3)

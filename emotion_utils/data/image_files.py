@@ -1,0 +1,111 @@
+"""Image files that may be damaged, or lie: a picture, or an error in one sentence; never another program, never a wait.
+
+Pillow opens some forty formats, one of them (PostScript) by starting another program. Here a dozen formats are opened,
+told by the content and not by the name; bytes and pixels are counted before anything is unpacked; and whatever a
+decoder raises becomes a ValueError.
+"""
+
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from emotion_utils.data.grey_levels import eight_bits, on_white
+from emotion_utils.errors import reason, show
+from emotion_utils.files import read_file
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "SGI", "SUN", "PCX", "QOI")
+MOST_BYTES = 100_000_000
+MOST_PIXELS = 64_000_000  # 8,000 × 8,000; a large phone's photograph has 50 million
+
+_EXIF_ORIENTATION = 0x0112
+_TIFF_PHOTOMETRIC = 262
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image in grey levels."""
+
+    pixels: np.ndarray  # uint8 (H, W)
+    remark: str | None = None  # what a reader should know
+
+
+def read_picture(path: Path, size: int | None = None) -> Picture:
+    """Read an image file; with `size`, its middle square at that many pixels.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
+        ValueError: the file is no image of `FORMATS`, is damaged or too large, or no file at all.
+    """
+    return decode(read_file(path, MOST_BYTES), show(path), size)
+
+
+def decode(content: bytes, name: str, size: int | None = None) -> Picture:
+    """Make a picture of the content of an image file; `name` is what a message calls it.
+
+    Raises:
+        ValueError: no image of `FORMATS`, damaged, or more than `MOST_PIXELS`.
+    """
+    Image.init()
+    known = [each for each in FORMATS if each in Image.OPEN]  # Pillow may be built without one
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, on what it could not read beside the pixels
+            with Image.open(BytesIO(content), formats=known) as image:
+                return from_pillow(image, size)
+    except Image.UnidentifiedImageError as error:
+        raise ValueError(
+            f"{name} is no image that can be read (readable are {', '.join(known)}). Save it as one of them, or leave "
+            "it out."
+        ) from error
+    except Exception as error:  # decoders raise all kinds: struct.error, RuntimeError, RecursionError, MemoryError …
+        raise ValueError(
+            f"{name} is not a readable image ({reason(error)}). Open and save it anew, or leave it out."
+        ) from error
+
+
+def from_pillow(image: Image.Image, size: int | None = None) -> Picture:
+    """Turn a Pillow image of any mode into grey levels; raises whatever Pillow raises for a damaged one.
+
+    Transparent pixels become white, the photo is turned upright as its EXIF data says, and with `size` the middle
+    square is cut out. 16-bit images are scaled to 8 bits; Pillow's own conversion would cut them off at 255.
+    (`ImageOps.exif_transpose` would write the EXIF data anew, which fails where other parts of it are damaged.)
+    """
+    if image.width * image.height > MOST_PIXELS:
+        raise ValueError(f"it has {image.width:,} × {image.height:,} pixels; at most {MOST_PIXELS:,} are read")
+    image.load()
+    method, remark = _orientation(image)
+    grey = on_white(_levels(image)).convert("L")
+    if method is not None:
+        grey = grey.transpose(method)
+    if size is not None and grey.size != (size, size):
+        grey = ImageOps.fit(grey, (size, size), Image.Resampling.BICUBIC)
+    return Picture(np.array(grey), remark)
+
+
+def _levels(image: Image.Image) -> Image.Image:
+    """Scale pixels of 16 or 32 bits, and floats, to 8 bits; leave others as they are."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    # Older Pillows open PNG's 16 bits as whole numbers of 32.
+    depth = 16 if image.mode.startswith("I;16") or image.format in ("PNG", "PPM") else None
+    levels = eight_bits(np.asarray(image), depth)
+    if depth == 16 and image.format == "TIFF" and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0:  # 0 is white
+        levels = 255 - levels  # as Pillow does with 8 bits
+    return Image.fromarray(levels)
+
+
+def _orientation(image: Image.Image) -> tuple[Image.Transpose | None, str | None]:
+    """Say how to turn a photo upright; a remark where its EXIF data is damaged."""
+    try:
+        return _TURN.get(image.getexif().get(_EXIF_ORIENTATION)), None
+    except Exception as error:
+        return None, f"its EXIF data is damaged ({reason(error, 60)}), so it may lie on its side"
