@@ -20,7 +20,7 @@ import filelock
 import torch
 from torch import Tensor
 
-from emotion_utils.errors import CheckpointError, FolderInUseError
+from emotion_utils.errors import CheckpointError, FolderInUseError, brief, listed, reason, show
 from emotion_utils.files import atomic_write
 
 FORMAT = 2  # in 1, device and progress were settings that a run had to keep
@@ -52,17 +52,22 @@ class RunDescription:
         """Raise CheckpointError, naming what differs, unless `other`, read from `path`, describes the same run."""
         for part, here in vars(self).items():
             there = vars(other)[part]
-            if there == here:
-                continue
-            if isinstance(here, dict):
-                names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
-                differences = [f"{name} was {there.get(name)!r} and is {here.get(name)!r} now" for name in names]
-            else:
-                differences = [f"it was {there!r} and is {here!r} now"]
-            raise CheckpointError(
-                f"{path} belongs to a run with other {part}: {'; '.join(differences)}. Go on with the old ones, or "
-                "start a new run in another folder."
-            )
+            if there != here:
+                differences = listed(_differences(there, here), limit=3, length=180)
+                raise CheckpointError(
+                    f"{show(path, 100)} belongs to a run with other {part}: {differences}. Go on with the old ones, or "
+                    "start a new run in another folder."
+                )
+
+
+def _differences(there: Any, here: Any, name: str = "") -> list[str]:
+    """Say in which values two things differ; of dictionaries, by name."""
+    if not (isinstance(there, dict) and isinstance(here, dict)):
+        return [f"{name or 'it'} was {brief(there)} and is {brief(here)} now"]
+    found = []
+    for key in [key for key in {**there, **here} if there.get(key) != here.get(key)]:
+        found += _differences(there.get(key), here.get(key), f"{name}.{key}" if name else key)
+    return found
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,9 @@ def load_run(path: str | Path) -> tuple[RunDescription, RunState]:
     """
     content = load_checkpoint(path)
     if "state" not in content:
-        raise CheckpointError(f"{path} holds weights, not a run that can go on. Put a run's last.pt in its place.")
+        raise CheckpointError(
+            f"{show(path)} holds weights, not a run that can go on. Put a run's last.pt in its place."
+        )
     return RunDescription(**content["run"]), RunState(**content["state"])
 
 
@@ -118,7 +125,7 @@ def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
         try:
             torch.save(content, part)
         except RuntimeError as error:  # torch's zip writer turns a full disk into this
-            raise OSError(None, str(error).splitlines()[0]) from error
+            raise OSError(None, reason(error)) from error
         with open(part, "rb+") as file:
             os.fsync(file.fileno())  # on the disk before the rename, so that not even a power cut leaves half a file
 
@@ -134,24 +141,23 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         content = torch.load(data, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file, KeyError and UnpicklingError among them
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(_damaged(path, reason)) from error
+        raise CheckpointError(_damaged(path, reason(error))) from error
     if not isinstance(content, dict) or "sha256" not in content:
         raise CheckpointError(
-            f"{path} is no checkpoint of this package. Choose a last.pt or best.pt that train() wrote."
+            f"{show(path)} is no checkpoint of this package. Choose a last.pt or best.pt that train() wrote."
         )
     if content["format"] != FORMAT:
         raise CheckpointError(
-            f"{path} has format={content['format']}, and this version of the package reads {FORMAT}: finish that run "
-            "with the version that began it, or start anew in another folder."
+            f"{show(path)} has format={content['format']}, and this version of the package reads {FORMAT}: finish that "
+            "run with the version that began it, or start anew in another folder."
         )
     if content["sha256"] != _digest(content["content"]):
         raise CheckpointError(_damaged(path, "its checksum does not match"))
     return content["content"]
 
 
-def _damaged(path: str | Path, reason: str) -> str:
-    return f"{path} is damaged ({reason}). Put a copy in its place, or delete it and train again."
+def _damaged(path: str | Path, why: str) -> str:
+    return f"{show(path)} is damaged ({why}). Put a copy in its place, or delete it and train again."
 
 
 def _digest(value: Any, sha=None) -> str:
@@ -197,13 +203,15 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
     except filelock.Timeout as error:
         who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
         raise FolderInUseError(
-            f"Another run is writing into {folder} ({who}). Wait for it, end it, or choose another folder."
+            f"Another run is writing into {show(folder)} ({who}). Wait for it, end it, or choose another folder."
         ) from error
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
             raise
         # That is no reason not to train.
-        warnings.warn(f"{folder} cannot be locked ({error}). See that no other run writes there.", stacklevel=3)
+        warnings.warn(
+            f"{show(folder)} cannot be locked ({reason(error)}). See that no other run writes there.", stacklevel=3
+        )
     try:
         holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from emotion_utils.errors import brief, reason, show
 from emotion_utils.files import atomic_write
 
 COLUMNS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
@@ -65,11 +66,17 @@ class History:
         with open(path, newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError(f"{path} has the columns {reader.fieldnames}, not those of a History: {COLUMNS}.")
+                raise ValueError(
+                    f"{show(path)} has the columns {brief(reader.fieldnames)}, not those of a History: "
+                    f"{', '.join(COLUMNS)}. Choose a history.csv that train() wrote."
+                )
             try:
                 return cls([{c: (int if c == "epoch" else float)(row[c]) for c in COLUMNS} for row in reader])
             except (TypeError, ValueError) as error:
-                raise ValueError(f"{path}, line {reader.line_num}: a cell is no number ({error}).") from error
+                raise ValueError(
+                    f"{show(path)}, line {reader.line_num}: a cell is no number ({reason(error)}). Correct it, or "
+                    "train again."
+                ) from error
 
     def __str__(self) -> str:
         return "\n".join(describe_row(row) for row in self.rows) or "(no epoch yet)"

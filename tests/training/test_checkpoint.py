@@ -113,6 +113,7 @@ def test_a_checkpoint_of_an_older_version_says_so(folder):
         ({"data": small_faces(60)}, "other data: images was 40 and is 60 now"),
         ({"config": replace(CONFIG, epochs=5)}, "other settings: epochs was 2 and is 5 now"),
         ({"config": replace(CONFIG, augment=Augment())}, "other settings: augment was None"),
+        ({"config": replace(CONFIG, epochs=3, seed=4)}, "epochs was 2 and is 3 now; seed was 0 and is 4 now"),
         ({"config": replace(CONFIG, origin="a teacher")}, "other settings: origin was '' and is 'a teacher'"),
         ({"loss": lambda logits, labels, index: logits.sum(1)}, "other loss: it was None and is '<function <lambda>>'"),
     ],
@@ -123,6 +124,7 @@ def test_a_checkpoint_of_another_run_is_refused(folder, changes, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         run(folder, resume=True, **changes)
     assert "last.pt" in str(caught.value)
+    assert len(str(caught.value)) < 500
     assert (folder / "last.pt").read_bytes() == before
 
 
@@ -145,6 +147,12 @@ def test_a_network_from_a_file_is_the_one_that_was_built_by_hand(tmp_path):
     read = load_weights(save_weights(built, tmp_path / "weights.safetensors"))
     run(tmp_path, read.train())
     run(tmp_path, EmotionCNN((4,), hidden=8, image_size=16, classes=small_faces().classes), resume=True)
+
+
+def test_of_two_augmentations_the_error_names_what_differs(tmp_path):
+    run(tmp_path, config=replace(CONFIG, augment=Augment(rotate=5)))
+    with pytest.raises(CheckpointError, match=r"other settings: augment\.rotate was 5 and is 7 now"):
+        run(tmp_path, config=replace(CONFIG, augment=Augment(rotate=7)), resume=True)
 
 
 def test_best_is_no_run_that_can_go_on(folder):
