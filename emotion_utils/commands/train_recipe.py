@@ -25,7 +25,7 @@ from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.models.pretrained import CHECKSUMS, FOLDER, load_weights, save_weights
 from emotion_utils.randomness import seed_everything
-from emotion_utils.training.checkpoint import load_checkpoint
+from emotion_utils.training.checkpoint import load_run
 from emotion_utils.training.distillation import SoftLabelCrossEntropy, mix_targets, view_probabilities
 from emotion_utils.training.distributed import ProcessGroup, destroy_process_group, init_process_group, was_restarted
 from emotion_utils.training.history import History
@@ -217,7 +217,7 @@ def choose_precision(job: TrainingJob, group: ProcessGroup) -> str:
     if job.precision != "auto":
         return job.precision
     if job.resume and last.exists():
-        return load_checkpoint(last)["run"]["settings"]["precision"]
+        return load_run(last)[0].settings["precision"]
     device = pick_device(job.device)
     return agree_on_precision(bf16_is_faster(device), device, group)
 
