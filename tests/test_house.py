@@ -8,7 +8,8 @@ from places import PACKAGE
 
 # From the ground up. A room may import from the rooms before it and from itself.
 FLOORS = (
-    {"emotions", "files", "randomness", "device", "errors"},
+    {"errors"},
+    {"emotions", "files", "randomness", "device"},
     {"faces"},
     {"data"},
     {"models"},
