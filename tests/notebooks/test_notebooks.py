@@ -87,6 +87,7 @@ SPOILT = {
     "longest code cell": _set(["cells", 2, "source"], "a = 1\n" * 26),
     "median code cell": lambda notebook: [cell.update(source=cell["source"] + "\na" * 9) for cell in notebook["cells"]],
     "not a title": _set(["cells", 0, "source"], PROSE[2:]),
+    "second heading": _set(["cells", 0, "source"], PROSE + "\n# again"),
     "'Next' is missing": _set(["cells", 0, "source"], PROSE.replace("Next", "Then")),
     "placeholder": _set(["cells", 0, "source"], PROSE + "RUNTIME seconds"),
     "words of prose": _set(["cells", 0, "source"], PROSE + "word " * 200),

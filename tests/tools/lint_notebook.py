@@ -103,6 +103,8 @@ def _lesson(cells: list[dict], code: list[dict]) -> Iterator[str]:
         yield "a placeholder (RUNTIME, TODO) was left in the text"
     if not cells or not text_of(cells[0]["source"]).startswith("# "):
         yield "the first cell is not a title (# …)"
+    headings = re.findall(r"^# .*", re.sub(r"```.*?```", "", prose, flags=re.S), flags=re.M)
+    yield from (f"a second heading of the first level: {line!r}" for line in headings[1:])
     yield from (f"the part {part!r} is missing" for part in LESSON_PARTS if part not in prose)
     lines = sum(bool(line.strip()) for cell in code for line in text_of(cell["source"]).splitlines())
     ratio = words(prose) / max(lines, 1)
