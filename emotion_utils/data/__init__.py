@@ -7,15 +7,17 @@ from emotion_utils.data.duplicates import find_blank, find_duplicates
 from emotion_utils.data.ferplus import load_ferplus_votes, soft_labels
 from emotion_utils.data.folder import load_folder
 from emotion_utils.data.loading import load, load_splits
-from emotion_utils.data.pixels import denormalise, load_image, normalise, to_grey
+from emotion_utils.data.pixels import as_images, denormalise, load_image, normalise, to_grey
 from emotion_utils.data.splits import group_identical, split
-from emotion_utils.data.variants import keep_classes, resize
+from emotion_utils.data.variants import as_face_dataset, keep_classes, resize
 from emotion_utils.emotions import EMOTIONS
 
 __all__ = [
     "EMOTIONS",
     "Augment",
     "FaceDataset",
+    "as_face_dataset",
+    "as_images",
     "denormalise",
     "find_blank",
     "find_duplicates",

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotion_utils.errors import check_at_least
+from emotion_utils.errors import brief, check_number, check_share, check_whole
 from emotion_utils.randomness import normal, stream_key, uniform
 
 
@@ -30,6 +30,9 @@ class Augment:
         contrast: largest relative change of the distance from the image's mean, either way.
         erase: probability of replacing a rectangle (a fifth to a half of each side) by the image's mean.
         noise: standard deviation of the noise added to each pixel.
+
+    Raises:
+        ValueError: a number that is none, or out of its range.
     """
 
     flip: float = 0.5
@@ -42,14 +45,12 @@ class Augment:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("flip", "erase"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}={getattr(self, name)}: choose a probability, from 0 to 1.")
-        largest = ("rotate", "shift", "brightness", "contrast", "noise")
-        check_at_least(0, **{name: getattr(self, name) for name in largest})
-        low, high = self.scale
-        if not 0 < low <= high:
-            raise ValueError(f"scale={self.scale}: give two factors above 0, the smaller one first.")
+        plain = {name: check_share(**{name: getattr(self, name)}) for name in ("flip", "erase")}
+        for name in ("rotate", "shift", "brightness", "contrast", "noise"):
+            plain[name] = check_number(0, **{name: getattr(self, name)})
+        plain["scale"] = _check_scale(self.scale)
+        for name, value in plain.items():  # NumPy's numbers would not read back from a checkpoint
+            object.__setattr__(self, name, value)
 
     def __call__(self, images: Tensor, index: Tensor, seed: int = 0, epoch: int = 0) -> Tensor:
         """Change each image in its own way.
@@ -63,6 +64,7 @@ class Augment:
         Returns:
             float32 `(N, 1, H, W)` in [0, 1], on the device of `images`.
         """
+        seed, epoch = check_whole(seed=seed), check_whole(epoch=epoch)
         key = stream_key(seed, "augment", epoch)
         # One column of numbers in [-1, 1) for each thing to decide.
         draw = (2 * uniform(key, index, 11) - 1).to(images.device)
@@ -109,3 +111,13 @@ class Augment:
         columns = torch.arange(width, device=images.device).view(1, 1, 1, -1) / width - x * (1 - side)
         inside = (rows >= 0) & (rows < side) & (columns >= 0) & (columns < side) & (chosen < self.erase)
         return torch.where(inside, images.mean((1, 2, 3), keepdim=True), images)
+
+
+def _check_scale(scale: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = (check_number(above=0, scale=factor) for factor in scale)
+    except (TypeError, ValueError):
+        low, high = 1, 0
+    if low > high:
+        raise ValueError(f"scale={brief(scale)}: give two factors above 0, the smaller one first.")
+    return low, high

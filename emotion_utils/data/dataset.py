@@ -8,14 +8,26 @@ and normalised all at once, which is many times faster than treating images one 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from emotion_utils.data.contents import (
+    as_labels,
+    as_pixels,
+    as_twins,
+    check_classes,
+    check_images_and_labels,
+    check_normalisation,
+    check_one_for_each,
+)  # fmt: skip
 from emotion_utils.data.pixels import normalise, pixel_statistics, to_unit
-from emotion_utils.data.splits import SPLITS, group_identical, split
+from emotion_utils.data.splits import SPLITS, check_fractions, group_identical, split
+from emotion_utils.data.tensors import as_index, as_tensor, digest
+from emotion_utils.device import pick_device
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.errors import check_at_least
+from emotion_utils.errors import check_whole
 from emotion_utils.randomness import permutation, stream_key
 
 Augmentation = Callable[[Tensor, Tensor, int, int], Tensor]
@@ -23,6 +35,9 @@ Augmentation = Callable[[Tensor, Tensor, int, int], Tensor]
 
 class FaceDataset(Dataset):
     """Faces in memory. `ds[i]` is one normalised image, float32 `(1, H, W)`, and its label, an int.
+
+    `ds[0:3]`, `ds[[7, 2]]` and `ds[mask]` are what `batch` gives for these images. Images may be given as an array or
+    a tensor of whole numbers 0 to 255 or of True and False, labels as whole numbers or as names of classes.
 
     Attributes:
         images: uint8 `(N, 1, H, W)`.
@@ -37,8 +52,9 @@ class FaceDataset(Dataset):
         augment, seed, epoch: an `Augment` or None, and what it draws from besides the index of an image.
 
     Raises:
-        TypeError: images are not uint8, or labels not whole numbers.
-        ValueError: wrong shape, no images, a label outside the classes, or lengths that differ.
+        TypeError: images or labels that are floats, or no numbers.
+        ValueError: wrong shape, no images, a label outside the classes, lengths that differ, two classes of one name,
+            or a mean and a standard deviation that are none.
     """
 
     def __init__(
@@ -58,35 +74,43 @@ class FaceDataset(Dataset):
         augment: Augmentation | None = None,
         seed: int = 0,
     ) -> None:
-        self.images, self.labels, self.classes = torch.as_tensor(images), torch.as_tensor(labels), tuple(classes)
-        _check_images_and_labels(self.images, self.labels, self.classes)
-        self.labels = self.labels.to(torch.int64)
-        self.name, self.split, self.notes = name, split, list(notes)
-        self.names = None if names is None else list(names)
-        self.twins, self.truth = twins, truth
-        for what, values in [("names", self.names), ("twins", twins), *(truth or {}).items()]:
-            _check_one_for_each(what, values, len(self.images))
-        if mean is None or std is None:
+        self.classes = check_classes(classes)
+        self.images, self.labels = as_pixels(images), as_labels(labels, self.classes)
+        check_images_and_labels(self.images, self.labels, self.classes)
+        self.name, self.split, self.notes = str(name), str(split), list(notes)
+        self.names = None if names is None else [str(each) for each in names]
+        self.twins = None if twins is None else as_twins(twins)
+        self.truth = None if truth is None else {key: as_tensor(value, key) for key, value in truth.items()}
+        for what, values in [("names", self.names), ("twins", self.twins), *(self.truth or {}).items()]:
+            check_one_for_each(what, values, len(self.images))
+        if mean is None and std is None:
             mean, std = pixel_statistics(self.images)
-        self.mean, self.std = mean, std
-        self.augment, self.seed, self.epoch = augment, seed, 0
+        self.mean, self.std = check_normalisation(mean, std)
+        self.augment, self.seed, self.epoch = augment, check_whole(seed=seed), 0
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, indices: Sequence[int] | Tensor) -> tuple[Tensor, Tensor]:
-        """Return images, float32 `(B, 1, H, W)` augmented and normalised, and labels, int64 `(B,)`."""
+        """Return images, float32 `(B, 1, H, W)` augmented and normalised, and labels, int64 `(B,)`.
+
+        Raises:
+            IndexError, ValueError, TypeError: numbers out of range, a mask of another length, no whole numbers.
+        """
         # The augmentation's random numbers come from these indices, so they count from 0 even if given as -1.
-        index = torch.as_tensor(indices, dtype=torch.int64, device=self.images.device) % len(self)
+        index = as_index(indices, len(self)).to(self.images.device)
         images = to_unit(self.images[index])
         if self.augment is not None:
             images = self.augment(images, index, self.seed, self.epoch)
         return normalise(images, self.mean, self.std), self.labels[index]
 
-    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+    def __getitem__(self, i: int | slice | Sequence[int] | Tensor) -> tuple[Tensor, int | Tensor]:
+        if isinstance(i, slice | list | tuple | range | np.ndarray | Tensor) and getattr(i, "ndim", 1) > 0:
+            return self.batch(i)
+        i = check_whole(i=i)
         if not -len(self) <= i < len(self):
             raise IndexError(f"Image {i} was asked for; there are {len(self)}, numbered 0 to {len(self) - 1}.")
-        images, labels = self.batch([int(i)])
+        images, labels = self.batch([i])
         return images[0], int(labels[0])
 
     def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, int]]:
@@ -100,11 +124,11 @@ class FaceDataset(Dataset):
         Workers hold a copy of the data set, made at the start of an epoch; don't ask a DataLoader for
         `persistent_workers`, or they stay in the epoch in which they were made.
         """
-        self.epoch = epoch
+        self.epoch = check_whole(epoch=epoch)
 
     def loader(self, batch_size: int, shuffle: bool = False, seed: int = 0, drop_last: bool = False) -> DataLoader:
         """Return PyTorch's DataLoader; with `shuffle`, the order is a function of `(seed, self.epoch)` alone."""
-        order = EpochOrder(self, seed) if shuffle else None
+        batch_size, order = check_whole(1, batch_size=batch_size), EpochOrder(self, seed) if shuffle else None
         return DataLoader(self, batch_size=batch_size, sampler=order, drop_last=drop_last)
 
     def _copy(self, **changes: Any) -> "FaceDataset":
@@ -117,10 +141,13 @@ class FaceDataset(Dataset):
         """Return the images at `indices` (whole numbers, or a bool mask `(N,)`), with `mean` and `std` kept.
 
         `split` gives the part another name than that of the split it is from.
+
+        Raises:
+            ValueError: a mask of another length, or no images at all.
+            IndexError: a number out of range. (-1 is the last image, as in a list.)
+            TypeError: neither whole numbers nor a mask.
         """
-        index = torch.as_tensor(indices)
-        if index.dtype == torch.bool:
-            index = index.nonzero()[:, 0]
+        index = as_index(indices, len(self)).cpu()
         if index.numel() == 0:
             raise ValueError(f"indices=[]: a subset of {self.name} needs one image or more.")
         return self._copy(
@@ -136,7 +163,7 @@ class FaceDataset(Dataset):
         """Return at most `limit` images, chosen at random with the class balance of all; None keeps all."""
         if limit is None:
             return self
-        check_at_least(1, ", or None for all", limit=limit)
+        limit = check_whole(1, None, ", or None for all", limit=limit)
         if limit >= len(self):
             return self
         share = limit / len(self)
@@ -144,33 +171,38 @@ class FaceDataset(Dataset):
 
     def with_augment(self, augment: Augmentation | None, seed: int = 0) -> "FaceDataset":
         """Return the same images, in the same memory, augmented whenever they are read (None: not augmented)."""
-        return self._copy(augment=augment, seed=seed, epoch=0)
+        return self._copy(augment=augment, seed=check_whole(seed=seed), epoch=0)
 
     def with_normalisation(self, mean: float, std: float) -> "FaceDataset":
         """Return the same images, in the same memory, normalised with another mean and standard deviation."""
-        return self._copy(mean=float(mean), std=float(std))
+        mean, std = check_normalisation(mean, std)
+        return self._copy(mean=mean, std=std)
 
     def with_images(self, images: Tensor) -> "FaceDataset":
         """Return other images of the same faces, uint8 `(N, 1, H, W)`; `mean` and `std` stay, `truth` goes.
 
         The truth tells what was drawn where, in the pixels of the old images.
         """
-        _check_images_and_labels(images, self.labels, self.classes)
+        images = as_pixels(images)
+        check_images_and_labels(images, self.labels, self.classes)
         return self._copy(images=images, truth=None)
 
     def with_labels(self, labels: Tensor, classes: Sequence[str] | None = None) -> "FaceDataset":
-        """Return the same images with other labels, int64 `(N,)`, and, if given, other names of classes."""
-        classes = self.classes if classes is None else tuple(classes)
-        _check_images_and_labels(self.images, labels, classes)
-        return self._copy(labels=labels.to(torch.int64), classes=classes)
+        """Return the same images with other labels `(N,)`, numbers or names, and, if given, other names of classes."""
+        classes = self.classes if classes is None else check_classes(classes)
+        labels = as_labels(labels, classes)
+        check_images_and_labels(self.images, labels, classes)
+        return self._copy(labels=labels, classes=classes)
 
     def with_twins(self, twins: Tensor | None) -> "FaceDataset":
         """Return the same images with other `twins`: bool `(N,)`, or None where they are unknown."""
-        _check_one_for_each("twins", twins, len(self))
+        twins = None if twins is None else as_twins(twins)
+        check_one_for_each("twins", twins, len(self))
         return self._copy(twins=twins)
 
     def to(self, device: str | torch.device) -> "FaceDataset":
         """Return the data set with images and labels on `device`, where `batch` then augments them."""
+        device = pick_device(device)
         return self._copy(images=self.images.to(device), labels=self.labels.to(device))
 
     def divide(self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0) -> list["FaceDataset"]:
@@ -182,12 +214,13 @@ class FaceDataset(Dataset):
         Raises:
             ValueError: not two or three fractions that add up to 1, or a part that would have no images.
         """
+        fractions = check_fractions(fractions)
         if len(fractions) not in (2, 3):
-            raise ValueError(f"fractions={tuple(fractions)}: give two (training, validation) or three (and test).")
+            raise ValueError(f"fractions={fractions}: give two (training, validation) or three (and test).")
         parts = split(self.labels, fractions, groups=group_identical(self.images), seed=seed)
         if min(map(len, parts)) == 0:
             raise ValueError(
-                f"fractions={tuple(fractions)}: {len(self)} images are too few, a part stays empty. Choose larger "
+                f"fractions={fractions}: {len(self)} images are too few, a part stays empty. Choose larger "
                 "shares or get more images."
             )
         mean, std = pixel_statistics(self.images[parts[0]])
@@ -200,6 +233,14 @@ class FaceDataset(Dataset):
             part.with_twins(None if part.split == "training" else torch.zeros(len(part), dtype=torch.bool))
             for part in made
         ]
+
+    def digest(self) -> str:
+        """Return 32 hexadecimal digits that tell whether another data set has the same content for a network.
+
+        They depend on images, labels, classes, mean and standard deviation, not on names, augmentation or device. They
+        are computed anew each time (0.1 s for FER2013's Training), as tensors may change.
+        """
+        return digest(self.images, self.labels, list(self.classes), self.mean, self.std)
 
     def class_counts(self) -> Tensor:
         """Count the images of each class: int64 `(C,)`."""
@@ -221,44 +262,11 @@ class FaceDataset(Dataset):
         return f"FaceDataset({self.name}, {self.split}: {len(self):,} images, {len(self.classes)} classes)"
 
 
-def _check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
-    if images.dtype != torch.uint8:
-        raise TypeError(
-            f"images are {images.dtype}; they are kept as torch.uint8, 0 to 255. Floats in [0, 1] convert with "
-            "(images * 255).round().to(torch.uint8)."
-        )
-    if images.ndim != 4 or images.shape[1] != 1:
-        raise ValueError(
-            f"images have shape {tuple(images.shape)}; expected (N, 1, height, width), grey images one after another. "
-            "images[:, None] adds a missing channel; load_image turns colour into grey."
-        )
-    if len(images) == 0:
-        raise ValueError("There are no images. Check the folder or file that they came from.")
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(
-            f"labels are {labels.dtype}; a label is a whole number, the position of its class in `classes`. If they "
-            "are whole numbers stored as floats, convert them with labels.long()."
-        )
-    if labels.shape != images.shape[:1]:
-        raise ValueError(f"labels have shape {tuple(labels.shape)} for {len(images)} images; give one label per image.")
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= len(classes):
-        raise ValueError(
-            f"labels run from {low} to {high}, but {len(classes)} classes have labels 0 to {len(classes) - 1}. Correct "
-            "the labels or name all classes."
-        )
-
-
-def _check_one_for_each(what: str, values: Sequence | Tensor | None, count: int) -> None:
-    if values is not None and len(values) != count:
-        raise ValueError(f"{what} has {len(values)} entries for {count} images; give one for each.")
-
-
 class EpochOrder(Sampler[int]):
     """A shuffled order that is a function of `(seed, dataset.epoch)`, so a resumed run sees what it would have seen."""
 
     def __init__(self, dataset: FaceDataset, seed: int = 0) -> None:
-        self.dataset, self.seed = dataset, seed
+        self.dataset, self.seed = dataset, check_whole(seed=seed)
 
     def __len__(self) -> int:
         return len(self.dataset)

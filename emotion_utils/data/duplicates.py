@@ -7,6 +7,8 @@ from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.splits import group_identical, members_of
+from emotion_utils.data.variants import as_face_dataset
+from emotion_utils.errors import check_number, listed
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,18 @@ class Duplicates:
 
 
 def find_duplicates(*datasets: FaceDataset) -> Duplicates:
-    """Find images that are equal pixel by pixel, within and across data sets."""
+    """Find images that are equal pixel by pixel, within and across data sets.
+
+    Raises:
+        ValueError: no data sets, or images of different sizes.
+        TypeError: no FaceDatasets.
+    """
+    datasets = tuple(as_face_dataset(dataset) for dataset in datasets)
+    if len({dataset.images.shape[1:] for dataset in datasets}) != 1:
+        shapes = listed([f"{dataset.name} {tuple(dataset.images.shape[2:])}" for dataset in datasets])
+        raise ValueError(
+            f"datasets={shapes}: give data sets with images of one size; resize(dataset, size) makes them."
+        )
     images = torch.cat([dataset.images.cpu() for dataset in datasets])
     labels = torch.cat([dataset.labels.cpu() for dataset in datasets])
     place = torch.tensor([(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))])
@@ -40,6 +53,7 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
 
 def find_blank(images: Tensor, tolerance: int = 0) -> Tensor:
     """Return the indices (int64) of uint8 images whose grey levels differ by no more than `tolerance`."""
+    tolerance = check_number(0, tolerance=tolerance)
     pixels = images.flatten(1)
     spread = pixels.amax(1).to(torch.int16) - pixels.amin(1).to(torch.int16)
     return (spread <= tolerance).nonzero()[:, 0]

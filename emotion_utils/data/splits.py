@@ -1,13 +1,29 @@
 """Dividing images into parts that keep the balance of classes and never tear identical images apart."""
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from emotion_utils.data.tensors import as_whole
+from emotion_utils.errors import brief, check_number, check_whole
 from emotion_utils.randomness import permutation, stream_key
 
 SPLITS = ("training", "validation", "test")
+
+# What folders are called that hold a split; FER2013 has names of its own.
+_NAMES = {
+    "train": "training", "training": "training", "val": "validation", "valid": "validation",
+    "validation": "validation", "publictest": "validation", "test": "test", "testing": "test", "privatetest": "test",
+}  # fmt: skip
+
+
+def split_of(name: str) -> str | None:
+    """Say which split a folder of this name holds, as in `Train`, `val` or `test_set`; None if its name is no such."""
+    word = re.sub(r"[^a-z]", "", name.lower())
+    return _NAMES.get(re.sub(r"(set|data|images|dataset)$", "", word))
 
 
 def group_identical(images: Tensor) -> Tensor:
@@ -32,7 +48,7 @@ def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = No
     share. So every class is divided in the wanted proportions, to within an item or two (or a group).
 
     Args:
-        labels: int64 `(N,)`. A group whose labels differ counts for the class of its first item.
+        labels: whole numbers `(N,)`. A group whose labels differ counts for the class of its first item.
         fractions: share of each part; they add up to 1.
         groups: int64 `(N,)`, items with the same number stay together; None lets all go where they may.
         seed: another seed gives another division.
@@ -41,14 +57,13 @@ def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = No
         For each fraction, the sorted int64 indices of its items.
 
     Raises:
-        ValueError: fractions that are negative or do not add up to 1.
+        ValueError: fractions that are not shares or do not add up to 1; groups of another length than labels.
+        TypeError: labels that are no whole numbers.
     """
-    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError(
-            f"fractions={tuple(fractions)}: choose shares from 0 to 1 that add up to 1; these add up to "
-            f"{sum(fractions):g}."
-        )
-    classes = torch.as_tensor(labels).tolist()
+    fractions, seed = check_fractions(fractions), check_whole(seed=seed)
+    classes = as_whole(labels, "labels").tolist()
+    if groups is not None and len(groups := as_whole(groups, "groups")) != len(classes):
+        raise ValueError(f"groups has {len(groups)} entries for {len(classes)} labels; give one for each.")
     dealt = [[item] for item in range(len(classes))] if groups is None else members_of(groups)
     dealt = [dealt[i] for i in permutation(stream_key(seed, "split"), len(dealt)).tolist()]
     dealt.sort(key=lambda items: classes[items[0]])  # sort is stable: shuffled within each class
@@ -59,3 +74,17 @@ def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = No
         behind = [fraction * seen - len(part) for fraction, part in zip(fractions, parts, strict=True)]
         parts[behind.index(max(behind))].extend(items)
     return [torch.tensor(sorted(part), dtype=torch.int64) for part in parts]
+
+
+def check_fractions(fractions: Any) -> tuple[float, ...]:
+    """Return the shares as plain numbers; raise a ValueError unless they are from 0 to 1 and add up to 1."""
+    try:
+        shares = tuple(check_number(0, 1, share=share) for share in fractions)
+        total = sum(shares)
+    except (TypeError, ValueError):
+        shares, total = (), None
+    if total is None or abs(total - 1) > 1e-6:
+        shown = brief(tuple(fractions) if isinstance(fractions, list | tuple) else fractions)
+        found = f"; these add up to {total:g}" if shares else ", such as (0.8, 0.2)"
+        raise ValueError(f"fractions={shown}: choose shares from 0 to 1 that add up to 1{found}.")
+    return shares

@@ -1,5 +1,9 @@
 """Batched augmentation: what it does to one image, and that it does so to each image separately."""
 
+import math
+from dataclasses import asdict
+
+import numpy as np
 import pytest
 import torch
 
@@ -101,8 +105,31 @@ def test_result_stays_on_the_device_of_the_images():
         ({"rotate": -5.0}, "rotate=-5.0"),
         ({"scale": (1.1, 0.9)}, r"scale=\(1.1, 0.9\)"),
         ({"scale": (0.0, 0.9)}, r"scale=\(0.0, 0.9\)"),
+        ({"scale": (math.nan, 1.0)}, r"scale=\(nan, 1.0\)"),
+        ({"scale": (0.9, math.inf)}, r"scale=\(0.9, inf\)"),
+        ({"scale": 1.1}, "scale=1.1"),
+        ({"scale": (1, 1, 1)}, r"scale=\(1, 1, 1\)"),
+        ({"flip": math.nan}, "flip=nan"),
+        ({"flip": "0.5"}, "flip='0.5'"),
+        ({"flip": True}, "flip=True"),
+        ({"rotate": math.inf}, "rotate=inf"),
+        ({"noise": None}, "noise=None"),
+        ({"shift": [0.1, 0.1]}, r"shift=\[0.1, 0.1\]"),
     ],
 )
 def test_impossible_settings_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         Augment(**change)
+
+
+def test_numpy_s_and_pytorch_s_numbers_become_plain_ones():
+    plain = Augment(flip=0.5, rotate=12, scale=(0.5, 1.5), noise=0.25)
+    other = Augment(np.float32(0.5), np.int64(12), np.array([0.5, 1.5]), noise=torch.tensor(0.25))
+    assert other == plain
+    assert repr(other) == repr(plain)
+    assert {type(value) for value in asdict(other).values()} == {float, int, tuple}
+    assert torch.equal(
+        other(images(), torch.arange(8), np.int64(3), np.int64(1)), plain(images(), torch.arange(8), 3, 1)
+    )
+    with pytest.raises(ValueError, match="seed='a'"):
+        plain(images(), torch.arange(8), "a")

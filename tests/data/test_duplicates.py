@@ -1,5 +1,6 @@
 """Images that occur more than once, and images that show nothing."""
 
+import pytest
 from small_faces import small_faces
 
 from emotion_utils.data.duplicates import find_blank, find_duplicates, identical
@@ -31,3 +32,12 @@ def test_find_blank():
     images[5, 0, 0, 0] = 9
     assert find_blank(images).tolist() == [2, 4]
     assert find_blank(images, tolerance=2).tolist() == [2, 4, 5]
+
+
+def test_data_sets_that_cannot_be_compared():
+    with pytest.raises(ValueError, match=r"datasets=faces \(16, 16\), faces \(8, 8\)"):
+        find_duplicates(small_faces(5), small_faces(5, size=8))
+    with pytest.raises(TypeError, match="FaceDataset"):
+        find_duplicates(small_faces(5).images)
+    with pytest.raises(ValueError, match="tolerance=-1"):
+        find_blank(small_faces(5).images, -1)

@@ -1,0 +1,103 @@
+"""What a data set holds, as it is given by hand: checked, and made the plain types that are kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emotion_utils.data.tensors import as_tensor, as_whole
+from emotion_utils.emotions import EMOTIONS, label_of
+from emotion_utils.errors import brief, check_number, listed
+
+
+def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the classes as plain strings.
+
+    Raises:
+        ValueError: no names, something else than names, or two that are equal.
+    """
+    names = () if isinstance(classes, str) or not hasattr(classes, "__iter__") else tuple(classes)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"classes={brief(classes)}: give the names of the classes, such as ['happy', 'sad'].")
+    names = tuple(str(name) for name in names)  # NumPy's strings are of another type
+    if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise ValueError(
+            f"classes={brief(names)}: {brief(twice[0])} is there twice; give each class a name of its own."
+        )
+    return names
+
+
+def check_normalisation(mean: float | None, std: float | None) -> tuple[float, float]:
+    """Return mean and standard deviation as plain floats; a ValueError names what cannot be one."""
+    return float(check_number(mean=mean)), float(check_number(above=0, std=std))
+
+
+def as_pixels(images: Any) -> Tensor:
+    """Make a uint8 tensor of pixels that are whole numbers from 0 to 255, or True and False; its shape is kept."""
+    images = as_tensor(images, "images")
+    if images.dtype == torch.uint8:
+        return images
+    if images.dtype == torch.bool:
+        return images.to(torch.uint8) * 255
+    if images.is_floating_point() or images.is_complex():
+        raise TypeError(
+            f"images are {images.dtype}; they are kept as torch.uint8, 0 to 255. Floats in [0, 1] convert with "
+            "(images * 255).round().to(torch.uint8), arrays of any kind with as_images(images)."
+        )
+    images = images.to(torch.int64)
+    if images.numel() and (int(images.min()) < 0 or int(images.max()) > 255):
+        raise ValueError(
+            f"images hold {int(images.min())} to {int(images.max())}; pixels are 0 to 255. as_images(images) scales 16 "
+            "bits."
+        )
+    return images.to(torch.uint8)
+
+
+def as_labels(labels: Any, classes: tuple[str, ...]) -> Tensor:
+    """Make int64 labels of whole numbers, or of names of classes; emotions may have other names, as in `label_of`."""
+    names = labels.tolist() if isinstance(labels, np.ndarray) and labels.dtype.kind in "USO" else labels
+    if not isinstance(names, list | tuple) or not names or not isinstance(names[0], str):
+        return as_whole(labels, "labels")
+    number = {name: label for label, name in enumerate(classes)}
+    if classes == EMOTIONS:
+        number |= {name: label_of(name) for name in dict.fromkeys(names) if isinstance(name, str)}
+    if unknown := [brief(name) for name in dict.fromkeys(names) if number.get(name) is None]:
+        raise ValueError(
+            f"labels hold {listed(unknown)}; the classes are {listed(classes, 10)}. Correct either of them."
+        )
+    return torch.tensor([number[name] for name in names])
+
+
+def as_twins(twins: Any) -> Tensor:
+    """Make a bool tensor of True and False, or of 1 and 0."""
+    twins = as_tensor(twins, "twins")
+    if twins.dtype != torch.bool and len(twins) and not ((twins == 0) | (twins == 1)).all():
+        raise TypeError(f"twins are {twins.dtype}; give True or False for each image.")
+    return twins.to(torch.bool)
+
+
+def check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
+    """Raise a ValueError unless shapes are those of grey images with a label each, and all labels are of a class."""
+    if images.ndim != 4 or images.shape[1] != 1 or 0 in images.shape[2:]:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}; expected (N, 1, height, width), grey images one after another. "
+            "images[:, None] adds a missing channel; as_images(images) takes colours and other shapes."
+        )
+    if len(images) == 0:
+        raise ValueError("There are no images. Check the folder or file that they came from.")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"labels have shape {tuple(labels.shape)} for {len(images)} images; give one label per image.")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= len(classes):
+        raise ValueError(
+            f"labels run from {low} to {high}, but {len(classes)} classes have labels 0 to {len(classes) - 1}. Correct "
+            "the labels or name all classes."
+        )
+
+
+def check_one_for_each(what: str, values: Sequence | Tensor | None, count: int) -> None:
+    """Raise a ValueError unless there is one value for each of `count` images, or none at all."""
+    if values is not None and (getattr(values, "ndim", 1) == 0 or len(values) != count):
+        raise ValueError(f"{what} has {len(values)} entries for {count} images; give one for each.")
