@@ -131,10 +131,10 @@ def show(path: str | os.PathLike[str], limit: int = 160) -> str:
     return text if len(text) <= limit else "…" + text[1 - limit :]
 
 
-def listed(items: Sequence[str], limit: int = 5, length: int = 240) -> str:
+def listed(items: Sequence[str], limit: int = 5, length: int = 240, between: str = ", ") -> str:
     """Show the first few of many items, then how many more there are; none of them takes more than its share."""
     shown = [one_line(item, length // min(len(items), limit)) for item in items[:limit]]
-    return "; ".join(shown) + (f"; and {len(items) - limit:,} more" if len(items) > limit else "")
+    return between.join(shown) + (f"{between}and {len(items) - limit:,} more" if len(items) > limit else "")
 
 
 def one_line(text: str, limit: int) -> str:

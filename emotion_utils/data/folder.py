@@ -1,86 +1,154 @@
 """A folder of your own images, one sub-folder for each class, as a data set."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
+from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.pixels import load_image
-from emotion_utils.emotions import EMOTIONS
-from emotion_utils.errors import check_at_least
+from emotion_utils.data.image_files import ImageError, read_picture
+from emotion_utils.data.pixels import check_size
+from emotion_utils.data.splits import split_of
+from emotion_utils.data.tree import Tree, find_files, sub_folders
+from emotion_utils.emotions import EMOTIONS, label_of
+from emotion_utils.errors import listed, printable, reason, show
+from emotion_utils.files import as_path
 
 
-def load_folder(path: str | Path, size: int = 48, classes: Sequence[str] | None = None) -> FaceDataset:
+def load_folder(
+    path: str | Path, size: int = 48, classes: Sequence[str] | None = None, *, verbose: bool = True
+) -> FaceDataset:
     """Read a folder with one sub-folder for each class, named as the class, into a data set.
 
-    If all sub-folders have names of emotions, the classes are `EMOTIONS`, so that labels agree with those of trained
-    models. Otherwise the classes are the sub-folders' names, sorted. Files that cannot be read are skipped and listed
-    in `notes`. `divide` cuts the result into splits.
+    Names of emotions may be written as others write them (`Angry`, `happiness`). If all sub-folders have such names,
+    the classes are `EMOTIONS`, so that labels agree with those of trained models. Otherwise the classes are the
+    sub-folders' names, sorted. Images in folders below a class's folder belong to that class. What was left out, taken
+    for something else or could not be read stands in `notes`, which are printed. `divide` cuts the result into splits.
 
     Args:
         path: the folder.
         size: height and width of the images made, in pixels.
         classes: names and order of the classes; a sub-folder with another name is skipped.
+        verbose: print the notes.
 
     Raises:
-        FileNotFoundError, NotADirectoryError: no such folder.
-        ValueError: no sub-folders, only one class, or not one readable image.
+        FileNotFoundError, NotADirectoryError, PermissionError: no such folder, or it may not be read.
+        ValueError: no sub-folders, only one class, splits in place of classes, or not one readable image.
     """
-    check_at_least(1, size=size)
-    path = Path(path).expanduser()
-    folders = _class_folders(path)
-    classes = _classes(path, folders) if classes is None else tuple(classes)
-    images, labels, names, skipped = [], [], [], []
-    for label, title in enumerate(classes):
-        for file in sorted(folders[title].iterdir()) if title in folders else []:
-            if file.is_dir() or file.name.startswith("."):
-                continue
-            try:
-                images.append(load_image(file, size))  # (1, 1, size, size)
-            except (OSError, ValueError) as error:
-                skipped.append(f"{title}/{file.name} ({error.__cause__ or error})")
-                continue
-            labels.append(label)
-            names.append(f"{title}/{file.name}")
-    if not images:
+    path, size = as_path(path), check_size(size)
+    tree = sub_folders(path)
+    plan = _plan(path, tree, None if classes is None else check_classes(classes))
+    images, labels, names, notes = _read(path, plan, size)
+    if tree.left_out:
+        notes.append(f"left out beside the classes: {listed(tree.left_out)}")
+    if empty := [title for label, title in enumerate(plan.classes) if label not in set(labels)]:
+        notes.append(f"classes without images: {', '.join(map(printable, empty))}")
+    name = printable(path.name or path.resolve().name)
+    notes = [*plan.notes, *notes]
+    if verbose:
+        print("".join(f"{name}: {note}.\n" for note in notes), end="")
+    return FaceDataset(torch.cat(images), torch.tensor(labels), plan.classes, name=name, names=names, notes=notes)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which sub-folder holds which class."""
+
+    classes: tuple[str, ...]
+    class_of: dict[str, str]  # for each sub-folder that is read, the name of its class
+    notes: tuple[str, ...]
+
+
+def _plan(path: Path, tree: Tree, classes: tuple[str, ...] | None) -> _Plan:
+    names = [folder.name for folder in tree.found]
+    if not names:
         raise ValueError(
-            f"{path} holds no readable image in its sub-folders {', '.join(folders)}"
-            + (f"; the first of {len(skipped)} files that were skipped: {skipped[0]}." if skipped else ".")
+            f"{show(path)} has no sub-folders. Make one for each class, such as {show(path / 'happy')}, and put its "
+            "images there."
         )
+    _refuse_splits(path, tree, classes or ())
+    emotion = {name: EMOTIONS[label] for name in names if (label := label_of(name)) is not None}
+    if classes is None:
+        class_of = {name: emotion.get(name, printable(name)) for name in names}
+        found = set(class_of.values())
+        classes = EMOTIONS if found <= set(EMOTIONS) else tuple(sorted(found))
+        if len(found) < 2:
+            raise ValueError(
+                f"{show(path)} has only one class, {next(iter(found))!r}; a classifier needs two. Add a sub-folder, or "
+                "name all classes, as in load_folder(path, classes=EMOTIONS)."
+            )
+    else:
+        wanted = {name: name if name in classes else emotion.get(name, printable(name)) for name in names}
+        class_of = {name: title for name, title in wanted.items() if title in classes}
+    return _Plan(classes, class_of, tuple(_notes(names, class_of, classes, emotion)))
+
+
+def _notes(names: list[str], class_of: dict[str, str], classes: tuple[str, ...], emotion: dict[str, str]) -> list[str]:
     notes = []
-    if skipped:
-        notes.append(f"{len(skipped)} files could not be read and were skipped: {'; '.join(skipped)}")
-    if ignored := [name for name in folders if name not in classes]:
-        notes.append(f"sub-folders that are no class were skipped: {', '.join(ignored)}")
-    if empty := [title for label, title in enumerate(classes) if label not in set(labels)]:
-        notes.append(f"classes without images: {', '.join(empty)}")
-    return FaceDataset(torch.cat(images), torch.tensor(labels), classes, name=path.name, names=names, notes=notes)
-
-
-def _class_folders(path: Path) -> dict[str, Path]:
-    """List the sub-folders by name, in alphabetical order; hidden ones and those of systems are left out."""
-    if not path.exists():
-        raise FileNotFoundError(f"There is no folder {path.absolute()}. Check the name.")
-    if not path.is_dir():
-        raise NotADirectoryError(f"{path} is a file; load_folder wants a folder with one sub-folder for each class.")
-    folders = {child.name: child for child in sorted(path.iterdir()) if child.is_dir() and child.name[0] not in "._"}
-    if not folders:
-        raise ValueError(
-            f"{path} has no sub-folders. Make one for each class, such as {path / 'happy'}, with its images."
+    if renamed := {title for name, title in class_of.items() if name in emotion and name != title}:
+        groups = {title: [name for name, other in class_of.items() if other == title] for title in classes}
+        taken = [f"{', '.join(groups[title])} → {title}" for title in classes if title in renamed]
+        notes.append(f"folders taken for emotions: {listed(taken, limit=7)}")
+    if emotion and not set(classes) <= set(EMOTIONS):
+        others = [title for title in classes if title not in EMOTIONS]
+        notes.append(
+            f"labels are in the order {listed(classes, 8)}; trained models have that of EMOTIONS, without "
+            f"{listed(others)}"
         )
-    if set(folders) <= {"train", "training", "val", "valid", "validation", "test"}:
-        raise ValueError(
-            f"{path} holds splits ({', '.join(folders)}). Load each, as in load_folder({str(path)!r} + '/…')."
-        )
-    return folders
+    if ignored := [name for name in names if name not in class_of]:
+        notes.append(f"sub-folders that are no class were skipped: {listed(ignored)}")
+    return notes
 
 
-def _classes(path: Path, folders: dict[str, Path]) -> tuple[str, ...]:
-    """Choose the classes that the sub-folders stand for."""
-    if len(folders) < 2:
+def _refuse_splits(path: Path, tree: Tree, classes: tuple[str, ...]) -> None:
+    """Raise a ValueError if sub-folders are splits (train, test, …); one alone may be a class of that name."""
+    splits = {folder.name: split_of(folder.name) for folder in tree.found if folder.name not in classes}
+    splits = {name: split for name, split in splits.items() if split}
+    holders = [name for name in splits if sub_folders(path / name).found]
+    if len(set(splits.values())) > 1 or holders:
+        first = next(iter(holders or splits))
         raise ValueError(
-            f"{path} has only one class, {', '.join(folders)!r}; a classifier needs two. Add a sub-folder, or name "
-            "all classes, as in load_folder(path, classes=EMOTIONS)."
+            f"{show(path)} holds splits ({listed(list(splits))}), not classes. Load each by itself, as in "
+            f"load_folder({show(path / first)!r}); FER2013's folders are for load_splits('fer2013', data_dir=…)."
         )
-    return EMOTIONS if set(folders) <= set(EMOTIONS) else tuple(folders)
+
+
+def _read(path: Path, plan: _Plan, size: int) -> tuple[list[Tensor], list[int], list[str], list[str]]:
+    """Read all images: each uint8 `(1, 1, size, size)`, its label, its path in the folder; and what to say."""
+    images, labels, names = [], [], []
+    below, left_out, skipped, remarks = [], [], [], []
+    for label, title in enumerate(plan.classes):
+        for folder in [name for name, other in plan.class_of.items() if other == title]:
+            tree = find_files(path / folder)
+            left_out += [f"{folder}/{what}" for what in tree.left_out]
+            for file in tree.found:
+                inside = (folder, *file.relative_to(path / folder).parts)
+                name = "/".join(inside)
+                try:
+                    picture = read_picture(file, size)
+                except (OSError, ValueError) as error:
+                    why = error.why if isinstance(error, ImageError) else reason(error)
+                    skipped.append(f"{name} ({why})")
+                    continue
+                images.append(torch.from_numpy(picture.pixels)[None, None])
+                labels.append(label)
+                names.append(name)
+                below += ["/".join(inside[:-1])] if len(inside) > 2 else []
+                remarks += [name] if picture.remark else []
+    if not images:
+        raise ValueError(_nothing(path, plan, skipped))
+    about = {
+        f"skipped {len(skipped):,} file{'s' * (len(skipped) > 1)} that could not be read": skipped,
+        "left out in the folders of classes": left_out,
+        "read for the class above them": list(dict.fromkeys(below)),
+        "damaged EXIF data, so these may lie on their side": remarks,
+    }
+    return images, labels, names, [f"{what}: {listed(items, between='; ')}" for what, items in about.items() if items]
+
+
+def _nothing(path: Path, plan: _Plan, skipped: list[str]) -> str:
+    found = f"; {len(skipped):,} files were skipped, the first: {listed(skipped[:1], length=100)}." if skipped else "."
+    return f"{show(path)} holds no readable image in its sub-folders {listed(list(plan.class_of), length=100)}{found}"

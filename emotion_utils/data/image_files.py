@@ -30,6 +30,14 @@ _TURN = {
 }  # fmt: skip
 
 
+class ImageError(ValueError):
+    """A file is no image, or is damaged; `why` says so in a few words, without the file's name."""
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 @dataclass(frozen=True)
 class Picture:
     """One image in grey levels."""
@@ -43,7 +51,8 @@ def read_picture(path: Path, size: int | None = None) -> Picture:
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
-        ValueError: the file is no image of `FORMATS`, is damaged or too large, or no file at all.
+        ImageError: the file is no image of `FORMATS`, or is damaged.
+        ValueError: the file is too large, or is a pipe, a socket or a device.
     """
     return decode(read_file(path, MOST_BYTES), show(path), size)
 
@@ -52,7 +61,7 @@ def decode(content: bytes, name: str, size: int | None = None) -> Picture:
     """Make a picture of the content of an image file; `name` is what a message calls it.
 
     Raises:
-        ValueError: no image of `FORMATS`, damaged, or more than `MOST_PIXELS`.
+        ImageError: no image of `FORMATS`, damaged, or more than `MOST_PIXELS`.
     """
     Image.init()
     known = [each for each in FORMATS if each in Image.OPEN]  # Pillow may be built without one
@@ -62,14 +71,13 @@ def decode(content: bytes, name: str, size: int | None = None) -> Picture:
             with Image.open(BytesIO(content), formats=known) as image:
                 return from_pillow(image, size)
     except Image.UnidentifiedImageError as error:
-        raise ValueError(
-            f"{name} is no image that can be read (readable are {', '.join(known)}). Save it as one of them, or leave "
-            "it out."
-        ) from error
+        message = (
+            f"{name} is no image that can be read (readable are {', '.join(known)}). Save it as one, or leave it out."
+        )
+        raise ImageError(message, "no image") from error
     except Exception as error:  # decoders raise all kinds: struct.error, RuntimeError, RecursionError, MemoryError …
-        raise ValueError(
-            f"{name} is not a readable image ({reason(error)}). Open and save it anew, or leave it out."
-        ) from error
+        message = f"{name} is not a readable image ({reason(error)}). Open and save it anew, or leave it out."
+        raise ImageError(message, reason(error)) from error
 
 
 def from_pillow(image: Image.Image, size: int | None = None) -> Picture:

@@ -1,0 +1,74 @@
+"""Files and folders below a folder: each once, in a fixed order, and what was left out by name."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from emotion_utils.errors import printable, show
+
+# What operating systems leave in every folder; not worth a word.
+_SYSTEM = {".ds_store", "thumbs.db", "desktop.ini"}
+DEEPEST = 60  # folders in folders, from the root of the disk
+
+
+@dataclass(frozen=True)
+class Tree:
+    """What lies in a folder."""
+
+    found: tuple[Path, ...]
+    left_out: tuple[str, ...]  # names and, where they don't say it themselves, why
+
+
+def sub_folders(path: Path) -> Tree:
+    """List the folders in a folder; left out are hidden ones, links that go in a circle, and files.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, PermissionError: no such folder, or it may not be read.
+    """
+    if not os.path.lexists(path):
+        raise FileNotFoundError(f"There is no folder {show(path.absolute())}. Check the name.")
+    if not os.path.isdir(path):
+        raise NotADirectoryError(f"{show(path)} is a file; a folder with one sub-folder for each class was expected.")
+    try:
+        names = sorted(os.listdir(path))
+    except PermissionError as error:
+        raise PermissionError(error.errno, f"{show(path)} may not be read. Change its permissions") from error
+    found, left_out, seen, root = [], [], set(), os.path.realpath(path)
+    for name in names:
+        real = os.path.realpath(path / name)
+        if not os.path.isdir(real) or name[0] in "._":
+            left_out += [] if _is_systems(name) else [printable(name)]
+        elif real in seen or f"{root}{os.sep}".startswith(f"{real}{os.sep}"):
+            left_out.append(f"{printable(name)} (a link to a folder that is read already)")
+        else:
+            seen.add(real)
+            found.append(path / name)
+    return Tree(tuple(found), tuple(left_out))
+
+
+def find_files(folder: Path) -> Tree:
+    """List the files in a folder and in those below it; left out are hidden files and folders, and links to folders."""
+    found, left_out = [], []
+
+    def cannot_be_read(error: OSError) -> None:
+        left_out.append(f"{_inside(folder, error.filename)}/ ({error.strerror})")
+
+    for here, folders, files in os.walk(folder, onerror=cannot_be_read):
+        for name in sorted(folders):
+            if name[0] in "._" or os.path.islink(os.path.join(here, name)) or here.count(os.sep) > DEEPEST:
+                folders.remove(name)
+                left_out.append(f"{_inside(folder, os.path.join(here, name))}/")
+        for name in sorted(files):
+            if not name.startswith("."):
+                found += [] if _is_systems(name) else [Path(here, name)]
+            elif not _is_systems(name):
+                left_out.append(_inside(folder, os.path.join(here, name)))
+    return Tree(tuple(sorted(found, key=lambda file: file.parts)), tuple(left_out))
+
+
+def _inside(folder: Path, path: str) -> str:
+    return printable(os.path.relpath(path, folder).replace(os.sep, "/"))
+
+
+def _is_systems(name: str) -> bool:
+    return name.lower() in _SYSTEM or name.startswith("._")
