@@ -15,6 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emotion_utils.errors import check_whole
+
+MOST_SEED = 2**63 - 1
+
 # The constants of SplitMix64, as signed 64-bit integers because torch has no unsigned arithmetic.
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 _MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
@@ -65,7 +69,12 @@ def permutation(key: int, n: int) -> Tensor:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python's, NumPy's and PyTorch's generators, for instance before building a model."""
+    """Seed Python's, NumPy's and PyTorch's generators, for instance before building a model.
+
+    Raises:
+        ValueError: no whole number from 0 to 2**63 - 1.
+    """
+    seed = check_whole(0, MOST_SEED, seed=seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -9,7 +9,8 @@ from places import PACKAGE
 # From the ground up. A room may import from the rooms before it and from itself.
 FLOORS = (
     {"errors"},
-    {"emotions", "files", "randomness", "device"},
+    {"emotions", "files", "randomness"},
+    {"device"},
     {"faces"},
     {"data"},
     {"models"},
