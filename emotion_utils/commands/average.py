@@ -20,7 +20,7 @@ from emotion_utils.device import pick_device
 from emotion_utils.errors import ValleyError
 from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.base import FaceModel
-from emotion_utils.models.pretrained import load_weights, save_weights
+from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
 from emotion_utils.training.recipes import RECIPES, RecipeData, find_recipe, load_recipe_data
 

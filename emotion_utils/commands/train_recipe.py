@@ -23,7 +23,8 @@ from emotion_utils.device import bf16_is_faster, pick_device
 from emotion_utils.evaluation.confidence import fit_temperature
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import compute_logits
-from emotion_utils.models.pretrained import CHECKSUMS, FOLDER, load_weights, save_weights
+from emotion_utils.models.pretrained import CHECKSUMS, FOLDER
+from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.randomness import seed_everything
 from emotion_utils.training.checkpoint import load_run
 from emotion_utils.training.distillation import SoftLabelCrossEntropy, mix_targets, view_probabilities

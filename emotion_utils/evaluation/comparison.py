@@ -13,10 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.device import device_of
-from emotion_utils.models.base import eval_mode
-from emotion_utils.models.inference import compute_logits, normalised_for
-from emotion_utils.models.shapes import Row, Trace, check_fit
+from emotion_utils.data.variants import as_face_dataset
+from emotion_utils.errors import check_whole
+from emotion_utils.models.classes import match_classes, with_classes_of
+from emotion_utils.models.fit import check_fit
+from emotion_utils.models.handling import as_input, check_model, eval_mode
+from emotion_utils.models.inference import check_finite, compute_logits
+from emotion_utils.models.shapes import Row, Trace
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
@@ -47,8 +50,11 @@ def milliseconds(model: nn.Module, image_size: int = 48, faces: int = 16, repeat
 
     A small batch takes about a millisecond, so at least one run is not interrupted by what else the computer does.
     """
+    check_model(model)
+    faces, repeats = check_whole(1, faces=faces), check_whole(1, repeats=repeats)
+    image_size = check_whole(1, image_size=image_size)
     images = torch.randn(faces, 1, image_size, image_size, generator=torch.Generator().manual_seed(0))
-    images, best = images.to(device_of(model)), float("inf")
+    images, best = as_input(images, model), float("inf")
     with eval_mode(model), torch.no_grad():
         model(images)  # the first run is slower: memory is fetched, kernels are chosen
         for _ in range(repeats):
@@ -64,16 +70,21 @@ def measure(model: nn.Module, train_set: FaceDataset, val_set: FaceDataset, conf
     So this can be run again, with the same result (times apart).
 
     Raises:
+        TypeError: no network, or no data set of faces.
         ShapeError: layers that do not fit together, or a last layer that does not fit the classes; see `check_fit`.
+        ValueError: data sets with different classes, or the network knows others.
         DivergedError: the loss stopped being a number; the message names the learning rate and a better one.
     """
+    train_set = as_face_dataset(train_set)
+    val_set = with_classes_of(as_face_dataset(val_set), train_set.classes)
     trace = check_fit(model, train_set, val_set)
     trained = copy.deepcopy(model)
     start = time.perf_counter()
     history = train(trained, train_set, val_set, config)
     seconds = time.perf_counter() - start
-    labels = val_set.labels.cpu()
-    correct = compute_logits(trained, normalised_for(trained, val_set)).argmax(1).cpu() == labels
+    labels, logits = val_set.labels.cpu(), compute_logits(trained, val_set).cpu()
+    check_finite(logits, trained)
+    correct = match_classes(trained, val_set).columns(logits).argmax(1) == labels
     speed = milliseconds(trained, val_set.images.shape[-1])
     return Measured(trained, trace, history, correct, labels, seconds, speed, val_set.classes, config)
 
@@ -137,13 +148,20 @@ def compare_with_baseline(mine: Measured, baseline: Measured) -> Comparison:
     The interval of the difference is paired: faces that both get right, or both wrong, say nothing about which is
     better. It covers the choice of validation faces, not the luck of the seed, and the verdict says so.
     """
-    same_task = mine.classes == baseline.classes and torch.equal(mine.labels, baseline.labels)
+    same_task = _same_classes(mine.classes, baseline.classes) and torch.equal(mine.labels, baseline.labels)
     difference = mine.accuracy - baseline.accuracy
     margin = float("nan")
     if same_task:
         paired = mine.correct.float() - baseline.correct.float()
         margin = 1.96 * float(paired.std(correction=0)) / len(paired) ** 0.5
     return Comparison(mine, baseline, same_task, difference, margin, _verdict(mine, baseline, same_task, margin))
+
+
+def _same_classes(mine: tuple[str, ...], baseline: tuple[str, ...]) -> bool:
+    try:
+        return match_classes(mine, baseline).order is None
+    except ValueError:
+        return False
 
 
 def _verdict(mine: Measured, baseline: Measured, same_task: bool, margin: float) -> str:

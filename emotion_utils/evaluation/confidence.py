@@ -8,8 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emotion_utils.errors import check_number, check_whole
+from emotion_utils.models.inference import warn_if_probabilities
 from emotion_utils.randomness import stream_key
 
+MOST_DRAWS = 10_000_000
+MOST_BINS = 10_000
 COLDEST, HOTTEST = 0.01, 100.0  # temperatures between which `fit_temperature` looks
 
 
@@ -37,13 +41,17 @@ def bootstrap_interval(values: Tensor, draws: int = 1000, level: float = 0.95, s
         seed: of the draws.
 
     Raises:
-        ValueError: no values, no draws, or a level outside (0, 1).
+        ValueError: no values, values that are not finite, no draws, or a level outside (0, 1).
     """
-    values = torch.as_tensor(values).cpu().double()
-    if len(values) == 0:
-        raise ValueError("values is empty: give one number for each image.")
-    if draws < 1:
-        raise ValueError(f"draws={draws}: choose 1 or more, often 1000.")
+    values = torch.as_tensor(values).detach().cpu()
+    if values.ndim != 1 or len(values) == 0 or values.is_complex():
+        what = "is empty" if values.numel() == 0 else f"have shape {tuple(values.shape)}"
+        raise ValueError(f"values {what}: give one number for each image.")
+    values = values.double()
+    if not values.isfinite().all():
+        raise ValueError(f"values hold {int((~values.isfinite()).sum()):,} that are not finite: leave them out.")
+    draws, seed = check_whole(1, MOST_DRAWS, ", often 1000", draws=draws), check_whole(seed=seed)
+    level = check_number(0, 1, ", often 0.95", level=level)
     if not 0 < level < 1:
         raise ValueError(f"level={level}: choose a share between 0 and 1, often 0.95.")
     key = stream_key(seed, "bootstrap")
@@ -82,9 +90,21 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibr
         probabilities: float `(N, C)`, rows adding up to 1. The confidence is the largest of a row.
         labels: int64 `(N,)`.
         bins: how many; a confidence on an edge belongs to the bin below.
+
+    Raises:
+        ValueError: rows that do not add up to 1, numbers that are not finite, labels that do not fit, or no images.
     """
-    confidence, prediction = probabilities.detach().cpu().double().max(1)  # (N,), (N,)
-    correct = (prediction == labels.cpu()).double()
+    bins = check_whole(1, MOST_BINS, bins=bins)
+    probabilities, labels = check_scores("probabilities", probabilities, labels)
+    sums = probabilities.sum(1)
+    if probabilities.min() < 0 or (sums - 1).abs().max() > 0.01:
+        row = int((sums - 1).abs().argmax())
+        raise ValueError(
+            f"probabilities: row {row} adds up to {float(sums[row]):.3g}, not to 1. Of logits, softmax(1) makes "
+            "probabilities."
+        )
+    confidence, prediction = probabilities.max(1)  # (N,), (N,)
+    correct = (prediction == labels).double()
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.double)
     place = (torch.bucketize(confidence, edges) - 1).clamp(0, bins - 1)  # (N,): the bin of each image
     count = torch.bincount(place, minlength=bins)
@@ -108,13 +128,45 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
     Returns:
         T between 0.01 and 100: above 1 if the model was over-confident.
+
+    Raises:
+        ValueError: logits that are not finite, labels that do not fit, or no images.
     """
     from scipy.optimize import minimize_scalar
 
-    logits, labels = logits.detach().cpu().double(), labels.cpu()
+    logits, labels = check_scores("logits", logits, labels)
+    warn_if_probabilities(logits)
 
     def loss(log_t: float) -> float:
         return float(F.cross_entropy(logits / math.exp(log_t), labels))
 
     bounds = math.log(COLDEST), math.log(HOTTEST)
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7}).x)
+
+
+def check_scores(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits or probabilities as float64 `(N, C)` and labels as int64 `(N,)`, on the CPU.
+
+    Raises:
+        ValueError: other shapes, lengths that differ, numbers that are not finite, labels that are no classes.
+    """
+    scores, labels = torch.as_tensor(scores).detach().cpu(), torch.as_tensor(labels).detach().cpu()
+    if scores.ndim != 2 or scores.numel() == 0 or not scores.is_floating_point():
+        raise ValueError(f"{name} are {scores.dtype} {tuple(scores.shape)}: give floats (N, C), a row for each image.")
+    if labels.shape != scores.shape[:1]:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)} for {len(scores):,} rows of {name}: give one for each."
+        )
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise ValueError(f"labels are {labels.dtype}: give whole numbers, labels.long().")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= scores.shape[1]:
+        raise ValueError(
+            f"labels run from {low} to {high}, and {name} have {scores.shape[1]} columns, 0 to {scores.shape[1] - 1}."
+        )
+    bad = (~scores.isfinite()).any(1).nonzero()[:, 0]
+    if len(bad):
+        raise ValueError(
+            f"{name} of {len(bad):,} of {len(scores):,} images are not finite, first of image {int(bad[0])}."
+        )
+    return scores.double(), labels.long()

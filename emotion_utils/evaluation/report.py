@@ -9,10 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
-from emotion_utils.evaluation.confidence import bootstrap_interval, calibration
-from emotion_utils.models.inference import compute_logits, normalised_for
-from emotion_utils.models.shapes import check_fit
+from emotion_utils.errors import check_whole, one_line
+from emotion_utils.evaluation.confidence import MOST_DRAWS, bootstrap_interval, calibration
+from emotion_utils.models.classes import match_classes
+from emotion_utils.models.facts import facts_of
+from emotion_utils.models.fit import check_fit
+from emotion_utils.models.handling import moved_to
+from emotion_utils.models.inference import check_finite, compute_logits, warn_if_probabilities
+
+LONGEST_NAME = 30  # of a class, in a table
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -26,6 +33,7 @@ class Report:
     name: str  # of the data set and its split
     interval: tuple[float, float]  # lower and upper end of the accuracy's 95 % bootstrap interval
     twins: Tensor | None = None  # (N,) bool: has an identical twin in training; None where that is unknown
+    notes: tuple[str, ...] = ()  # what was decided on the way, a sentence each
 
     # Each of these is computed when it is first asked for, and kept.
 
@@ -126,9 +134,11 @@ class Report:
                 f"{int(self.twins.sum()):,} images have an identical twin in training: accuracy "
                 f"{self.accuracy_with_twins:.1%} with, {without} without"
             )
-        width = max(map(len, self.classes))
+        lines += [f"{note}." for note in self.notes]
+        names = [one_line(name, LONGEST_NAME) for name in self.classes]
+        width = max(map(len, (*names, "class")))
         lines.append(f"{'class':<{width}}  precision  recall     F1  images")
-        for i, title in enumerate(self.classes):
+        for i, title in enumerate(names):
             lines.append(
                 f"{title:<{width}}  {self.precision[i]:>9.3f}  {self.recall[i]:>6.3f}  {self.f1[i]:>5.3f}  "
                 f"{int(self.confusion[i].sum()):>6,}"
@@ -150,33 +160,51 @@ def evaluate(
     """Measure `model` on all images of `dataset`, unaugmented.
 
     The images are normalised as in training: with the model's own `mean` and `std` if it knows them, else with those of
-    the data set.
+    the data set, which the report then notes. Classes are compared by name: the columns of a model that knows the same
+    ones in another order are brought to that of the data set, and the report notes it.
 
     Args:
         model: a network that gives logits `(N, C)`.
-        dataset: images, labels and what is known about twins.
+        dataset: images, labels and what is known about twins; or a `Subset` of one.
         batch_size: images at once; changes memory, not results.
         bootstrap: how many times to draw for the interval.
         seed: of these draws.
         device: where to compute, for instance "cuda"; None stays where the model is. The model moves there.
 
     Raises:
+        TypeError: no network, or no data set of faces.
         ShapeError: model and data do not fit together.
-        ValueError: a device that is not there, or no draws.
+        ValueError: the model knows other classes, its logits are not finite, a device that is not there, or no draws.
     """
+    batch_size, seed = check_whole(1, batch_size=batch_size), check_whole(seed=seed)
+    draws = check_whole(1, MOST_DRAWS, bootstrap=bootstrap)
+    target, dataset = None if device is None else pick_device(device), as_face_dataset(dataset)
     check_fit(model, dataset)
-    if device is not None:
-        model.to(pick_device(device))
-    logits = compute_logits(model, normalised_for(model, dataset), batch_size).cpu()  # (N, C)
-    labels = dataset.labels.cpu()
+    with moved_to(model, target):
+        logits = compute_logits(model, dataset, batch_size).cpu()  # (N, C)
+        check_finite(logits, model)
+    warn_if_probabilities(logits)
+    match, labels = match_classes(model, dataset), dataset.labels.cpu()
+    moved = match.note and f"{match.note}; the model's columns were brought to the order of the data"
+    logits = match.columns(logits)
     return Report(
         probabilities=logits.softmax(1),
         logits=logits,
         labels=labels,
         classes=tuple(dataset.classes),
         name=f"{dataset.name}, {dataset.split} split",
-        interval=bootstrap_interval(logits.argmax(1) == labels, draws=bootstrap, seed=seed),
+        interval=bootstrap_interval(logits.argmax(1) == labels, draws=draws, seed=seed),
         twins=None if dataset.twins is None else dataset.twins.cpu(),
+        notes=tuple(note for note in (moved, _note_on_normalisation(model, dataset)) if note),
+    )
+
+
+def _note_on_normalisation(model: nn.Module, dataset: FaceDataset) -> str | None:
+    if facts_of(model).normalisation is not None:
+        return None
+    return (
+        f"the model does not know how its images were normalised, so those of the data set were taken (mean "
+        f"{dataset.mean:.3f}, standard deviation {dataset.std:.3f})"
     )
 
 

@@ -2,14 +2,17 @@
 
 from emotion_utils.errors import ShapeError
 from emotion_utils.models.base import FaceModel
+from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.face_net import FaceNet
-from emotion_utils.models.inference import compute_logits
+from emotion_utils.models.facts import facts_of, set_facts
+from emotion_utils.models.inference import compute_logits, predict_proba
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
-from emotion_utils.models.pretrained import load_pretrained, load_weights, save_weights
+from emotion_utils.models.pretrained import load_pretrained
 from emotion_utils.models.receptive import influence, receptive_field
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.models.views import FlipAverage
+from emotion_utils.models.weight_files import load_weights, save_weights
 
 __all__ = [
     "MLP",
@@ -21,10 +24,15 @@ __all__ = [
     "ShapeError",
     "compute_logits",
     "export_onnx",
+    "facts_of",
     "influence",
     "load_pretrained",
     "load_weights",
+    "match_classes",
+    "predict_proba",
     "receptive_field",
     "save_weights",
+    "set_facts",
     "trace_shapes",
+    "with_classes_of",
 ]

@@ -1,17 +1,18 @@
 """What all networks here share: how images are normalised, the classes, probabilities, checked input."""
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.pixels import normalise
-from emotion_utils.errors import CheckpointError, ShapeError
+from emotion_utils.errors import CheckpointError, ShapeError, brief, check_number, check_whole, show
+from emotion_utils.models.arguments import check_classes, check_image_size, plain
+from emotion_utils.models.facts import ModelFacts, remember
+from emotion_utils.models.inference import predict_proba
 
 FIRST_MEAN, FIRST_STD = 0.5, 0.25  # near those of most faces; a network normalises with them until it knows better
 
@@ -38,16 +39,14 @@ class FaceModel(nn.Module):
 
     def __init__(self, classes: int | Sequence[str], image_size: int, in_channels: int, **arguments: Any) -> None:
         super().__init__()
-        self.config = {**arguments, "classes": classes, "image_size": image_size, "in_channels": in_channels}
+        self.num_classes, self.classes = check_classes(classes)
+        self.image_size, self.in_channels = check_image_size(image_size), check_whole(1, 1024, in_channels=in_channels)
+        given = {**arguments, "classes": classes, "image_size": self.image_size, "in_channels": self.in_channels}
+        self.config = {name: plain(value) for name, value in given.items()}
         self.facts: dict[str, Any] = {}
         self.register_buffer("mean", torch.tensor(FIRST_MEAN))
         self.register_buffer("std", torch.tensor(FIRST_STD))
         self._normalisation_was_set = False
-        self.classes = None if isinstance(classes, int) else tuple(classes)
-        self.num_classes = classes if isinstance(classes, int) else len(self.classes)
-        self.image_size, self.in_channels = image_size, in_channels
-        if self.num_classes < 2:
-            raise ValueError(f"classes={self.num_classes}: a classifier chooses between at least two classes.")
 
     def set_normalisation(self, mean: float, std: float) -> None:
         """Set mean and standard deviation of the training set's pixels, scaled to [0, 1]; images are normalised so.
@@ -55,8 +54,7 @@ class FaceModel(nn.Module):
         Raises:
             ValueError: a mean that is no finite number, or a standard deviation that is not above 0.
         """
-        if not math.isfinite(mean) or not 0 < std < math.inf:
-            raise ValueError(f"mean={mean}, std={std}: give two finite numbers, the second above 0.")
+        mean, std = check_number(mean=mean), check_number(above=0, std=std)
         self.mean.fill_(mean)
         self.std.fill_(std)
         self._normalisation_was_set = True
@@ -71,10 +69,13 @@ class FaceModel(nn.Module):
         """Return mean and standard deviation that images are normalised with, or None while nobody has set them."""
         return (float(self.mean), float(self.std)) if self.normalisation_known else None
 
+    def known_facts(self) -> ModelFacts:
+        """Say what the network knows of the data that it learnt from."""
+        return ModelFacts(*(self.normalisation() or (None, None)), self.classes and tuple(self.classes), self.facts)
+
     def remember(self, dataset: FaceDataset) -> None:
         """Remember how the images of a training set are normalised, and what its classes are called."""
-        self.set_normalisation(dataset.mean, dataset.std)
-        self.classes = tuple(dataset.classes)
+        remember(self, dataset)
 
     def takes_size(self, height: int, width: int) -> bool:
         """Say whether the network computes images of this size; most take the one that they were built for."""
@@ -97,7 +98,7 @@ class FaceModel(nn.Module):
         if images.ndim != 4 or images.shape[1] != self.in_channels or not self.takes_size(*images.shape[2:]):
             raise ShapeError(
                 f"{name} was built for images of shape (N, {self.in_channels}, {size}, {size}) and got "
-                f"{tuple(images.shape)}. {_advise_on_images(images.shape, self.in_channels)}"
+                f"{tuple(images.shape)}. {_advise_on_images(tuple(images.shape), self.in_channels)}"
             )
         if images.device != self.mean.device:
             raise RuntimeError(
@@ -105,55 +106,45 @@ class FaceModel(nn.Module):
                 f'images.to("{self.mean.device}") or model.to("{images.device}").'
             )
 
-    def predict_proba(self, images: Tensor, batch_size: int = 512) -> Tensor:
+    def predict_proba(self, images: Any, batch_size: int = 512, **options: Any) -> Tensor:
         """Compute the probability of each class: float32 `(N, C)` on the model's device; each row adds up to 1.
 
-        Args:
-            images: uint8 `(N, 1, H, W)`, normalised here, or float, taken to be normalised already.
-            batch_size: how many images to treat at once; smaller needs less memory.
-
-        Dropout is off and no gradient is kept; afterwards the model is in the mode it was in before.
+        `images` are uint8 `(N, 1, H, W)`, or anything else that `emotion_utils.models.predict_proba` takes. It does the
+        work for every network, and takes the other arguments as well (`scale`, `size`, `bgr`, `classes`).
         """
-        parts = [torch.empty(0, self.num_classes, device=self.mean.device)]
-        with eval_mode(self), torch.no_grad():
-            for chunk in images.split(batch_size):
-                chunk = chunk.to(self.mean.device)
-                if chunk.dtype == torch.uint8:
-                    chunk = normalise(chunk, self.mean, self.std)
-                parts.append(self(chunk).float().softmax(1))  # (B, C)
-        return torch.cat(parts)
+        return predict_proba(self, images, batch_size, **options)
 
 
-@contextmanager
-def eval_mode(model: nn.Module) -> Iterator[None]:
-    """Put `model` in evaluation mode for a while; afterwards each of its layers is in the mode it was in before."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
-def _advise_on_images(shape: torch.Size, channels: int) -> str:
+def _advise_on_images(shape: tuple[int, ...], channels: int) -> str:
+    frames = len(shape) in (3, 4) and shape[-1] in (1, 3, 4) and shape[-3] == shape[-2]
+    if frames:
+        return "Channels come last, as in a camera's frames: model.predict_proba(images) takes them as they are."
+    if len(shape) == 2:
+        return "Two dimensions are missing: images[None, None] makes a batch of one grey image."
+    if len(shape) == 3 and shape[0] == channels:
+        return "The batch is missing: images[None] makes a batch of one image."
     if len(shape) == 3:
-        return "One dimension is missing: images[None] makes a batch of one image, images[:, None] adds a channel."
+        return "The channel is missing: images[:, None] adds it."
     if len(shape) == 4 and shape[1] != channels:
         return f"Build it with in_channels={shape[1]}, or turn the images to {channels} channel{'s' * (channels > 1)}."
     if len(shape) == 4 and shape[2] == shape[3]:
-        return f"Build it with image_size={shape[2]}, or resize the images."
-    return "Images are square here; crop or resize them."
+        return f"Build it with image_size={shape[2]}, or resize the images: resize(data, …), predict_proba(…, size=…)."
+    return "Images are square here; crop or resize them: predict_proba(images, size=…) takes the middle square."
 
 
 def check_same_weights(weights: dict[str, Tensor], model: nn.Module, path: str | Path) -> None:
     """Raise CheckpointError, naming the first difference, unless `weights` fit `model`."""
     there = {name: tuple(value.shape) for name, value in weights.items()}
-    here = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    here = {name: _shape_of(value) for name, value in model.state_dict().items()}
     for name in dict.fromkeys([*here, *there]):
-        if there.get(name) != here.get(name):
+        if name not in here or name not in there or (here[name] is not None and here[name] != there[name]):
             raise CheckpointError(
-                f"{path} holds another architecture: '{name}' has shape {there.get(name, '(not there)')} in the file "
-                f"and {here.get(name, '(not there)')} in the model. Build the model as it was when the file was "
-                "written, or use another folder."
+                f"{show(path)} holds another architecture: {brief(name)} has shape {there.get(name, '(not there)')} in "
+                f"the file and {here.get(name, '(not there)')} in the model. Build the model as it was when the file "
+                "was written, or use another folder."
             )
+
+
+def _shape_of(value: Any) -> tuple[int, ...] | None:
+    """Give the shape of a weight; None for one that takes the shape of what is loaded into it."""
+    return None if not isinstance(value, Tensor) or is_lazy(value) else tuple(value.shape)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from emotion_utils.errors import brief, check_whole
+from emotion_utils.models.arguments import MOST_LAYERS, MOST_UNITS, check_dropout, check_sizes, check_yes
 from emotion_utils.models.base import FaceModel
 
 
@@ -77,16 +79,19 @@ class FaceNet(FaceModel):
         image_size: int = 48,
         in_channels: int = 1,
     ) -> None:
+        stem, widths = check_whole(1, MOST_UNITS, stem=stem), check_sizes("widths", widths, least=0)
+        residuals, dropout = check_whole(0, MOST_LAYERS, residuals=residuals), check_dropout(dropout)
+        identity_start = check_yes(identity_start=identity_start)
         super().__init__(
             classes, image_size, in_channels,
             stem=stem, widths=widths, residuals=residuals, dropout=dropout, identity_start=identity_start,
         )  # fmt: skip
-        if image_size >> (len(widths) + 1) < 1:
+        if self.image_size >> (len(widths) + 1) < 1:
             raise ValueError(
-                f"widths={tuple(widths)}: {len(widths)} stages after the stem halve {image_size} pixels "
+                f"widths={brief(widths)}: {len(widths)} stages after the stem halve {self.image_size} pixels "
                 f"{len(widths) + 1} times, which leaves none. Use fewer stages or larger images."
             )
-        self.stem = conv_bn_relu(in_channels, stem, kernel=6, stride=2)
+        self.stem = conv_bn_relu(self.in_channels, stem, kernel=6, stride=2)
         self.stages = nn.Sequential()
         channels = stem
         for width in widths:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from emotion_utils.errors import brief, check_whole
+from emotion_utils.models.arguments import MOST_LAYERS, MOST_UNITS, check_dropout, check_sizes, check_yes
 from emotion_utils.models.base import FaceModel
 
 ACTIVATIONS = {
@@ -21,6 +23,9 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
+
+
+MOST_KERNEL = 1023  # side of a convolution's window
 
 
 # An even kernel cannot be centred on a pixel, so PyTorch pads one side more than the other and mentions the cost.
@@ -57,7 +62,7 @@ class LinearModel(FaceModel):
 
     def __init__(self, classes: int | Sequence[str] = 7, image_size: int = 48, in_channels: int = 1) -> None:
         super().__init__(classes, image_size, in_channels)
-        self.classifier = nn.Sequential(nn.Flatten(), _head(in_channels * image_size**2, self.num_classes))
+        self.classifier = nn.Sequential(nn.Flatten(), _head(self.in_channels * self.image_size**2, self.num_classes))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images, float `(N, 1, H, W)`, to logits, float `(N, C)`."""
@@ -77,8 +82,9 @@ class MLP(FaceModel):
         image_size: int = 48,
         in_channels: int = 1,
     ) -> None:
+        hidden, dropout = check_sizes("hidden", hidden, least=0), check_dropout(dropout)
         super().__init__(classes, image_size, in_channels, hidden=hidden, activation=activation, dropout=dropout)
-        inputs = in_channels * image_size**2
+        inputs = self.in_channels * self.image_size**2
         layers: list[nn.Module] = [nn.Flatten()]
         for units in hidden:
             layers += [_he(nn.Linear(inputs, units), activation), _activation(activation), nn.Dropout(dropout)]
@@ -132,15 +138,20 @@ class EmotionCNN(FaceModel):
         image_size: int = 48,
         in_channels: int = 1,
     ) -> None:
+        widths, dropout = check_sizes("widths", widths), check_dropout(dropout)
+        batch_norm = check_yes(batch_norm=batch_norm)
+        kernel = check_whole(1, MOST_KERNEL, kernel=kernel)
+        convs_per_block = check_whole(1, MOST_LAYERS, convs_per_block=convs_per_block)
+        hidden = check_whole(0, MOST_UNITS, hidden=hidden)
         super().__init__(
             classes, image_size, in_channels, widths=widths, kernel=kernel, convs_per_block=convs_per_block,
             activation=activation, pooling=pooling, batch_norm=batch_norm, dropout=dropout, hidden=hidden,
         )  # fmt: skip
-        widths = (widths,) if isinstance(widths, int) else tuple(widths)
-        _check_arguments(widths, kernel, convs_per_block, pooling, dropout, image_size)
+        _check_blocks(widths, self.image_size)
+        _check_pooling(pooling)
 
         self.features = nn.Sequential()
-        channels, size = in_channels, image_size
+        channels, size = self.in_channels, self.image_size
         for number, width in enumerate(widths, start=1):
             block = _block(channels, width, kernel, convs_per_block, activation, pooling, batch_norm)
             self.features.add_module(f"block{number}", block)
@@ -185,26 +196,20 @@ def _block(
 
 
 def _activation(name: str) -> nn.Module:
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation={name!r}: choose one of {', '.join(ACTIVATIONS)}.")
+    if not isinstance(name, str) or name not in ACTIVATIONS:
+        raise ValueError(f"activation={brief(name)}: choose one of {', '.join(ACTIVATIONS)}.")
     return ACTIVATIONS[name]()
 
 
-def _check_arguments(
-    widths: tuple[int, ...], kernel: int, convs_per_block: int, pooling: str, dropout: float, image_size: int
-) -> None:
-    if not widths or min(widths) < 1:
-        raise ValueError(f"widths={widths}: give the channels of each block, at least one block, each number positive.")
-    for name, value in (("kernel", kernel), ("convs_per_block", convs_per_block)):
-        if value < 1:
-            raise ValueError(f"{name}={value}: choose 1 or more.")
-    if pooling not in ("max", "avg", "stride"):
-        raise ValueError(f'pooling={pooling!r}: choose "max", "avg" or "stride".')
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout={dropout}: the share of features set to zero; choose 0 or more, less than 1.")
+def _check_pooling(pooling: str) -> None:
+    if not isinstance(pooling, str) or pooling not in ("max", "avg", "stride"):
+        raise ValueError(f'pooling={brief(pooling)}: choose "max", "avg" or "stride".')
+
+
+def _check_blocks(widths: tuple[int, ...], image_size: int) -> None:
     if image_size >> len(widths) < 1:
         most = image_size.bit_length() - 1
         raise ValueError(
-            f"widths={widths}: {len(widths)} blocks halve {image_size} pixels {len(widths)} times, which leaves none. "
-            f"Use at most {most} blocks for this image_size, or larger images."
+            f"widths={brief(widths)}: {len(widths)} blocks halve {image_size} pixels {len(widths)} times, which leaves "
+            f"none. Use at most {most} blocks for this image_size, or larger images."
         )

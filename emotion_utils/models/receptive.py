@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.models.base import eval_mode
+from emotion_utils.models.handling import eval_mode
 
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 

@@ -1,15 +1,18 @@
 """Follow an image through a network: the shape after each layer, what it costs, and where the layers do not fit."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.errors import ShapeError
-from emotion_utils.models.base import eval_mode
+from emotion_utils.errors import ShapeError, check_whole, reason
+from emotion_utils.models.handling import check_model, materialise, place_of, undisturbed, unwrap
 
 
 @dataclass(frozen=True)
@@ -58,53 +61,101 @@ class Trace:
     __repr__ = __str__
 
 
+@dataclass
+class _Call:
+    """A layer that is at work."""
+
+    name: str
+    module: nn.Module
+    given: Tensor | None  # its first input, if that is a tensor
+    calls_layers: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return () if self.given is None else tuple(self.given.shape)
+
+
 def trace_shapes(model: nn.Module, input_shape: tuple[int, ...] = (1, 1, 48, 48)) -> Trace:
     """Send zeros through `model` and note each layer's output shape, parameters and multiply-adds.
 
-    Works with any `nn.Module`; the model, its buffers and its mode stay as they are. Multiply-adds are counted for one
-    image, in convolutions and linear layers, where nearly all of them are.
+    Works with any `nn.Module`; the model, its buffers, its mode and the random numbers stay as they are (a lazy layer
+    gets its sizes and weights). A layer is a module that calls no other one. Multiply-adds are counted for one image,
+    in convolutions and linear layers, where nearly all of them are.
 
     Args:
-        model: the network.
+        model: the network. Of a wrapper that computes the same, such as `torch.compile`, the network inside.
         input_shape: shape of a batch of images, `(N, channels, height, width)`.
 
     Raises:
-        ShapeError: a layer cannot take what the layer before it gives.
+        TypeError: not a network.
+        ShapeError: a layer cannot take what the layer before it gives, or the code of `forward` fails.
     """
+    check_model(model)
+    model = unwrap(model)
+    device, dtype = place_of(model)
+    sizes = [check_whole(1, input_shape=size) for size in input_shape]
+    images = torch.zeros(sizes, device=device, dtype=dtype)
     rows: list[Row] = []
-    # Layers that have begun and not ended, the innermost last: name, layer, shape of what it was given.
-    entered: list[tuple[str, nn.Module, tuple[int, ...]]] = []
+    with _explained(model, rows), torch.no_grad():
+        materialise(model, images)
+        rows.clear()
+        with undisturbed(model):
+            output = model(images)
+    shape = tuple(output.shape) if isinstance(output, Tensor) else ()
+    return Trace(tuple(images.shape), shape, tuple(rows), _count_parameters(model))
+
+
+@contextmanager
+def explained(model: nn.Module) -> Iterator[None]:
+    """Turn what goes wrong while `model` runs into a ShapeError that names the layer, the shapes and the likely fix."""
+    with _explained(model, []):
+        yield
+
+
+@contextmanager
+def _explained(model: nn.Module, rows: list[Row]) -> Iterator[None]:
+    """The same, and add a row to `rows` for each layer that ends."""
+    entered: list[_Call] = []  # layers that have begun and not ended, the innermost last
     ended: list[str] = []
 
     def enter(name: str, module: nn.Module, inputs: tuple) -> None:
-        shape = tuple(inputs[0].shape) if inputs and isinstance(inputs[0], Tensor) else ()
-        entered.append((name, module, shape))
+        for call in entered[-1:]:
+            call.calls_layers = True
+        entered.append(_Call(name, module, _first_tensor(inputs)))
 
     def leave(name: str, module: nn.Module, inputs: tuple, output: object) -> None:
-        entered.pop()
+        call = entered.pop()
         ended.append(name)
-        if not any(module.children()) and isinstance(output, Tensor):
-            own = sum(p.numel() for p in module.parameters(recurse=False))
-            rows.append(Row(name, type(module).__name__, tuple(output.shape), own, multiply_adds(module, output)))
+        if not call.calls_layers and (first := _first_tensor(output)) is not None:
+            shape, count = tuple(first.shape), _count_parameters(module)
+            rows.append(Row(name, type(module).__name__, shape, count, multiply_adds(module, first)))
 
     handles = []
-    example = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     try:
         for name, module in model.named_modules():
             name = name or type(module).__name__
-            handles.append(module.register_forward_pre_hook(partial(enter, name)))
-            handles.append(module.register_forward_hook(partial(leave, name)))
-        with eval_mode(model), torch.no_grad():
-            output = model(torch.zeros(input_shape, device=example.device, dtype=example.dtype))
+            with suppress(RuntimeError):  # a scripted module takes no hooks; then no layers are seen
+                handles.append(module.register_forward_pre_hook(partial(enter, name)))
+                handles.append(module.register_forward_hook(partial(leave, name)))
+        yield
     except ShapeError:
         raise
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+    except Exception as error:  # the code of a reader's network may raise anything
         raise ShapeError(_explain(error, entered, ended)) from error
     finally:
         for handle in handles:
             handle.remove()
-    shape = tuple(output.shape) if isinstance(output, Tensor) else ()
-    return Trace(tuple(input_shape), shape, tuple(rows), sum(p.numel() for p in model.parameters()))
+
+
+def _first_tensor(output: Any) -> Tensor | None:
+    """Find the output itself, or the first part of several, as a recurrent layer gives them."""
+    while isinstance(output, tuple | list) and output:
+        output = output[0]
+    return output if isinstance(output, Tensor) else None
+
+
+def _count_parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if not is_lazy(p))
 
 
 def multiply_adds(module: nn.Module, output: Tensor) -> int:
@@ -117,16 +168,19 @@ def multiply_adds(module: nn.Module, output: Tensor) -> int:
     return 0
 
 
-def _explain(error: Exception, entered: list, ended: list[str]) -> str:
+def _explain(error: Exception, entered: list[_Call], ended: list[str]) -> str:
     """Say which layer failed, on what shape, and what to try."""
+    kind = "" if isinstance(error, RuntimeError | ValueError) else f"{type(error).__name__}: "
     if not entered:
-        return str(error)
-    name, module, shape = entered[-1]
-    if any(module.children()):
+        return f"The network cannot be run: {kind}{reason(error)}"
+    call = entered[-1]
+    if call.calls_layers or not type(call.module).__module__.startswith("torch."):
         where = f"after layer '{ended[-1]}'" if ended else "before its first layer"
-        return f"The code of {name}.forward failed {where}, on an input of shape {shape}: {error}"
+        failed = f"The code of {call.name}.forward failed {where}, on an input of shape {call.shape}"
+        return f"{failed}: {kind}{reason(error, 200)}"
     return (
-        f"Layer '{name}', {_describe(module)}, cannot take an input of shape {shape}. {_advise(module, shape, error)}"
+        f"Layer '{call.name}', {_describe(call.module)}, cannot take an input of shape {call.shape}. "
+        f"{_advise(call, error, first=not ended)}"
     )
 
 
@@ -137,81 +191,37 @@ def _describe(module: nn.Module) -> str:
     return f"{type(module).__name__}({', '.join(values)})"
 
 
-def _advise(module: nn.Module, shape: tuple[int, ...], error: Exception) -> str:
-    convolution = isinstance(module, nn.Conv2d)
-    if isinstance(module, nn.Linear):
+def _advise(call: _Call, error: Exception, first: bool) -> str:
+    """Say what to change; `first` tells whether nothing came before but the image."""
+    module, shape, giver = call.module, call.shape, "The image has" if first else "The layer before gives"
+    weight = getattr(module, "weight", None)
+    if isinstance(weight, Tensor) and call.given is not None and weight.dtype != call.given.dtype:
+        return f"Its weights are {weight.dtype} and its input is {call.given.dtype}: bring both to one precision."
+    if isinstance(module, nn.Linear) and shape:
         numbers = math.prod(shape[1:])
         if len(shape) > 2:
             fix = f"Put nn.Flatten() before it: {' × '.join(map(str, shape[1:]))} = {numbers} numbers per image"
             return f"{fix}." if numbers == module.in_features else f"{fix}, and set in_features={numbers}."
-        return f"The layer before gives {shape[-1]} numbers per image: set in_features={shape[-1]}."
-    if convolution or isinstance(module, nn.BatchNorm2d | nn.MaxPool2d | nn.AvgPool2d):
-        if len(shape) != 4:
-            return (
-                f"It wants images, (N, channels, height, width), and got {len(shape)} dimensions: move nn.Flatten() "
-                "behind the convolutions, and give the images a channel dimension."
-            )
-        wanted = module.in_channels if convolution else getattr(module, "num_features", shape[1])
-        if wanted != shape[1]:
-            key = "in_channels" if convolution else "num_features"
-            return f"The layer before gives {shape[1]} channels: set {key}={shape[1]}."
+        return f"{giver} {shape[-1]} numbers per image: set in_features={shape[-1]}."
+    if isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.MaxPool2d | nn.AvgPool2d):
+        return _advise_on_maps(module, shape, error, giver)
+    if isinstance(module, nn.BatchNorm1d) and len(shape) > 1 and shape[1] != module.num_features:
+        return f"{giver} {shape[1]} numbers per image: set num_features={shape[1]}."
+    return f"PyTorch says: {reason(error)}"
+
+
+def _advise_on_maps(module: nn.Module, shape: tuple[int, ...], error: Exception, giver: str) -> str:
+    if len(shape) != 4:
+        return (
+            f"It wants images, (N, channels, height, width), and got {len(shape)} dimensions: move nn.Flatten() "
+            "behind the convolutions, and give the images a channel dimension."
+        )
+    key = "in_channels" if isinstance(module, nn.Conv2d) else "num_features"
+    if getattr(module, key, shape[1]) != shape[1]:
+        return f"{giver} {shape[1]} channel{'s' * (shape[1] != 1)}: set {key}={shape[1]}."
+    if "size" in str(error):
         return (
             f"Its window is larger than what is left of the image ({shape[2]}×{shape[3]}): use fewer pooling layers, "
             "a smaller kernel, more padding or a larger image."
         )
-    if isinstance(module, nn.BatchNorm1d) and len(shape) > 1 and shape[1] != module.num_features:
-        return f"The layer before gives {shape[1]} numbers per image: set num_features={shape[1]}."
-    return f"PyTorch says: {error}"
-
-
-def check_fit(model: nn.Module, *datasets: FaceDataset | None) -> Trace:
-    """See, before any training, whether model and data fit together: one logit per class and image comes out.
-
-    Args:
-        model: any network from images `(N, 1, H, W)` to logits `(N, C)`.
-        datasets: what it is to learn from and to be measured on; None is passed over.
-
-    Returns:
-        What `trace_shapes` says of one image of the first data set.
-
-    Raises:
-        ShapeError: a layer does not fit the one before, or the last one does not fit the classes; the message names
-            the layer, the shapes and the likely fix.
-        ValueError: the data sets have different classes.
-    """
-    first, *others = [dataset for dataset in datasets if dataset is not None]
-    for other in others:
-        if other.classes != first.classes:
-            raise ValueError(
-                f"Training and validation data have different classes: {first.classes} and {other.classes}. Load both "
-                "in the same way."
-            )
-    shapes = dict.fromkeys(tuple(dataset.images.shape[1:]) for dataset in (first, *others))
-    traces = [_check_logits(model, shape, first.classes) for shape in shapes]
-    return traces[0]
-
-
-def _check_logits(model: nn.Module, image_shape: tuple[int, ...], classes: tuple[str, ...]) -> Trace:
-    """Raise ShapeError unless the model gives `(N, C)` for images of this shape; return the trace of one of them."""
-    trace = trace_shapes(model, (1, *image_shape))
-    shape, count = trace.output_shape, len(classes)
-    if len(shape) != 2:
-        end = f"ends in layer '{trace.rows[-1].name}', {trace.rows[-1].kind}, and gives" if trace.rows else "gives"
-        raise ShapeError(
-            f"The model {end} shape {shape} for one image; a classifier gives (1, {count}). Put nn.Flatten() between "
-            "the last map and the linear layers, and end in nn.Linear."
-        )
-    if shape[1] != count:
-        last = next((f"Layer '{row.name}', {row.kind}," for row in reversed(trace.rows) if row.parameters), "The model")
-        raise ShapeError(
-            f"{last} gives {shape[1]} logits per image, and the data have {count} classes ({', '.join(classes)}): "
-            f"output shape {shape}. Build the model with classes={count} (its last layer with out_features={count}), "
-            f"or keep {shape[1]} classes in the data as well: keep_classes(data, …)."
-        )
-    several = trace_shapes(model, (2, *image_shape)).output_shape
-    if several != (2, count):
-        raise ShapeError(
-            f"The model gives shape {several} for two images; a classifier gives (2, {count}), a row for each. Keep "
-            "the first dimension as it is all the way through."
-        )
-    return trace
+    return f"PyTorch says: {reason(error)}"

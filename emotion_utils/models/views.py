@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emotion_utils.errors import check_whole
+from emotion_utils.models.facts import facts_of
+from emotion_utils.models.handling import check_model
+
 
 class FlipAverage(nn.Module):
     """A network that looks at each image and at its mirror image and averages the two lists of probabilities.
@@ -18,11 +22,12 @@ class FlipAverage(nn.Module):
 
     def __init__(self, model: nn.Module, shift: int = 0) -> None:
         super().__init__()
-        self.model, self.shift = model, shift
+        check_model(model)
+        self.model, self.shift = model, check_whole(0, shift=shift)
 
     def normalisation(self) -> tuple[float, float] | None:
         """Return the mean and standard deviation that the network was trained with, None if it does not know them."""
-        return self.model.normalisation() if hasattr(self.model, "normalisation") else None
+        return facts_of(self.model).normalisation
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images `(N, 1, H, W)` to the logarithms of mean probabilities, float32 `(N, C)`."""

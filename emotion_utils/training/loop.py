@@ -14,7 +14,7 @@ from torch import nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import CheckpointError, check_whole
 from emotion_utils.files import remove_leftovers
-from emotion_utils.models.shapes import check_fit
+from emotion_utils.models.fit import check_fit
 from emotion_utils.training.checkpoint import load_run, lock_folder, save_checkpoint, save_run
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History, describe_row
@@ -65,7 +65,7 @@ def train(
         raise ValueError(
             f"run_dir=None: name the folder of checkpoints for resume={resume}, checkpoint_every={checkpoint_every}."
         )
-    check_fit(model, train_set, val_set)
+    check_fit(model, train_set, val_set, training=True)
     run = Run(model, train_set, val_set, config, loss)
     folder = None if run_dir is None else Path(run_dir)
     writes = config.group.rank == 0

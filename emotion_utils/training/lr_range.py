@@ -9,7 +9,7 @@ from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
-from emotion_utils.models.shapes import check_fit
+from emotion_utils.models.fit import check_fit
 from emotion_utils.randomness import stream_key
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer
@@ -59,7 +59,7 @@ def lr_range_test(
         raise ValueError(
             f"start={start}, stop={stop}, steps={steps}: choose rates that grow from above 0, in 3 steps or more."
         )
-    check_fit(model, train_set)
+    check_fit(model, train_set, training=True)
     device = pick_device(config.device)
     trial = copy.deepcopy(model).to(device).train()
     data = train_set.with_augment(config.augment or train_set.augment, config.seed)

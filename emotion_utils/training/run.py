@@ -17,6 +17,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
 from emotion_utils.errors import DivergedError
 from emotion_utils.models.base import FaceModel, check_same_weights
+from emotion_utils.models.facts import remember
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.randomness import stream_key
 from emotion_utils.training.averaging import moving_average
@@ -66,8 +67,7 @@ class Run:
     ) -> None:
         self.model, self.config, self.loss = model, config, loss
         self.group, self.device = config.group, pick_device(config.device)
-        if isinstance(model, FaceModel):
-            model.remember(train_set)
+        remember(model, train_set)
         model.to(self.device)
         if config.channels_last:
             model.to(memory_format=torch.channels_last)

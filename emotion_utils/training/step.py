@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emotion_utils.models.handling import as_input
 from emotion_utils.randomness import permutation, stream_key
 from emotion_utils.training.config import TrainConfig
 
@@ -69,7 +70,7 @@ def forward_losses(
         images = images.to(memory_format=torch.channels_last)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         try:
-            logits = model(images).float()
+            logits = model(as_input(images, model)).float()
         except ValueError as error:
             if "more than 1 value per channel" not in str(error):
                 raise

@@ -12,7 +12,7 @@ from emotion_utils.commands.command_line import main
 from emotion_utils.errors import ValleyError
 from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.networks import EmotionCNN
-from emotion_utils.models.pretrained import load_weights, save_weights
+from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.loop import train

@@ -15,7 +15,7 @@ from emotion_utils.emotions import EMOTIONS
 from emotion_utils.evaluation.confidence import fit_temperature
 from emotion_utils.models.face_net import FaceNet
 from emotion_utils.models.inference import compute_logits
-from emotion_utils.models.pretrained import load_weights
+from emotion_utils.models.weight_files import load_weights
 from emotion_utils.training.checkpoint import load_run, lock_folder
 from emotion_utils.training.distributed import ProcessGroup
 from emotion_utils.training.history import History

@@ -85,9 +85,19 @@ def test_normalisation_is_set_and_used(model):
     torch.testing.assert_close(model.predict_proba(images), expected)
 
 
-@pytest.mark.parametrize(("mean", "std"), [(0.5, 0.0), (0.5, -0.2), (float("nan"), 0.2), (0.5, float("inf"))])
-def test_normalisation_that_cannot_be_is_refused(model, mean, std):
-    with pytest.raises(ValueError, match=f"mean={mean}, std={std}"):
+@pytest.mark.parametrize(
+    ("mean", "std", "message"),
+    [
+        (0.5, 0.0, r"std=0\.0"),
+        (0.5, -0.2, r"std=-0\.2"),
+        (float("nan"), 0.2, "mean=nan"),
+        (0.5, float("inf"), "std=inf"),
+        (True, 0.2, "mean=True"),
+        (0.5, "0.2", "std='0.2'"),
+    ],
+)
+def test_normalisation_that_cannot_be_is_refused(model, mean, std, message):
+    with pytest.raises(ValueError, match=message):
         model.set_normalisation(mean, std)
     assert not model.normalisation_known
 

@@ -2,13 +2,11 @@
 
 import pytest
 import torch
-from small_faces import small_faces
 from torch import nn
 
-from emotion_utils.data.variants import keep_classes
 from emotion_utils.errors import ShapeError
-from emotion_utils.models.networks import EmotionCNN, LinearModel
-from emotion_utils.models.shapes import check_fit, trace_shapes
+from emotion_utils.models.networks import EmotionCNN
+from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.models.views import FlipAverage
 
 
@@ -91,54 +89,3 @@ def test_the_output_is_what_the_model_returns():
             return super().forward(images).mean((2, 3))
 
     assert trace_shapes(Mean(nn.Conv2d(1, 7, 3)), (2, 1, 8, 8)).output_shape == (2, 7)
-
-
-@pytest.fixture
-def faces():
-    return small_faces(21)
-
-
-def test_what_fits_is_traced_for_one_image(faces):
-    model = LinearModel(image_size=16)
-    trace = check_fit(model, faces, None, faces)
-    assert trace == trace_shapes(model, (1, 1, 16, 16))
-    assert trace.output_shape == (1, 7)
-
-
-class Mixing(nn.Module):
-    """Forgets that there are several images."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(256, 7)
-
-    def forward(self, images):
-        return self.layer(images.flatten(1)).mean(0, keepdim=True)
-
-
-@pytest.mark.parametrize(
-    ("model", "words"),
-    [
-        (LinearModel(classes=3, image_size=16), ["classifier.1", "(1, 3)", "3 logits", "7 classes", "out_features=7"]),
-        (EmotionCNN((4,), image_size=32), ["32, 32", "16, 16", "image_size=16"]),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(8, 4, 3)), ["'1'", "4 channels", "in_channels=4"]),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(14, 7)), ["'1'", "(1, 4, 14, 7)", "nn.Flatten()"]),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.Linear(4 * 14 * 14, 7)), ["'1'", "784", "nn.Flatten()"]),
-        (nn.Flatten(), ["256 logits", "7 classes", "classes=7"]),
-        (Mixing(), ["(1, 7)", "(2, 7)"]),
-    ],
-)
-def test_what_does_not_fit_names_layer_shapes_and_fix(faces, model, words):
-    with pytest.raises(ShapeError) as caught:
-        check_fit(model, faces)
-    assert len(str(caught.value)) <= 400
-    for word in words:
-        assert word in str(caught.value)
-
-
-def test_every_data_set_is_looked_at(faces):
-    model = LinearModel(image_size=16)
-    with pytest.raises(ShapeError, match="image_size=8"):
-        check_fit(model, faces, small_faces(7, size=8))
-    with pytest.raises(ValueError, match=r"surprise.*\('sad', 'happy'\)"):
-        check_fit(model, faces, keep_classes(faces, ("sad", "happy")))

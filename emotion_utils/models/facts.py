@@ -1,0 +1,109 @@
+"""What a network knows of the data that it learnt from, found through whatever the network is wrapped in.
+
+Networks of this package keep it themselves. A network of one's own gets it from `train` or `load_weights` as one plain
+dictionary, the attribute `learnt_from`. An attribute goes along with `copy.deepcopy`, `pickle` and every wrapper, which
+a list kept elsewhere would not; and it leaves the `state_dict` alone, which a buffer would not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.errors import check_number, listed
+from emotion_utils.models.handling import unwrap
+
+ATTRIBUTE = "learnt_from"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a network knows; None where it does not."""
+
+    mean: float | None = None  # of the training set's pixels, scaled to [0, 1]
+    std: float | None = None
+    classes: tuple[str, ...] | None = None  # in the order of its logits
+    notes: dict[str, Any] = field(default_factory=dict)  # made when weights were saved: data, protocol, temperature
+
+    @property
+    def normalisation(self) -> tuple[float, float] | None:
+        """Mean and standard deviation that images are normalised with, or None."""
+        return None if self.mean is None or self.std is None else (self.mean, self.std)
+
+
+def facts_of(model: nn.Module) -> ModelFacts:
+    """Find what a network knows, also through `torch.compile`, `DataParallel`, `FlipAverage` and one's own wrappers.
+
+    What the network itself was told counts. If it was told nothing, the networks inside it are asked.
+
+    Raises:
+        ValueError: networks inside it know different things, so nobody can say which images the whole is to see.
+    """
+    model = unwrap(model)
+    own = _own_facts(model)
+    if own.normalisation and own.classes:
+        return own
+    inner = [facts_of(child) for child in model.children()]
+    normalisation = own.normalisation or _agreed(model, "normalisation", [facts.normalisation for facts in inner])
+    classes = own.classes or _agreed(model, "classes", [facts.classes for facts in inner])
+    notes = own.notes or next((facts.notes for facts in inner if facts.notes), {})
+    return ModelFacts(*(normalisation or (None, None)), classes, notes)
+
+
+def set_facts(
+    model: nn.Module,
+    normalisation: tuple[float, float] | None,
+    classes: Sequence[str] | None,
+    notes: dict[str, Any] | None = None,
+) -> None:
+    """Tell a network, ours or one's own, how its images are normalised and what its classes are called.
+
+    Raises:
+        ValueError: a mean or a standard deviation that cannot be.
+    """
+    model = unwrap(model)
+    if normalisation is not None:
+        mean, std = (float(value) for value in normalisation)
+        normalisation = check_number(mean=mean), check_number(above=0, std=std)
+    if hasattr(model, "known_facts"):  # one of ours
+        if normalisation is not None:
+            model.set_normalisation(*normalisation)
+        model.classes, model.facts = tuple(classes) if classes else None, dict(notes or {})
+        return
+    mean, std = normalisation or (None, None)
+    known = {"mean": mean, "std": std, "classes": list(classes) if classes else None, "notes": dict(notes or {})}
+    setattr(model, ATTRIBUTE, known)
+
+
+def remember(model: nn.Module, dataset: FaceDataset) -> None:
+    """Let a network, ours or one's own, remember how a training set is normalised and what its classes are called."""
+    set_facts(model, (dataset.mean, dataset.std), dataset.classes, facts_of(model).notes)
+
+
+def _own_facts(module: nn.Module) -> ModelFacts:
+    """Read what one module was told, without looking inside it."""
+    if hasattr(module, "known_facts"):  # one of ours
+        return module.known_facts()
+    known = getattr(module, ATTRIBUTE, None)
+    if isinstance(known, dict) and {"mean", "std", "classes"} <= known.keys():
+        return ModelFacts(known["mean"], known["std"], _names(known["classes"]), known.get("notes") or {})
+    return ModelFacts(classes=_names(getattr(module, "classes", None)))  # as many call the attribute
+
+
+def _names(classes: Any) -> tuple[str, ...] | None:
+    is_names = isinstance(classes, list | tuple) and len(classes) > 1 and all(isinstance(name, str) for name in classes)
+    return tuple(str(name) for name in classes) if is_names else None
+
+
+def _agreed(model: nn.Module, what: str, found: list[Any]) -> Any:
+    """Return what all say that say anything."""
+    different = list(dict.fromkeys(each for each in found if each is not None))
+    if len(different) > 1:
+        shown = listed([str(each) for each in different], 3)
+        raise ValueError(
+            f"{type(model).__name__} holds networks with different {what}: {shown}. Ask each of them on its own, or "
+            "train them on one data set."
+        )
+    return different[0] if different else None

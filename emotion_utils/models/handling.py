@@ -1,0 +1,137 @@
+"""Handle any network with care: what it is wrapped in, where its weights lie; looked at, it stays as it was."""
+
+import random
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+from torch.nn.parameter import is_lazy
+from torch.optim.swa_utils import AveragedModel
+
+from emotion_utils.errors import brief
+
+
+def warn(message: str) -> None:
+    """Give a warning that points at the line outside of this package from which the work was asked for."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("emotion_utils."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, stacklevel=level)
+
+
+def check_model(model: Any) -> None:
+    """Raise a TypeError unless `model` is a network: a class is not built yet, a function has no weights."""
+    if isinstance(model, nn.Module):
+        return
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise TypeError(f"model={model.__name__}: that is the class. Build a network first: {model.__name__}().")
+    raise TypeError(f"model={brief(model)}: give an nn.Module that maps images (N, 1, H, W) to logits (N, C).")
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the network inside `torch.compile`, `DataParallel` and the like, which compute the same as it does."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)  # of torch.compile, whose class takes a second to import
+        if inner is None and isinstance(model, DataParallel | DistributedDataParallel | AveragedModel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def place_of(model: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Say where a network's weights lie and which precision most of them have: images have to be brought there."""
+    tensors = [*model.parameters(), *model.buffers()]
+    device = tensors[0].device if tensors else torch.device("cpu")
+    numbers: Counter[torch.dtype] = Counter()
+    for tensor in tensors:
+        if tensor.is_floating_point() and not is_lazy(tensor):
+            numbers[tensor.dtype] += tensor.numel()
+    dtypes = [dtype for dtype, _ in numbers.most_common() if dtype.itemsize > 1]  # nothing is computed in 8 bits
+    return device, dtypes[0] if dtypes else torch.float32
+
+
+def as_input(images: Tensor, model: nn.Module) -> Tensor:
+    """Bring float images to the device and the precision of a network's weights."""
+    device, dtype = place_of(model)
+    return images.to(device, dtype)
+
+
+@contextmanager
+def moved_to(model: nn.Module, device: torch.device | None) -> Iterator[None]:
+    """Move a network to `device`, where it stays; after an error it is back where it was."""
+    before = place_of(model)[0]
+    try:
+        if device is not None:
+            model.to(device)
+        yield
+    except BaseException:
+        if device is not None:
+            model.to(before)
+        raise
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put `model` in evaluation mode for a while; afterwards each of its layers is in the mode it was in before."""
+    with _mode(model, False):
+        yield
+
+
+@contextmanager
+def undisturbed(model: nn.Module, training: bool = False) -> Iterator[None]:
+    """Run `model` for a look, in evaluation mode or as in training.
+
+    Afterwards modes, buffers and random numbers are as they were, whatever the model did to them.
+    """
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if not is_lazy(buffer)
+    ]
+    devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()] if tensor.device.type == "cuda"}
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=list(devices)), _mode(model, training), _uncompiled(model):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        with torch.no_grad():
+            for module, name, buffer, before in buffers:
+                buffer.copy_(before)
+                if getattr(module, name, None) is not buffer:  # the model has put another tensor in its place
+                    setattr(module, name, buffer)
+
+
+def materialise(model: nn.Module, images: Tensor) -> None:
+    """Let lazy layers find out their sizes from `images`; their weights are drawn as at any first call."""
+    if any(is_lazy(tensor) for tensor in [*model.parameters(), *model.buffers()]):
+        with _mode(model, False), torch.no_grad():
+            model(images)
+
+
+@contextmanager
+def _mode(model: nn.Module, training: bool) -> Iterator[None]:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        with suppress(NotImplementedError):  # a network from torch.export has one mode only
+            model.train(training)
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _uncompiled(model: nn.Module) -> Any:
+    """Run code of a network that was compiled in place (`model.compile()`) as it is written, so that hooks work."""
+    compiled = any(getattr(module, "_compiled_call_impl", None) is not None for module in model.modules())
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()

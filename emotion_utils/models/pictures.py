@@ -1,0 +1,187 @@
+"""What was meant by the pixels that somebody gives to a network? Told by their type and range, or asked for.
+
+Whole numbers are grey levels. Floats may be 0 … 1, 0 … 255 or normalised already. A network gives an answer to any of
+them, and only one answer is right.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from emotion_utils.data.grey_levels import in_rows
+from emotion_utils.data.pixels import as_images, normalise
+from emotion_utils.errors import brief
+from emotion_utils.models.facts import facts_of
+from emotion_utils.models.handling import unwrap, warn
+
+SCALES = ("unit", "grey", "normalised")
+OVERSHOOT = 0.1  # resampling leaves a range by up to a tenth of it
+DARKEST = 16  # floats in 0 … 255 have a pixel at least as bright; normalised ones hardly get there
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images of one size, and how a network is to see them."""
+
+    images: Tensor  # (N, C, H, W): uint8 grey levels, or float
+    white: float | None  # of float images: the value that is white; None for uint8 and for normalised ones
+    normalisation: tuple[float, float] | None  # None: they are normalised already
+
+    def normalised(self, chunk: Tensor, device: torch.device) -> Tensor:
+        """Bring a part of the images to `device`, float32 and normalised."""
+        chunk = chunk.to(device)
+        if self.normalisation is None:
+            return chunk
+        return normalise(chunk if self.white in (None, 1) else chunk / self.white, *self.normalisation)
+
+
+def as_pixels(
+    model: nn.Module, images: Any, *, scale: str | None = None, size: int | None = None, bgr: bool | None = None
+) -> Pixels:
+    """Turn whatever holds images into pixels for `model`; the arguments are those of `predict_proba`.
+
+    Raises:
+        TypeError, ValueError, OSError: no images, or nobody can say what they hold.
+    """
+    if scale not in (None, *SCALES):
+        raise ValueError(f"scale={brief(scale)}: choose one of {', '.join(SCALES)}, or None to look at the pixels.")
+    channels, floats = _channels(model), _as_floats(images)
+    if floats is None or (scale != "normalised" and not _is_laid_out(floats, channels)):
+        return _grey_levels(model, images, channels, size, bgr)
+    if floats.numel() == 0:
+        return Pixels(_laid_out(floats, channels), None, None)
+    low, high = float(floats.min()), float(floats.max())
+    if not np.isfinite([low, high]).all():
+        bad = int((~floats.isfinite()).sum())
+        raise ValueError(f"images hold {bad:,} pixels that are not finite (NaN or infinity): mend or leave them out.")
+    known = facts_of(model).normalisation
+    scale = _recognise(floats, low, high, known) if scale is None else _check_scale(scale, low, high)
+    if scale != "normalised" and size is not None:
+        return _grey_levels(model, floats if scale == "unit" else floats / 255, channels, size, bgr)
+    if scale == "normalised":
+        if size is not None:
+            raise ValueError(f"size={size}: resize images before they are normalised.")
+        _check_range(low, high, known)
+        return Pixels(_laid_out(floats, channels), None, None)
+    return Pixels(_laid_out(floats, channels), 255.0 if scale == "grey" else 1.0, _normalisation(model))
+
+
+def _grey_levels(model: nn.Module, images: Any, channels: int, size: int | None, bgr: bool | None) -> Pixels:
+    """Take images of whole numbers, files and the like: uint8."""
+    if channels != 1:
+        pixels = _as_tensor(images)
+        if pixels is None or pixels.dtype != torch.uint8 or size is not None:
+            raise ValueError(
+                f"This network takes images of {channels} channels: give uint8 or float (N, {channels}, H, W)."
+            )
+        return Pixels(pixels, None, _normalisation(model))
+    if bgr is None and isinstance(images, np.ndarray) and images.ndim >= 3 and images.shape[-1] in (3, 4):
+        warn(
+            "The arrays hold colours: they were taken as red, green, blue and turned grey. OpenCV's are blue, green, "
+            "red: say bgr=True (or False, to say that all is well)."
+        )
+    return Pixels(as_images(images, size, bool(bgr)), None, _normalisation(model))
+
+
+def _normalisation(model: nn.Module) -> tuple[float, float]:
+    known, inner = facts_of(model).normalisation, unwrap(model)
+    if known is not None:
+        return known
+    if hasattr(inner, "known_facts"):  # one of ours, which has a first guess
+        warn(
+            f"{type(inner).__name__} was not told how images are normalised, so it takes a mean of "
+            f"{float(inner.mean):.3g} and a standard deviation of {float(inner.std):.3g}. train() tells it, or "
+            "model.set_normalisation(mean, std) of the training set."
+        )
+        return float(inner.mean), float(inner.std)
+    raise ValueError(
+        f"{type(inner).__name__} does not know how images are normalised: train() tells it, or set_facts(model, (mean, "
+        'std), classes) from emotion_utils.models. Images that are normalised already: scale="normalised".'
+    )
+
+
+def _channels(model: nn.Module) -> int:
+    """Say how many channels a network's images have, as far as that can be seen."""
+    own = getattr(unwrap(model), "in_channels", None)
+    if isinstance(own, int):
+        return own
+    return next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 1)
+
+
+def _as_tensor(images: Any) -> Tensor | None:
+    if isinstance(images, list | tuple) and images and all(isinstance(each, np.ndarray | Tensor) for each in images):
+        parts = [torch.as_tensor(each) for each in images]
+        alike = len({(part.dtype, part.shape) for part in parts}) == 1
+        return torch.stack(parts).squeeze(1) if alike and parts[0].ndim == 4 else torch.stack(parts) if alike else None
+    if isinstance(images, np.ndarray) and images.dtype.kind in "bfiu":
+        return torch.from_numpy(np.ascontiguousarray(images))
+    return images.detach() if isinstance(images, Tensor) else None
+
+
+def _as_floats(images: Any) -> Tensor | None:
+    """Give float images, float32 of any shape; None for whole numbers, files and the like."""
+    tensor = _as_tensor(images)
+    return tensor.float() if tensor is not None and tensor.is_floating_point() else None
+
+
+def _is_laid_out(floats: Tensor, channels: int) -> bool:
+    """Say whether the shape is that of images of so many channels."""
+    if floats.ndim == 4 and floats.shape[1] == channels:
+        return True
+    return channels == 1 and in_rows(floats.cpu().numpy()).shape[3] == 1
+
+
+def _laid_out(floats: Tensor, channels: int) -> Tensor:
+    """Give float images the shape (N, C, H, W)."""
+    if floats.ndim == 4 and floats.shape[1] == channels:
+        return floats
+    try:
+        rows = torch.from_numpy(in_rows(floats.cpu().numpy()))  # (N, H, W, C)
+    except ValueError as error:
+        raise ValueError(f"The images cannot be used: {error}.") from error
+    return rows.permute(0, 3, 1, 2)
+
+
+def _recognise(floats: Tensor, low: float, high: float, known: tuple[float, float] | None) -> str:
+    """Tell by their range what float images hold; ask where it does not tell."""
+    if low < 0 and not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
+        return "normalised"
+    if 0 <= low < high <= 1:
+        warn(
+            f'Float images from {low:.3g} to {high:.3g} were taken as grey levels in 0 … 1. Say scale="unit", or '
+            'scale="normalised" if they are normalised already.'
+        )
+        return "unit"
+    whole = torch.equal(floats, floats.round())
+    brightest = 0.0 if known is None else (1 - known[0]) / known[1]  # of normalised images
+    if low >= 0 and (2 if whole else max(DARKEST, brightest)) <= high <= (255 if whole else 255 * (1 + OVERSHOOT)):
+        return "grey"
+    raise ValueError(
+        f'Float images from {low:.3g} to {high:.3g} may hold one thing or another: say scale="unit" (0 … 1), '
+        '"grey" (0 … 255) or "normalised" (as the network sees them).'
+    )
+
+
+def _check_scale(scale: str, low: float, high: float) -> str:
+    """Raise a ValueError if images cannot hold what they are said to hold."""
+    wide = {"unit": 1.0, "grey": 255.0}.get(scale)
+    if wide and not (low >= -OVERSHOOT * wide and high <= (1 + OVERSHOOT) * wide):
+        raise ValueError(f'scale="{scale}": the images run from {low:.3g} to {high:.3g}, not from 0 to {wide:.0f}.')
+    return scale
+
+
+def _check_range(low: float, high: float, known: tuple[float, float] | None) -> None:
+    """Warn if images are normalised in another way than the network is used to."""
+    if known is None:
+        return
+    black, white = -known[0] / known[1], (1 - known[0]) / known[1]
+    room = OVERSHOOT * (white - black)
+    if low < black - room or high > white + room:
+        warn(
+            f"Normalised images run from {low:.3g} to {high:.3g}, and with this network's mean {known[0]:.3g} and "
+            f"standard deviation {known[1]:.3g} they would lie in {black:.3g} … {white:.3g}: were they normalised with "
+            "other numbers? Give uint8 images, which the network normalises itself."
+        )

@@ -1,0 +1,176 @@
+"""Files of other kinds are named for what they are: nothing healthy is called damaged, nothing is run or deleted."""
+
+import io
+import os
+import zipfile
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+
+from emotion_utils.errors import CheckpointError, WeightsError
+from emotion_utils.models.networks import LinearModel
+from emotion_utils.models.weight_files import load_weights
+
+
+def picture() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("L", (4, 4)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def archive(**files: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as packed:
+        for name, content in files.items():
+            packed.writestr(name.replace("__", "/").replace("_dot_", "."), content)
+    return buffer.getvalue()
+
+
+def arrays() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, a=np.zeros(3))
+    return buffer.getvalue()
+
+
+def array() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+def saved(held, **options) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(held, buffer, **options)
+    return buffer.getvalue()
+
+
+def scripted() -> bytes:
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), buffer)
+    return buffer.getvalue()
+
+
+def exported() -> bytes:
+    buffer = io.BytesIO()
+    torch.export.save(torch.export.export(nn.Linear(2, 2), (torch.zeros(1, 2),)), buffer)
+    return buffer.getvalue()
+
+
+LEGACY = {"_use_new_zipfile_serialization": False}
+HEALTHY = {
+    "whole model": (lambda: saved(nn.Linear(2, 2)), "weights_only=False"),
+    "whole model of ours": (lambda: saved(LinearModel(image_size=4)), "LinearModel"),
+    "whole model, old format": (lambda: saved(nn.Linear(2, 2), **LEGACY), "weights_only=False"),
+    "state_dict": (lambda: saved(nn.Linear(2, 2).state_dict()), "factory="),
+    "state_dict, old format": (lambda: saved(nn.Linear(2, 2).state_dict(), **LEGACY), "factory="),
+    "checkpoint": (lambda: saved({"format": 2, "sha256": "", "content": {}}), "load_checkpoint"),
+    "a tensor": (lambda: saved(torch.zeros(3)), "torch.load"),
+    "a dictionary": (lambda: saved({"epoch": 3}), "torch.load"),
+    "TorchScript": (scripted, "torch.jit.load"),
+    "torch.export": (exported, "torch.export.load"),
+    "HDF5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "Keras"),
+    "Keras": (lambda: archive(**{"config_dot_json": b"{}", "model_dot_weights_dot_h5": b""}), "Keras"),
+    "TensorFlow Lite": (lambda: b"\x1c\0\0\0TFL3" + bytes(100), "TensorFlow"),
+    "npz": (arrays, "np.load"),
+    "npy": (array, "np.load"),
+    "zip": (lambda: archive(**{"a__weights": b"x"}), "unpack"),
+    "gzip": (lambda: b"\x1f\x8b\x08" + bytes(20), "gzip"),
+    "picture": (picture, "picture"),
+    "web page": (lambda: b"<!DOCTYPE html><html>404</html>", "web page"),
+    "placeholder": (lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+    "empty": (lambda: b"", "empty"),
+}
+
+
+@pytest.mark.parametrize("kind", HEALTHY)
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_other_files_are_named_for_what_they_are(tmp_path, kind, ending):
+    """Whatever the file is called."""
+    make, word = HEALTHY[kind]
+    path, content = tmp_path / f"file{ending}", make()
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=rf"file\{ending} ") as caught:
+        load_weights(path)
+    text = str(caught.value)
+    assert word in text
+    assert "damaged" not in text
+    assert "delete" not in text
+    assert "\x1b" not in text
+    assert len(text) <= 400
+    assert path.read_bytes() == content
+
+
+SPOILT = {
+    "noise": lambda: bytes(np.random.default_rng(0).integers(0, 256, 5000, dtype=np.uint8)),
+    "zeros": lambda: bytes(5000),
+    "text": lambda: b"angry, disgust, fear\n" * 50,
+    "half a zip": lambda: saved(nn.Linear(20, 20).state_dict())[:900],
+    "a zip with a hole": lambda: saved(nn.Linear(20, 20).state_dict()).replace(b"weight", b"wei\xff\xffht"),
+    "half a pickle": lambda: saved(nn.Linear(2, 2).state_dict(), **LEGACY)[:50],
+    "an absurd header": lambda: b"\xff" * 7 + b"\x00{" + bytes(100),
+    "a lying header": lambda: (50).to_bytes(8, "little") + b'{"a":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}',
+}
+
+
+@pytest.mark.parametrize("kind", SPOILT)
+def test_spoilt_files_are_refused_in_a_sentence(tmp_path, kind):
+    path = tmp_path / "file.pt"
+    path.write_bytes(SPOILT[kind]())
+    with pytest.raises(WeightsError, match=r"file\.pt ") as caught:
+        load_weights(path, factory=lambda: nn.Linear(2, 2))
+    assert len(str(caught.value)) <= 400
+    assert "delete" not in str(caught.value)
+
+
+class Bomb:
+    """Leaves a trace when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_no_code_of_a_file_is_run(tmp_path):
+    for number, held in enumerate(({"a": Bomb(str(tmp_path / "trace"))}, Bomb(str(tmp_path / "trace")))):
+        path = tmp_path / f"{number}.pt"
+        path.write_bytes(saved(held))
+        with pytest.raises(WeightsError, match="run code"):
+            load_weights(path, factory=lambda: nn.Linear(2, 2))
+    assert not (tmp_path / "trace").exists()
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    with pytest.raises(WeightsError, match="folder"):
+        load_weights(tmp_path)
+    with pytest.raises(WeightsError, match=r"none\.pt"):
+        load_weights(tmp_path / "none.pt")
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_weights("a\0b")
+    for wrong in (None, 3):
+        with pytest.raises(TypeError, match=f"path={wrong}"):
+            load_weights(wrong)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(WeightsError, match="pipe"):
+            load_weights(tmp_path / "pipe")
+
+
+def test_files_that_were_changed_anywhere_never_raise_anything_else(tmp_path):
+    """A few hundred files with a changed byte: each loads, or is refused by name."""
+    path = tmp_path / "own.safetensors"
+    save_file(nn.Linear(4, 4).state_dict(), path)
+    good, rng = path.read_bytes(), np.random.default_rng(0)
+    for content in (good, saved(nn.Linear(4, 4).state_dict())):
+        for place in rng.integers(0, len(content), 150):
+            changed = bytearray(content)
+            changed[place] ^= 1 << int(rng.integers(8))
+            path.write_bytes(changed)
+            with suppress(WeightsError, CheckpointError):
+                load_weights(path, factory=lambda: nn.Linear(4, 4))
