@@ -7,8 +7,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import device_of
+from emotion_utils.errors import brief, check_share, check_whole
 from emotion_utils.models.base import FaceModel
+from emotion_utils.models.inference import spoilt_weights
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
@@ -16,7 +19,13 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
     `average.update_parameters(model)` moves it a little towards the weights of then; `average.module` is a network
     that holds it. Early on the decay is smaller, so that the average forgets the start. (Polyak & Juditsky 1992.)
+
+    Raises:
+        ValueError: a decay below 0, or of 1 and more, with which the average would never move.
     """
+    decay = check_share(decay=decay)
+    if decay == 1:
+        raise ValueError(f"decay={decay}: choose less than 1.")
 
     def update(averages: list[Tensor], values: list[Tensor], _: Tensor) -> None:
         count = int(average.n_averaged)  # always on the CPU; reading the argument would make a GPU wait
@@ -39,8 +48,13 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
         models: two networks or more, of one architecture, for the same classes.
 
     Raises:
-        ValueError: fewer than two, or networks that differ in more than their weights.
+        TypeError: something else than networks of this package.
+        ValueError: fewer than two, networks that differ in more than their weights, or weights that are not finite.
     """
+    models = [models] if isinstance(models, nn.Module) else list(models)
+    for model in models:
+        if not isinstance(model, FaceModel):
+            raise TypeError(f"models: {brief(model)} is no network of this package; give a list of them.")
     if len(models) < 2:
         raise ValueError(f"models={len(models)}: give two networks or more to average.")
     first = models[0]
@@ -52,6 +66,9 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
                     f"Network {number} is of another kind than the first ({what}: {theirs[what]} against {here}). "
                     "Average networks of one architecture, with one list of classes, that learnt one data set."
                 )
+    for number, model in enumerate(models, 1):
+        if (name := spoilt_weights(model)) is not None:
+            raise ValueError(f"Network {number} of {len(models)}: {name}. Leave it out, or train it anew.")
     mean = AveragedModel(first)
     for model in models:
         mean.update_parameters(model)
@@ -73,5 +90,5 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
 
     Averaged weights make other sums in each layer than any one of the networks made, so their statistics do not fit.
     """
-    images = dataset.to(device_of(model))
+    batch_size, images = check_whole(1, batch_size=batch_size), as_face_dataset(dataset).to(device_of(model))
     update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)

@@ -1,31 +1,24 @@
-"""Checkpoints: written whole or not at all, read without running code, and one run to a folder.
+"""Checkpoints: written whole or not at all, and read without running code.
 
 A checkpoint is a dictionary of tensors, numbers and strings, so `torch.load(…, weights_only=True)` reads it. A SHA-256
 of its content travels with it, because neither torch nor safetensors would notice a flipped bit in a weight.
 """
 
-import errno
 import hashlib
 import io
-import os
-import socket
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import filelock
 import torch
 from torch import Tensor
 
-from emotion_utils.errors import CheckpointError, FolderInUseError, brief, listed, reason, show
-from emotion_utils.files import atomic_write
+from emotion_utils.errors import CheckpointError, brief, listed, one_line, reason, show
+from emotion_utils.files import as_path, atomic_write, open_file
+from emotion_utils.models.file_kinds import read_content
+from emotion_utils.training.folder import check_held
 
-FORMAT = 2  # in 1, device and progress were settings that a run had to keep
-# What `flock` says on drives that know no locks, some network drives among them.
-NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+FORMAT = 3  # in 2, the content of data and loss was not noted; in 1, device and progress were settings of a run
 
 
 @dataclass(frozen=True)
@@ -37,8 +30,8 @@ class RunDescription:
         arguments: what it was built with, by name; empty for a network of another package.
         classes: names of the classes.
         settings: `TrainConfig.to_dict()`.
-        data: name, numbers of images, normalisation and augmentation.
-        loss: name of the loss that replaces cross-entropy, or None.
+        data: name, numbers of images, normalisation, augmentation, and digests of images and labels.
+        loss: name and digest of the loss that replaces cross-entropy, or None.
     """
 
     network: str
@@ -53,7 +46,7 @@ class RunDescription:
         for part, here in vars(self).items():
             there = vars(other)[part]
             if there != here:
-                differences = listed(_differences(there, here), limit=3, length=180)
+                differences = listed(_differences(there, here), limit=3, length=180, between="; ")
                 raise CheckpointError(
                     f"{show(path, 100)} belongs to a run with other {part}: {differences}. Go on with the old ones, or "
                     "start a new run in another folder."
@@ -94,9 +87,9 @@ class RunState:
     sums: list[float]
 
 
-def save_run(run: RunDescription, state: RunState, path: str | Path) -> None:
+def save_run(run: RunDescription, state: RunState, path: str | Path, holder: str | None = None) -> None:
     """Write a checkpoint from which `load_run` goes on; raises what `save_checkpoint` raises."""
-    save_checkpoint({"run": vars(run), "state": vars(state)}, path)
+    save_checkpoint({"run": vars(run), "state": vars(state), "holder": holder}, path)
 
 
 def load_run(path: str | Path) -> tuple[RunDescription, RunState]:
@@ -107,27 +100,37 @@ def load_run(path: str | Path) -> tuple[RunDescription, RunState]:
         CheckpointError: the file is damaged, or holds no run that can go on.
     """
     content = load_checkpoint(path)
-    if "state" not in content:
+    if "state" not in content and "weights" in content:
         raise CheckpointError(
-            f"{show(path)} holds weights, not a run that can go on. Put a run's last.pt in its place."
+            f"{show(path)} holds the weights of a best.pt, not a run that can go on; a run's last.pt does. "
+            'load_checkpoint(path)["weights"] gives the weights.'
         )
+    for part, kind in (("run", RunDescription), ("state", RunState)):
+        names = {field.name for field in fields(kind)}
+        if not isinstance(content.get(part), dict) or content[part].keys() != names:
+            raise CheckpointError(f"{show(path)} holds no run: {part} is {brief(content.get(part))}.")
     return RunDescription(**content["run"]), RunState(**content["state"])
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
     """Write a dictionary of tensors, numbers, strings, lists and dictionaries atomically.
 
+    A content that names its "holder" is written only while that run holds the folder, see `check_held`.
+
     Raises:
-        OSError: disk full, no permission; an older checkpoint at `path` is untouched.
+        OSError: disk full, no permission, or the folder is another run's by now; an older checkpoint at `path` is
+            untouched.
     """
+    path, holder = as_path(path), content.get("holder")
+    check_held(path.parent, holder)
     content = {"format": FORMAT, "sha256": _digest(content), "content": content}
     with atomic_write(path) as part:
         try:
-            torch.save(content, part)
+            with open(part, "wb") as file:  # names that are no UTF-8 are nothing to torch
+                torch.save(content, file)
         except RuntimeError as error:  # torch's zip writer turns a full disk into this
             raise OSError(None, reason(error)) from error
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())  # on the disk before the rename, so that not even a power cut leaves half a file
+        check_held(path.parent, holder)
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -137,27 +140,36 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         OSError: there is no such file, or it may not be read.
         CheckpointError: the file is damaged, or no checkpoint of this version of the package.
     """
-    data = io.BytesIO(Path(path).read_bytes())
+    path = as_path(path)
+    with open_file(path) as file:
+        data = io.BytesIO(file.read())
     try:
-        content = torch.load(data, map_location="cpu", weights_only=True)
+        held = torch.load(data, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file, KeyError and UnpicklingError among them
-        raise CheckpointError(_damaged(path, reason(error))) from error
-    if not isinstance(content, dict) or "sha256" not in content:
+        raise CheckpointError(_explained(path)) from error
+    if not (isinstance(held, dict) and held.keys() == {"format", "sha256", "content"}):
+        raise CheckpointError(_explained(path))
+    if held["format"] != FORMAT:
         raise CheckpointError(
-            f"{show(path)} is no checkpoint of this package. Choose a last.pt or best.pt that train() wrote."
+            f"{show(path)} has format={brief(held['format'])}, and this version of the package reads {FORMAT}: finish "
+            "that run with the version that began it, or start anew in another folder."
         )
-    if content["format"] != FORMAT:
-        raise CheckpointError(
-            f"{show(path)} has format={content['format']}, and this version of the package reads {FORMAT}: finish that "
-            "run with the version that began it, or start anew in another folder."
-        )
-    if content["sha256"] != _digest(content["content"]):
-        raise CheckpointError(_damaged(path, "its checksum does not match"))
-    return content["content"]
+    content = held["content"]
+    if not isinstance(content, dict) or held["sha256"] != _digest(content):
+        raise CheckpointError(f"{show(path)} is damaged (its checksum does not match). {ADVICE}")
+    return content
 
 
-def _damaged(path: str | Path, why: str) -> str:
-    return f"{show(path)} is damaged ({why}). Put a copy in its place, or delete it and train again."
+ADVICE = "Put a copy in its place, or start anew in another folder."
+
+
+def _explained(path: Path) -> str:
+    """Say what a file is that is no checkpoint, and what reads it."""
+    story = read_content(path).story
+    advice = (
+        ", or start anew in another folder" if story.startswith(("is damaged", "is incomplete", "is empty")) else ""
+    )
+    return one_line(f"{show(path, 100)} cannot be read as a checkpoint: it {story.rstrip('.')}{advice}.", 400)
 
 
 def _digest(value: Any, sha=None) -> str:
@@ -182,39 +194,3 @@ def _digest(value: Any, sha=None) -> str:
 def copy_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Copy a state_dict to the CPU, so that further training does not change it."""
     return {name: value.detach().cpu().clone() for name, value in weights.items()}
-
-
-@contextmanager
-def lock_folder(folder: str | Path) -> Iterator[None]:
-    """Keep other runs out of `folder` while the block runs.
-
-    The operating system holds the lock on `folder/.lock` and releases it when the process ends, however it ends, so
-    a lock is never stale. The file `.lock-holder` says who holds it.
-
-    Raises:
-        FolderInUseError: another run holds it.
-        OSError: the folder cannot be made or written.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, holder = filelock.FileLock(folder / ".lock", timeout=0), folder / ".lock-holder"
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        who = holder.read_text(encoding="utf-8") if holder.exists() else "another process"
-        raise FolderInUseError(
-            f"Another run is writing into {show(folder)} ({who}). Wait for it, end it, or choose another folder."
-        ) from error
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-            raise
-        # That is no reason not to train.
-        warnings.warn(
-            f"{show(folder)} cannot be locked ({reason(error)}). See that no other run writes there.", stacklevel=3
-        )
-    try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
-        yield
-    finally:
-        holder.unlink(missing_ok=True)
-        lock.release()

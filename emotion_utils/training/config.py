@@ -1,6 +1,5 @@
 """All settings of a training run, checked where they are made: those that decide the numbers, and the machine's."""
 
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
@@ -9,10 +8,16 @@ from typing import Any
 from torch import Tensor
 
 from emotion_utils.errors import brief, check_number, check_share, check_whole
+from emotion_utils.files import as_path
+from emotion_utils.models.arguments import MOST_PIXELS, check_yes, plain
+from emotion_utils.randomness import MOST_SEED
 from emotion_utils.training.distributed import ProcessGroup
+from emotion_utils.training.identity import as_plain, name_of
 
 SCHEDULES = ("onecycle", "cosine", "constant")
 PRECISIONS = ("fp32", "bf16")
+LARGEST = 1e38  # float32 holds little more
+MOST = 10**9  # epochs, or images in a batch
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Machine:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "device", str(self.device))  # a torch.device may be given, too
+        object.__setattr__(self, "progress", check_yes(progress=self.progress))
+        if self.tensorboard is not None:
+            object.__setattr__(self, "tensorboard", as_path(self.tensorboard, "tensorboard"))
+        if not isinstance(self.group, ProcessGroup):
+            raise ValueError(f"group={brief(self.group)}: give what init_process_group() returns.")
 
 
 @dataclass(frozen=True)
@@ -86,35 +96,35 @@ class Hyperparameters:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        plain = {  # NumPy's numbers would not read back from a checkpoint
-            "epochs": check_whole(1, epochs=self.epochs),
-            "batch_size": check_whole(1, batch_size=self.batch_size),
-            "learning_rate": check_number(0, None, ", often 0.001 to 0.5", learning_rate=self.learning_rate),
+        checked = {  # and made plain: NumPy's numbers would not read back from a checkpoint
+            "epochs": check_whole(1, MOST, epochs=self.epochs),
+            "batch_size": check_whole(1, MOST, batch_size=self.batch_size),
+            "learning_rate": check_number(0, LARGEST, ", often 0.001 to 0.5", learning_rate=self.learning_rate),
             "momentum": check_number(0, 1, ", often 0.9", momentum=self.momentum),
-            "nesterov": bool(self.nesterov),
-            "weight_decay": check_number(0, None, ", often 0.0005", weight_decay=self.weight_decay),
-            "warmup": check_share(warmup=self.warmup),
-            "label_smoothing": check_share(label_smoothing=self.label_smoothing),
-            "seed": check_whole(seed=self.seed),
-            "average": check_share(average=self.average),
-            "sizes": tuple(check_whole(1, sizes=size) for size in self.sizes),
-            "channels_last": bool(self.channels_last),
+            "nesterov": check_yes(nesterov=self.nesterov),
+            "weight_decay": check_number(0, LARGEST, ", often 0.0005", weight_decay=self.weight_decay),
+            "schedule": _check_name(SCHEDULES, schedule=self.schedule),
+            "warmup": _check_below_1(warmup=self.warmup),
+            "label_smoothing": _check_below_1(label_smoothing=self.label_smoothing),
+            "seed": check_whole(0, MOST_SEED, seed=self.seed),
+            "precision": _check_name(PRECISIONS, precision=self.precision),
+            "average": _check_below_1(average=self.average),
+            "sizes": _check_sizes(self.sizes),
+            "channels_last": check_yes(channels_last=self.channels_last),
+            "origin": str(self.origin),
         }
         if self.patience is not None:
-            plain["patience"] = check_whole(1, None, ", or None to learn for all epochs", patience=self.patience)
-        for name in ("warmup", "label_smoothing", "average"):
-            if plain[name] == 1:
-                raise ValueError(f"{name}={plain[name]}: choose less than 1.")
-        for name, known in (("schedule", SCHEDULES), ("precision", PRECISIONS)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name}={brief(getattr(self, name))}: choose {' or '.join(known)}.")
-        for name, value in plain.items():
+            checked["patience"] = check_whole(1, None, ", or None to learn for all epochs", patience=self.patience)
+        if self.augment is not None and not callable(self.augment):
+            raise ValueError(f"augment={brief(self.augment)}: give an Augment, a function like it, or None.")
+        for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the hyperparameters as numbers, strings and dictionaries, for a checkpoint."""
         settings = {each.name: getattr(self, each.name) for each in fields(Hyperparameters)}
-        return settings | {"augment": asdict(self.augment) if is_dataclass(self.augment) else name_of(self.augment)}
+        augment = asdict(self.augment) if is_dataclass(self.augment) else name_of(self.augment)
+        return as_plain(settings | {"augment": augment})
 
 
 @dataclass(frozen=True)
@@ -126,6 +136,30 @@ class TrainConfig(Machine, Hyperparameters):
         Hyperparameters.__post_init__(self)
 
 
-def name_of(function: Callable | None) -> str | None:
-    """Name an augmentation or a loss, the same in each process: without its address in memory, which is not."""
-    return None if function is None else re.sub(r" at 0x[0-9a-fA-F]+", "", repr(function))
+def check_config(config: TrainConfig | None) -> TrainConfig:
+    """Return the settings, the defaults for None; a TypeError for anything else."""
+    if config is not None and not isinstance(config, TrainConfig):
+        raise TypeError(f"config={brief(config)}: give a TrainConfig, such as TrainConfig(epochs=3).")
+    return config or TrainConfig()
+
+
+def _check_below_1(**named: Any) -> float:
+    """Return the one value that is named as a plain number, 0 or more and less than 1."""
+    share = check_share(**named)
+    if share == 1:
+        raise ValueError(f"{next(iter(named))}={share}: choose less than 1.")
+    return share
+
+
+def _check_name(known: tuple[str, ...], **named: Any) -> str:
+    ((name, value),) = named.items()
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}={brief(value)}: choose {' or '.join(known)}.")
+    return str(value)
+
+
+def _check_sizes(sizes: Any) -> tuple[int, ...]:
+    sizes = plain(sizes)
+    if not isinstance(sizes, tuple):
+        raise ValueError(f"sizes={brief(sizes)}: choose sides in pixels, such as (32, 40, 48), or () for none.")
+    return tuple(check_whole(1, MOST_PIXELS, sizes=size) for size in sizes)

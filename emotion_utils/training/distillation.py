@@ -19,7 +19,9 @@ from torch import Tensor
 from emotion_utils.data.augment import Augment
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.splits import group_identical, split
-from emotion_utils.errors import check_share, check_whole
+from emotion_utils.data.tensors import as_tensor
+from emotion_utils.data.variants import as_face_dataset
+from emotion_utils.errors import brief, check_share, check_whole
 from emotion_utils.models.base import FaceModel
 
 VIEWS = 8
@@ -39,7 +41,13 @@ def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment,
 
     Returns:
         float32 `(N, C)` on the CPU; each row adds up to 1.
+
+    Raises:
+        ValueError: no views, or no augmentation.
     """
+    views, dataset = check_whole(1, views=views), as_face_dataset(dataset)
+    if not callable(augment):
+        raise ValueError(f"augment={brief(augment)}: give an Augment; views that do not differ say the same.")
     known = dataset.with_normalisation(model.mean, model.std)  # as the teacher is used to seeing images
     total = torch.zeros(len(dataset), len(dataset.classes))
     for view in range(views):
@@ -71,9 +79,10 @@ def judge_by_folds(
         float32 `(N, C)` on the CPU; each row adds up to 1.
 
     Raises:
-        ValueError: fewer than two folds.
+        ValueError: fewer than two folds, more than there are images, or no views.
     """
-    check_whole(2, None, ", so that each teacher has images to learn from", folds=folds)
+    dataset, views = as_face_dataset(dataset), check_whole(1, views=views)
+    folds = check_whole(2, len(dataset), ", so that each teacher has images to learn from", folds=folds)
     parts = split(dataset.labels, [1 / folds] * folds, group_identical(dataset.images))
     judged = torch.empty(len(dataset), len(dataset.classes))
     for number, part in enumerate(parts, 1):
@@ -96,11 +105,38 @@ def mix_targets(probabilities: Tensor, targets: Tensor, share: float) -> Tensor:
         float32 `(N, C)`; each row adds up to 1.
 
     Raises:
-        ValueError: a share outside 0 to 1.
+        ValueError: a share outside 0 to 1, numbers that are no probabilities, or labels that have none.
     """
-    check_share(share=share)
-    soft_labels = targets if targets.ndim == 2 else F.one_hot(targets, probabilities.shape[1])
+    share, probabilities = check_share(share=share), _check_probabilities(probabilities=probabilities)
+    count, classes = probabilities.shape
+    targets = as_tensor(targets, "targets").to(probabilities.device)
+    if targets.ndim == 2:
+        soft_labels = _check_probabilities(targets=targets)
+    elif targets.is_floating_point() or targets.dtype == torch.bool or int(targets.min()) < 0:
+        raise ValueError(f"targets={brief(targets)}: give labels, whole numbers from 0, or soft labels (N, C).")
+    else:
+        soft_labels = F.one_hot(targets.long(), max(classes, int(targets.max()) + 1))
+    if soft_labels.shape != probabilities.shape:
+        raise ValueError(
+            f"targets make soft labels {tuple(soft_labels.shape)}, and probabilities have shape {(count, classes)}: "
+            "give one row for each image, with the same classes."
+        )
     return share * probabilities + (1 - share) * soft_labels
+
+
+def _check_probabilities(**named: Tensor) -> Tensor:
+    """Return the one tensor that is named if it is float `(N, C)` with no image without one and nothing below 0."""
+    ((name, value),) = named.items()
+    value = as_tensor(value, name)
+    if value.ndim != 2 or not value.is_floating_point() or not value.numel():
+        raise ValueError(
+            f"{name} are {value.dtype} of shape {tuple(value.shape)}; give floats (N, C), a row per image."
+        )
+    bad = ~(value.isfinite().all(1) & (value >= 0).all(1) & ((value.sum(1) - 1).abs() < 1e-2))
+    if bad.any():
+        row = int(bad.nonzero()[0])
+        raise ValueError(f"{name}, row {row}: {brief(value[row].tolist())}; give probabilities that add up to 1.")
+    return value
 
 
 class SoftLabelCrossEntropy:
@@ -108,10 +144,13 @@ class SoftLabelCrossEntropy:
 
     Args:
         targets: float32 `(N, C)`, one row for each training image, adding up to 1.
+
+    Raises:
+        ValueError: numbers that are no probabilities.
     """
 
     def __init__(self, targets: Tensor) -> None:
-        self.targets = targets
+        self.targets = _check_probabilities(targets=targets)
 
     def __call__(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Give the loss of each image, `(B,)`, whose target is row `index` of the targets; `labels` are not used."""

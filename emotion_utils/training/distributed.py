@@ -8,6 +8,8 @@ averages the gradients before each step, so that all processes stay equal. Witho
 import gc
 import importlib
 import os
+import secrets
+import socket
 
 import torch
 import torch.distributed as dist
@@ -24,9 +26,13 @@ class ProcessGroup:
         rank: number of this process, from 0. Rank 0 prints and writes files.
         world_size: number of processes.
         local_rank: number of this process among those of its machine; it says which GPU is its own.
+        launch: which start of torchrun it belongs to, the same for all processes and all their lives; None without.
     """
 
     rank, world_size, local_rank = 0, 1, 0
+
+    def __init__(self, launch: str | None = None) -> None:
+        self.launch = launch
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Make the model whose backward pass averages gradients over the processes."""
@@ -47,7 +53,8 @@ class ProcessGroup:
 class DistributedProcessGroup(ProcessGroup):
     """The processes that torchrun started; `init_process_group` makes it."""
 
-    def __init__(self, rank: int, world_size: int, local_rank: int) -> None:
+    def __init__(self, rank: int, world_size: int, local_rank: int, launch: str | None = None) -> None:
+        super().__init__(launch)
         self.rank, self.world_size, self.local_rank = rank, world_size, local_rank
 
     def wrap(self, model: nn.Module) -> nn.Module:
@@ -74,7 +81,7 @@ def init_process_group(device: str = "auto") -> ProcessGroup:
         ValueError: more processes on this machine than it has GPUs, or no GPU where one was asked for.
     """
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
-        return ProcessGroup()
+        return ProcessGroup(_launch_of_parent())
     rank, world_size, local_rank = (int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     on_gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if on_gpu:
@@ -88,12 +95,28 @@ def init_process_group(device: str = "auto") -> ProcessGroup:
     # torchrun keeps its store of addresses when it restarts the processes, so the store still has those of the
     # processes that ended. A prefix for each restart keeps old and new ones apart.
     store, *_ = next(iter(dist.rendezvous("env://")))
+    launch = _agree_on_launch(store)
     store = dist.PrefixStore(f"restart {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
     # This module keeps the group that it finds when it is imported, and DistributedDataParallel imports it. Found now,
     # that is none; later it would be ours, and `destroy_process_group` could not end the group's threads.
     importlib.import_module("torch.distributed.nn")
     dist.init_process_group("nccl" if on_gpu else "gloo", store=store, rank=rank, world_size=world_size)
-    return DistributedProcessGroup(rank, world_size, local_rank)
+    return DistributedProcessGroup(rank, world_size, local_rank, launch)
+
+
+def _agree_on_launch(store: dist.Store) -> str:
+    """Name this start of torchrun; its store lives as long as torchrun does, so all lives of all processes agree."""
+    while isinstance(store, dist.PrefixStore):  # one prefix for each life
+        store = store.underlying_store
+    return store.compare_set("emotion_utils launch", "", secrets.token_hex(8)).decode()
+
+
+def _launch_of_parent() -> str | None:
+    """Name the start of a launcher that restarts a process which works alone; None without one."""
+    if "TORCHELASTIC_RESTART_COUNT" not in os.environ:
+        return None
+    run = os.environ.get("TORCHELASTIC_RUN_ID", "")
+    return f"{run} of process {os.getppid()} on {socket.gethostname()}"
 
 
 def destroy_process_group() -> None:

@@ -1,15 +1,19 @@
 """What happened in each epoch of a training run, kept as rows that can be read, saved and drawn."""
 
 import csv
+import io
 import math
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from emotion_utils.errors import brief, reason, show
-from emotion_utils.files import atomic_write
+from emotion_utils.files import as_path, atomic_write, read_file
+from emotion_utils.training.identity import as_plain
 
 COLUMNS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")
+MOST_BYTES = 100_000_000  # of a file; a row has some 150
 
 
 class History:
@@ -25,7 +29,7 @@ class History:
     """
 
     def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
-        self.rows = [dict(row) for row in rows or []]
+        self.rows = [as_plain(dict(row)) for row in rows or []]
         self.best_weights: dict[str, Tensor] | None = None
 
     def __len__(self) -> int:
@@ -38,7 +42,9 @@ class History:
 
     def append(self, **row: float) -> None:
         """Add an epoch; every column must be given."""
-        self.rows.append({column: row[column] for column in COLUMNS})
+        if row.keys() != set(COLUMNS):
+            raise ValueError(f"row={brief(list(row))}: give a number for each of {', '.join(COLUMNS)}.")
+        self.rows.append(as_plain({column: row[column] for column in COLUMNS}))
 
     @property
     def best_epoch(self) -> int:
@@ -50,7 +56,7 @@ class History:
 
     def to_csv(self, path: str | Path) -> None:
         """Write all rows as CSV, exactly (each number reads back as the same float)."""
-        with atomic_write(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+        with atomic_write(as_path(path)) as part, open(part, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows({c: repr(v) for c, v in row.items()} for row in self.rows)
@@ -60,23 +66,27 @@ class History:
         """Read what `to_csv` wrote.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: the columns are not those of a History, or a cell is not a number.
+            OSError: there is no such file, or it may not be read.
+            ValueError: the columns are not those of a History, or a cell is no number that could stand there.
         """
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ValueError(
-                    f"{show(path)} has the columns {brief(reader.fieldnames)}, not those of a History: "
-                    f"{', '.join(COLUMNS)}. Choose a history.csv that train() wrote."
-                )
-            try:
-                return cls([{c: (int if c == "epoch" else float)(row[c]) for c in COLUMNS} for row in reader])
-            except (TypeError, ValueError) as error:
-                raise ValueError(
-                    f"{show(path)}, line {reader.line_num}: a cell is no number ({reason(error)}). Correct it, or "
-                    "train again."
-                ) from error
+        path = as_path(path)
+        try:
+            reader = csv.DictReader(io.StringIO(read_file(path, MOST_BYTES).decode("utf-8-sig"), newline=""))
+            columns = tuple(reader.fieldnames or ())
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{show(path)} is no table of text. Choose a history.csv that train() wrote.") from error
+        if columns != COLUMNS:
+            raise ValueError(
+                f"{show(path, 100)} has the columns {brief(columns)}, not those of a History: {', '.join(COLUMNS)}. "
+                "Choose a history.csv that train() wrote."
+            )
+        try:
+            return cls([{column: _number(column, row[column]) for column in COLUMNS} for row in reader])
+        except (TypeError, ValueError, csv.Error) as error:
+            raise ValueError(
+                f"{show(path, 100)}, line {reader.line_num}: a cell is no number ({reason(error)}). Correct it, or "
+                "train again."
+            ) from error
 
     def __str__(self) -> str:
         return "\n".join(describe_row(row) for row in self.rows) or "(no epoch yet)"
@@ -94,3 +104,15 @@ def describe_row(row: dict[str, float], epochs: int | None = None) -> str:
     if not math.isnan(row["val_loss"]):
         text += f"  validation {row['val_loss']:.3f} {row['val_accuracy']:.1%}"
     return f"{text}  {row['seconds']:.1f} s"
+
+
+def _number(column: str, cell: Any) -> float:
+    """Read a cell; without validation images, its columns are nan."""
+    number = (int if column == "epoch" else float)(cell)
+    if column == "epoch" and number < 1:
+        raise ValueError(f"{column}={cell}")
+    if not math.isfinite(number) and not (math.isnan(number) and column.startswith("val_")):
+        raise ValueError(f"{column}={cell}")
+    if column.endswith("accuracy") and not (0 <= number <= 1 or math.isnan(number)):
+        raise ValueError(f"{column}={cell}")
+    return number

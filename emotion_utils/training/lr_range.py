@@ -8,10 +8,13 @@ import torch
 from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
+from emotion_utils.errors import DivergedError, check_number, check_share, check_whole
 from emotion_utils.models.fit import check_fit
+from emotion_utils.models.handling import place_of, unwrap
 from emotion_utils.randomness import stream_key
-from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.config import LARGEST, TrainConfig, check_config
 from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer
 
 
@@ -51,17 +54,21 @@ def lr_range_test(
         smoothing: share of the running mean of the loss that stays from step to step.
 
     Raises:
-        ValueError: rates that do not grow, or too few steps.
+        ValueError: rates that do not grow, too few steps, or weights that are not finite.
         ShapeError: model and data do not fit together.
+        DivergedError: the loss of the first batch is not finite.
     """
-    config = config or TrainConfig()
-    if not 0 < start < stop or steps < 3:
-        raise ValueError(
-            f"start={start}, stop={stop}, steps={steps}: choose rates that grow from above 0, in 3 steps or more."
-        )
+    config, train_set = check_config(config), as_face_dataset(train_set, "train_set")
+    start, stop = check_number(None, LARGEST, above=0, start=start), check_number(None, LARGEST, above=0, stop=stop)
+    steps, smoothing = check_whole(3, 10**6, steps=steps), check_share(smoothing=smoothing)
+    if start >= stop:
+        raise ValueError(f"start={start}, stop={stop}: choose rates that grow.")
+    if smoothing == 1:
+        raise ValueError(f"smoothing={smoothing}: choose less than 1.")
     check_fit(model, train_set, training=True)
     device = pick_device(config.device)
-    trial = copy.deepcopy(model).to(device).train()
+    trial = copy.deepcopy(unwrap(model)).to(device).train()
+    dtype = place_of(trial)[1]
     data = train_set.with_augment(config.augment or train_set.augment, config.seed)
     optimizer = make_optimizer(trial, config)
     rates, losses, running, epoch, batches = [], [], 0.0, 0, []
@@ -75,7 +82,7 @@ def lr_range_test(
             index = batches.pop(0)
             images, labels = data.batch(index)
             torch.manual_seed(stream_key(config.seed, "dropout", step))
-            _, each = forward_losses(trial, images.to(device), labels.to(device), index, config)
+            _, each = forward_losses(trial, images.to(device, dtype), labels.to(device), index, config)
             running = smoothing * running + (1 - smoothing) * float(each.detach().mean())
             smooth = running / (1 - smoothing ** (step + 1))
             if not math.isfinite(smooth) or (losses and smooth > 3 * losses[0]):
@@ -87,6 +94,10 @@ def lr_range_test(
             optimizer.zero_grad()
             each.mean().backward()
             optimizer.step()
+    if not losses:
+        raise DivergedError(
+            "The loss of the first batch is not finite: look for images or a model with infinite values."
+        )
     return LRRange(rates, losses, _steepest(rates, losses))
 
 

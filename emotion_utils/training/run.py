@@ -9,25 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.std import tqdm
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
-from emotion_utils.errors import DivergedError
+from emotion_utils.errors import CheckpointError, DivergedError, reason, show
 from emotion_utils.models.base import FaceModel, check_same_weights
 from emotion_utils.models.facts import remember
+from emotion_utils.models.handling import place_of, unwrap
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.randomness import stream_key
 from emotion_utils.training.averaging import moving_average
 from emotion_utils.training.checkpoint import RunDescription, RunState, copy_weights
-from emotion_utils.training.config import TrainConfig, name_of
+from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History
+from emotion_utils.training.identity import as_plain, identity_of, name_of
+from emotion_utils.training.losses import Loss, check_loss, cross_entropy_of_each
 from emotion_utils.training.schedule import image_size_at, learning_rate_at
 from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer, resize_images
-
-Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass
@@ -49,12 +49,13 @@ class Run:
     """A training run: what it was given, and how far it has come.
 
     Attributes:
-        model: the network that the steps change.
+        model: the network that the steps change, out of what it may be wrapped in.
         eval_model: the network that is validated and kept: the average of `model`'s weights, if there is one.
         config, loss: as given; group: of the config; device: where it computes.
         train_set, val_set: the data sets, on the device, augmented and normalised as the run needs them.
         history: of the finished epochs.
         progress: of the present epoch.
+        steps_taken: since the run was put together here.
     """
 
     def __init__(
@@ -65,26 +66,30 @@ class Run:
         config: TrainConfig,
         loss: Loss | None = None,
     ) -> None:
-        self.model, self.config, self.loss = model, config, loss
-        self.group, self.device = config.group, pick_device(config.device)
-        remember(model, train_set)
-        model.to(self.device)
+        self.model, self.config, self.group = unwrap(model), config, config.group
+        self.device = pick_device(config.device)
+        # All that may be refused comes first; the model is changed after it.
+        self.loss = check_loss(loss, self.device, self.group.world_size)
+        self.optimizer = make_optimizer(self.model, config)
+        self.description = _describe(self.model, train_set, val_set, config, loss)
+        remember(self.model, train_set)
+        self.model.to(self.device)
         if config.channels_last:
-            model.to(memory_format=torch.channels_last)
+            self.model.to(memory_format=torch.channels_last)
+        self.dtype = place_of(self.model)[1]
         seed = config.seed if config.augment else train_set.seed
         self.train_set = train_set.with_augment(config.augment or train_set.augment, seed).to(self.device)
         if val_set is not None:  # seen as the network is used to seeing images
             val_set = val_set.with_augment(None).with_normalisation(train_set.mean, train_set.std).to(self.device)
         self.val_set = val_set
         self.wrapped = self.group.wrap(model)
-        self.optimizer = make_optimizer(model, config)
-        self.average = moving_average(model, config.average) if config.average else None
-        self.eval_model = self.average.module if self.average else model
+        self.average = moving_average(self.model, config.average) if config.average else None
+        self.eval_model = self.average.module if self.average else self.model
         self.batches_per_epoch = len(self.batches(1))
         self.history = History()
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         self.progress = EpochProgress(torch.zeros(3, dtype=exact, device=self.device))
-        self.description = self._describe()
+        self.steps_taken = 0
 
     @property
     def finished(self) -> bool:
@@ -132,22 +137,26 @@ class Run:
         config, group = self.config, self.group
         index = group.shard(batch)  # (B / world_size,)
         images, labels = self.train_set.batch(index)
-        images = resize_images(images, image_size_at(len(self.history) + 1, config))
+        images = resize_images(images, image_size_at(len(self.history) + 1, config)).to(self.dtype)
         torch.manual_seed(stream_key(config.seed, "dropout", step, group.rank))
         logits, losses = forward_losses(self.wrapped, images, labels, index, config, self.loss)
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = self.learning_rate(step)
         self.optimizer.zero_grad()
         # The mean over the whole batch: processes may hold different numbers of its images.
-        (losses.sum() * group.world_size / len(batch)).backward()
+        mean = losses if losses.ndim == 0 else losses.sum() * group.world_size / len(batch)
+        mean.backward()
         self.optimizer.step()
+        self.steps_taken += 1
         if self.average:
             self.average.update_parameters(self.model)
         with torch.no_grad():
-            plain = F.cross_entropy(logits, labels, reduction="none") if config.label_smoothing or self.loss else losses
+            plain = cross_entropy_of_each(logits, labels) if config.label_smoothing or self.loss else losses
             correct = (logits.argmax(1) == labels).sum()
             sums = self.progress.sums
             sums += torch.stack([plain.detach().sum().to(sums), correct.to(sums), sums.new_tensor(len(index))])
+            if self.loss:  # which may fail where cross-entropy does not
+                sums[0] += torch.where(mean.detach().isfinite(), 0.0, mean.detach()).to(sums)
 
     def _bar(self, numbers: range, epoch: int) -> tqdm:
         """Show a bar while a long epoch runs; it goes away at the end, so that stored notebooks stay clean."""
@@ -168,9 +177,8 @@ class Run:
         better = min(self.config.learning_rate / 10, 0.1)
         raise DivergedError(
             f"The loss is {float(loss)} {where}, at learning rate {self.learning_rate(step):.3g}: the steps were too "
-            f"large. Build a new model, as the weights of this one are spoilt, and try learning_rate={better:.1g}; "
-            "lr_range_test shows which rates work. If a small rate fails as well, look for weights or inputs that are "
-            "not finite."
+            f"large. Try learning_rate={better:.1g}; lr_range_test shows which rates work. train() gives the model "
+            "back as it was. If a small rate fails as well, look for inputs or a loss that are not finite."
         )
 
     def _end_epoch(self, epoch: int, begun: float) -> bool:
@@ -204,31 +212,16 @@ class Run:
             return math.nan, math.nan
         self.group.broadcast_buffers(self.eval_model)
         mine = self.group.shard(torch.arange(len(self.val_set)))
-        part = self.val_set if self.group.world_size == 1 else self.val_set.subset(mine)
-        logits = compute_logits(self.eval_model, part, precision=self.config.precision)
-        losses = F.cross_entropy(logits, part.labels, reduction="none")
-        correct = (logits.argmax(1) == part.labels).sum()
         exact = self.progress.sums.dtype
-        loss, right = self.group.all_reduce(torch.stack([losses.sum(dtype=exact), correct.to(exact)])).tolist()
+        sums = self.progress.sums.new_zeros(2)
+        if len(mine):  # there may be fewer images than processes
+            part = self.val_set if self.group.world_size == 1 else self.val_set.subset(mine)
+            logits = compute_logits(self.eval_model, part, precision=self.config.precision)
+            losses = cross_entropy_of_each(logits, part.labels)
+            correct = (logits.argmax(1) == part.labels).sum()
+            sums = torch.stack([losses.sum(dtype=exact), correct.to(exact)])
+        loss, right = self.group.all_reduce(sums).tolist()
         return loss / len(self.val_set), right / len(self.val_set)
-
-    def _describe(self) -> RunDescription:
-        data, model = self.train_set, self.model
-        return RunDescription(
-            network=type(model).__name__,
-            arguments=_arguments(model) if isinstance(model, FaceModel) else {},
-            classes=list(data.classes),
-            settings=self.config.to_dict(),
-            data={
-                "name": data.name,
-                "images": len(data),
-                "validation images": 0 if self.val_set is None else len(self.val_set),
-                "mean": data.mean,
-                "std": data.std,
-                "augmentation": name_of(data.augment),
-            },
-            loss=name_of(self.loss),
-        )
 
     def state(self) -> RunState:
         """Put together all that the run needs to go on."""
@@ -251,10 +244,13 @@ class Run:
         """
         check_same_weights(state.model, self.model, path)
         self.description.check_same(description, path)
-        self.model.load_state_dict(state.model)
-        self.optimizer.load_state_dict(state.optimizer)
-        if self.average:
-            self.average.load_state_dict(state.average)
+        try:
+            self.model.load_state_dict(state.model)
+            self.optimizer.load_state_dict(state.optimizer)
+            if self.average:
+                self.average.load_state_dict(state.average)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{show(path)} does not fit this run ({reason(error)}).") from error
         self.history = History(state.rows)
         self.history.best_weights = state.best_weights
         # Rank 0 goes on with the sums of all processes, see `_gather_sums`.
@@ -262,7 +258,31 @@ class Run:
         self.progress = EpochProgress(sums, state.batch, state.seconds)
 
 
+def _describe(
+    model: nn.Module, train_set: FaceDataset, val_set: FaceDataset | None, config: TrainConfig, loss: Loss | None
+) -> RunDescription:
+    """Put together what a checkpoint must know of a run to recognise it."""
+    data = {
+        "name": train_set.name,
+        "images": len(train_set),
+        "validation images": 0 if val_set is None else len(val_set),
+        "mean": train_set.mean,
+        "std": train_set.std,
+        "augmentation": name_of(config.augment or train_set.augment),
+        "digest of images and labels": train_set.digest(),
+        "digest of validation images and labels": None if val_set is None else val_set.digest(),
+    }
+    return RunDescription(
+        network=type(model).__name__,
+        arguments=_arguments(model) if isinstance(model, FaceModel) else {},
+        classes=as_plain(list(train_set.classes)),
+        settings=config.to_dict(),
+        data=as_plain(data),
+        loss=identity_of(loss),
+    )
+
+
 def _arguments(model: FaceModel) -> dict[str, Any]:
     """Give what a network was built with, equal whether it was built by hand or from a file of weights."""
-    arguments = {**model.config, "classes": model.num_classes}  # the description has their names
+    arguments = as_plain({**model.config, "classes": model.num_classes})  # the description has their names
     return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}

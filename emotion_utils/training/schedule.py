@@ -2,6 +2,7 @@
 
 import math
 
+from emotion_utils.errors import check_whole
 from emotion_utils.training.config import TrainConfig
 
 
@@ -9,7 +10,12 @@ def learning_rate_at(step: int, steps: int, config: TrainConfig) -> float:
     """Compute the learning rate of one step, counted from 0, of a run of `steps`.
 
     By hand, not by `torch.optim.lr_scheduler`: a pure function of the step has no state to save, restore or forget.
+
+    Raises:
+        ValueError: no step of the run.
     """
+    steps = check_whole(1, steps=steps)
+    step = check_whole(0, steps - 1, step=step)
     if config.schedule == "constant":
         return config.learning_rate
     done = (step + 0.5) / steps
@@ -24,7 +30,11 @@ def image_size_at(epoch: int, config: TrainConfig) -> int | None:
     """Give the side in pixels that images are scaled to in an epoch, counted from 1; None leaves them as they are.
 
     Shares are counted from the end, so that odd epochs, or the only one, go to the last and largest size.
+
+    Raises:
+        ValueError: no epoch of the run.
     """
+    epoch = check_whole(1, config.epochs, epoch=epoch)
     if not config.sizes:
         return None
     to_come = config.epochs - epoch

@@ -6,9 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emotion_utils.errors import check_whole
+from emotion_utils.models.arguments import MOST_PIXELS
 from emotion_utils.models.handling import as_input
 from emotion_utils.randomness import permutation, stream_key
 from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.losses import CheckedLoss, cross_entropy_of_each
 
 
 def sgd_parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -41,9 +44,16 @@ def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, world_size
 
     The order is that of `FaceDataset.loader(batch_size, shuffle=True, seed=seed)` in this epoch. A last batch with
     fewer than two images for each process joins the batch before it, because batch norm cannot learn from one.
+
+    Raises:
+        ValueError: no whole numbers, or fewer images in a batch than there are processes.
     """
+    world_size, epoch, seed = check_whole(1, world_size=world_size), check_whole(0, epoch=epoch), check_whole(seed=seed)
+    count = check_whole(world_size, None, ", an image for each process", count=count)
+    batch_size = check_whole(world_size, None, ", an image for each process", batch_size=batch_size)
     batches = list(permutation(stream_key(seed, "order", epoch), count).split(batch_size))
-    if len(batches) > 1 and batch_size >= 2 * world_size > len(batches[-1]):
+    too_small = batch_size >= 2 * world_size > len(batches[-1]) or len(batches[-1]) < world_size
+    if len(batches) > 1 and too_small:
         last = batches.pop()
         batches[-1] = torch.cat([batches[-1], last])
     return batches
@@ -51,20 +61,28 @@ def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, world_size
 
 def resize_images(images: Tensor, size: int | None) -> Tensor:
     """Scale images, float `(B, 1, H, W)`, to `size` by `size` pixels, smoothed against aliasing; None: leave them."""
-    if size is None or images.shape[-2:] == (size, size):
+    if size is None:
+        return images
+    size = check_whole(1, MOST_PIXELS, size=size)
+    if images.shape[-2:] == (size, size):
         return images
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def forward_losses(
-    model: nn.Module, images: Tensor, labels: Tensor, index: Tensor, config: TrainConfig, loss=None
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    index: Tensor,
+    config: TrainConfig,
+    loss: CheckedLoss | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Compute logits, float32 `(B, C)`, and the loss of each image, float32 `(B,)`.
 
-    `loss(logits, labels, index)` replaces cross-entropy, for instance to learn from soft labels stored by index.
+    `loss` replaces cross-entropy, and may give the mean over the batch, `()`, instead.
 
     Raises:
-        ValueError: batch norm was given a single value per channel.
+        ValueError: batch norm was given a single value per channel, or the loss is none.
     """
     if config.channels_last:
         images = images.to(memory_format=torch.channels_last)
@@ -80,4 +98,4 @@ def forward_losses(
             ) from error
     if loss is not None:
         return logits, loss(logits, labels, index)
-    return logits, F.cross_entropy(logits, labels, reduction="none", label_smoothing=config.label_smoothing)
+    return logits, cross_entropy_of_each(logits, labels, config.label_smoothing)

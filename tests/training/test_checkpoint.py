@@ -1,6 +1,5 @@
 """Checkpoints: read safely, refused when damaged or of another run, never half written, one run to a folder."""
 
-import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,10 @@ from small_faces import small_faces
 from small_runs import QUIET
 
 from emotion_utils.data.augment import Augment
-from emotion_utils.errors import CheckpointError, FolderInUseError
+from emotion_utils.errors import CheckpointError
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
-from emotion_utils.models.pretrained import load_weights, save_weights
-from emotion_utils.training.checkpoint import load_checkpoint, load_run, lock_folder, save_checkpoint
+from emotion_utils.models.weight_files import load_weights, save_weights
+from emotion_utils.training.checkpoint import load_checkpoint, load_run, save_checkpoint
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.loop import train
 
@@ -69,7 +68,7 @@ def test_a_cut_file_is_refused(folder, keep):
     """Cut anywhere, it is damaged, and the error says what to do."""
     path = folder / "last.pt"
     os.truncate(path, int(keep if keep > 1 else keep * path.stat().st_size))
-    with pytest.raises(CheckpointError, match=r"last\.pt is damaged .* or delete it"):
+    with pytest.raises(CheckpointError, match=r"last\.pt .* it is (empty|incomplete|damaged).*or start anew"):
         run(folder, resume=True)
 
 
@@ -88,19 +87,19 @@ def test_a_flipped_bit_in_a_weight_is_noticed(folder):
 def test_other_files_are_no_checkpoints(tmp_path):
     """A file of weights alone, a missing file, a file that would run code."""
     torch.save({"weights": torch.zeros(2)}, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match=r"a\.pt is no checkpoint"):
+    with pytest.raises(CheckpointError, match=r"a\.pt cannot be read as a checkpoint"):
         load_checkpoint(tmp_path / "a.pt")
     with pytest.raises(FileNotFoundError, match=r"b\.pt"):
         load_checkpoint(tmp_path / "b.pt")
-    torch.save({"format": 2, "content": small_faces(7)}, tmp_path / "c.pt")
-    with pytest.raises(CheckpointError, match=r"c\.pt is damaged"):
+    torch.save({"format": 3, "content": small_faces(7)}, tmp_path / "c.pt")
+    with pytest.raises(CheckpointError, match=r"c\.pt .*objects of.*FaceDataset"):
         load_checkpoint(tmp_path / "c.pt")
 
 
 def test_a_checkpoint_of_an_older_version_says_so(folder):
     content = torch.load(folder / "last.pt", weights_only=True)
-    torch.save(content | {"format": 1}, folder / "last.pt")
-    with pytest.raises(CheckpointError, match=r"last\.pt has format=1"):
+    torch.save(content | {"format": 2}, folder / "last.pt")
+    with pytest.raises(CheckpointError, match=r"last\.pt has format=2"):
         run(folder, resume=True)
 
 
@@ -115,7 +114,7 @@ def test_a_checkpoint_of_an_older_version_says_so(folder):
         ({"config": replace(CONFIG, augment=Augment())}, "other settings: augment was None"),
         ({"config": replace(CONFIG, epochs=3, seed=4)}, "epochs was 2 and is 3 now; seed was 0 and is 4 now"),
         ({"config": replace(CONFIG, origin="a teacher")}, "other settings: origin was '' and is 'a teacher'"),
-        ({"loss": lambda logits, labels, index: logits.sum(1)}, "other loss: it was None and is '<function <lambda>>'"),
+        ({"loss": lambda logits, labels, index: logits.sum(1)}, "other loss: it was None and is '<function <lambda>> "),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(folder, changes, message):
@@ -158,7 +157,7 @@ def test_of_two_augmentations_the_error_names_what_differs(tmp_path):
 def test_best_is_no_run_that_can_go_on(folder):
     """It holds weights without an optimiser."""
     (folder / "best.pt").replace(folder / "last.pt")
-    with pytest.raises(CheckpointError, match=r"last\.pt holds weights"):
+    with pytest.raises(CheckpointError, match=r"last\.pt holds the weights of a best\.pt"):
         run(folder, resume=True)
 
 
@@ -166,14 +165,14 @@ def test_other_class_names_are_refused(folder):
     """The same number of classes under other names is another task."""
     data = small_faces(40)
     with pytest.raises(CheckpointError, match=r"other classes: it was .'angry'"):
-        run(folder, data=data.with_labels(data.labels, "abcdefg"), resume=True)
+        run(folder, data=data.with_labels(data.labels, list("abcdefg")), resume=True)
 
 
 def test_a_new_run_sets_the_old_one_aside(folder):
     """Without `resume` nothing mixes, and the last run can still be found."""
     old = (folder / "last.pt").read_bytes()
     run(folder)
-    assert (folder / "previous" / "last.pt").read_bytes() == old
+    assert (folder / "previous-1" / "last.pt").read_bytes() == old
     assert (folder / "last.pt").read_bytes() != old
 
 
@@ -184,33 +183,3 @@ def test_a_full_disk_leaves_the_good_file(folder):
         save_checkpoint({"weights": torch.zeros(100_000)}, folder / "last.pt")
     assert (folder / "last.pt").read_bytes() == good
     assert not list(folder.glob(".*.part"))
-
-
-def test_two_runs_into_one_folder(tmp_path):
-    """The second is refused and told who holds the folder; after the first ends it may go on."""
-    held = rf"{tmp_path.name}.*process {os.getpid()} on"
-    with lock_folder(tmp_path), pytest.raises(FolderInUseError, match=held):
-        run(tmp_path)
-    run(tmp_path)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows locks in another way")
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_a_drive_that_knows_no_locks(tmp_path, monkeypatch, number):
-    """Some network drives don't. Training goes on, with a warning."""
-    import fcntl
-
-    def no_locks(*_):
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(fcntl, "flock", no_locks)
-    with pytest.warns(UserWarning, match=r"lock"):
-        run(tmp_path)
-    assert (tmp_path / "last.pt").exists()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="there is no folder that is a file")
-def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        run(tmp_path / "file" / "run")

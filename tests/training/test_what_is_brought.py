@@ -1,0 +1,194 @@
+"""What readers bring: networks of every style, parts of data sets, classes in another order."""
+
+import warnings
+
+import pytest
+import torch
+from small_faces import small_faces
+from small_runs import QUIET, small_cnn, weights_equal
+from torch import nn
+from torch.nn.parallel import DataParallel
+from torch.utils.data import Subset, random_split
+
+from emotion_utils.errors import CheckpointError, ShapeError
+from emotion_utils.models.inference import compute_logits
+from emotion_utils.models.networks import LinearModel
+from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.loop import train
+from emotion_utils.training.lr_range import lr_range_test
+
+CONFIG = TrainConfig(epochs=2, batch_size=10, learning_rate=0.02, **QUIET)
+
+
+def plain_linear() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(256, 7))
+
+
+class ByHand(nn.Module):
+    """Parameters without layers; dropout by a function."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.ParameterList([nn.Parameter(plain_linear()[1].weight.detach())])
+
+    def forward(self, x):
+        return nn.functional.dropout(x.flatten(1), 0.1, self.training) @ self.weights[0].T
+
+
+class TwoOutputs(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = plain_linear()
+
+    def forward(self, x):
+        return self.net(x), x
+
+
+def compiled_in_place():
+    model = small_cnn()
+    model.compile(backend="eager")
+    return model
+
+
+BRINGS = {
+    "by hand": ByHand,
+    "compiled": lambda: torch.compile(small_cnn(), backend="eager"),
+    "compiled in place": compiled_in_place,
+    "double": lambda: small_cnn().double(),
+    "wrapped": lambda: DataParallel(small_cnn()),
+    "in eval mode": lambda: small_cnn().eval(),
+    "partly frozen": lambda: nn.Sequential(small_cnn().requires_grad_(False), nn.Linear(7, 7)),
+    "lazy": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(7)),
+    "group norm": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(784, 7)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+@pytest.mark.parametrize("name", BRINGS)
+def test_networks_of_every_style_train_stop_and_go_on(tmp_path, name, average):
+    config = TrainConfig(**vars(CONFIG) | {"average": average})
+    torch.manual_seed(0)
+    model, data = BRINGS[name](), small_faces(40)
+    lr_range_test(model, data, config, steps=3)
+    history = train(model, data, small_faces(14), config, run_dir=tmp_path)
+    assert not model.training
+    assert history.best_weights.keys() == {
+        key.removeprefix("_orig_mod.").removeprefix("module.") for key in model.state_dict()
+    }
+    torch.manual_seed(0)
+    other = BRINGS[name]()
+    again = train(other, data, small_faces(14), config, run_dir=tmp_path, resume=True)
+    assert again.rows == history.rows
+    assert weights_equal(model, other)
+    logits = compute_logits(model, small_faces(14).with_normalisation(data.mean, data.std))
+    accuracy = (logits.argmax(1) == small_faces(14).labels).double().mean().item()
+    assert accuracy == pytest.approx(history["val_accuracy"][-1])
+
+
+def test_a_compiled_network_learns_what_the_plain_one_does():
+    plain, compiled = small_cnn(), torch.compile(small_cnn(), backend="eager")
+    histories = [train(model, small_faces(40), None, CONFIG)["train_loss"] for model in (plain, compiled)]
+    assert histories[0] == pytest.approx(histories[1])
+
+
+def test_double_weights_stay_double():
+    model = small_cnn().double()
+    train(model, small_faces(20), small_faces(7), CONFIG)
+    assert {p.dtype for p in model.parameters()} == {torch.float64}
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "words"),
+    [
+        (TwoOutputs, ShapeError, "tuple of 2"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 6)), ShapeError, "6 logits"),
+        (lambda: nn.Flatten(), ShapeError, "256 logits"),
+        (lambda: small_cnn().requires_grad_(False), ValueError, "no parameter to train"),
+        (lambda: nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), Chosen()), ValueError, "no parameter to train"),
+        (lambda: LinearModel, TypeError, "that is the class"),
+        (lambda: len, TypeError, "model="),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, model, kind, words):
+    made = model()
+    with pytest.raises(kind, match=words) as caught:
+        train(made, small_faces(40), None, CONFIG, run_dir=tmp_path / "run")
+    assert len(str(caught.value)) <= 400
+    assert not (tmp_path / "run").exists()
+
+
+class Chosen(nn.Module):
+    def forward(self, x):
+        return x[:, :7]
+
+
+@pytest.mark.parametrize("end", [nn.Softmax(1), nn.Sigmoid(), nn.ReLU()])
+def test_an_end_after_which_cross_entropy_learns_badly_is_said_once(end):
+    with pytest.warns(UserWarning, match="network ends in a") as caught:
+        train(nn.Sequential(*plain_linear(), end), small_faces(40), small_faces(14), CONFIG)
+    assert len([each for each in caught if "network ends" in str(each.message)]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(nn.Sequential(*plain_linear(), nn.LogSoftmax(1)), small_faces(40), small_faces(14), CONFIG)
+
+
+def test_parts_that_pytorch_cut_are_data_sets():
+    data = small_faces(50)
+    parts = random_split(data, [0.8, 0.2], torch.Generator().manual_seed(0))
+    model, twin = plain_linear(), plain_linear()
+    history = train(model, *parts, CONFIG)
+    again = train(twin, data.subset(parts[0].indices), data.subset(parts[1].indices), CONFIG)
+    assert history["val_loss"] == again["val_loss"]
+    assert weights_equal(model, twin)
+    assert lr_range_test(plain_linear(), Subset(parts[0], range(20)), CONFIG, steps=3).rates
+    with pytest.raises(TypeError, match=r"train_set=.*FaceDataset"):
+        train(model, [(torch.zeros(1, 16, 16), 0)], None, CONFIG)
+    with pytest.raises(TypeError, match=r"val_set=.*FaceDataset"):
+        train(model, data, torch.utils.data.TensorDataset(torch.zeros(2)), CONFIG)
+
+
+def test_classes_in_another_order_are_brought_to_that_of_the_model():
+    """Fine-tuning: the logits keep their meaning."""
+    data = small_faces(40, classes=3)
+    reversed_data = data.with_labels(2 - data.labels, tuple(reversed(data.classes)))
+    model, twin = LinearModel(data.classes, 16), LinearModel(data.classes, 16)
+    twin.load_state_dict(model.state_dict())
+    train(model, data, data, CONFIG)
+    with pytest.warns(UserWarning, match="order of the model"):
+        history = train(twin, reversed_data, reversed_data, CONFIG)
+    assert weights_equal(model, twin)
+    assert twin.classes == data.classes
+    assert len(history) == 2
+    with pytest.raises(ValueError, match="loss of your own"):
+        train(twin, reversed_data, None, CONFIG, loss=nn.CrossEntropyLoss(weight=torch.ones(3)))
+    with pytest.raises(ValueError, match="only to the data"):
+        train(LinearModel(("x", "y", "z"), 16), data, None, CONFIG)
+
+
+def other_labels(data):
+    return data.with_labels((data.labels + 1) % 7)
+
+
+def one_pixel(data):
+    images = data.images.clone()
+    images[3, 0, 2, 2] ^= 1
+    return data.with_images(images)
+
+
+@pytest.mark.parametrize("change", [other_labels, one_pixel])
+@pytest.mark.parametrize("part", [0, 1])
+def test_a_run_goes_on_with_the_same_data_only(tmp_path, change, part):
+    data = [small_faces(40), small_faces(14, seed=3)]
+    train(plain_linear(), *data, CONFIG, run_dir=tmp_path)
+    before = (tmp_path / "last.pt").read_bytes()
+    train(plain_linear(), *data, CONFIG, run_dir=tmp_path, resume=True)
+    data[part] = change(data[part])
+    with pytest.raises(CheckpointError, match=r"last\.pt belongs to a run with other data: digest of"):
+        train(plain_linear(), *data, CONFIG, run_dir=tmp_path, resume=True)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_fewer_images_than_a_batch_or_than_processes():
+    train(plain_linear(), small_faces(3), small_faces(1), CONFIG)
+    train(plain_linear(), small_faces(1), None, CONFIG)
