@@ -13,6 +13,7 @@ from benchmarks.accelerator.group import Group
 from benchmarks.accelerator.judging import choose_shape, choose_student, framing_pays, judge, over_views
 from benchmarks.accelerator.ledger import Ledger
 from benchmarks.accelerator.networks import MOST_PARAMETERS, SHAPES, Shape, StemNet
+from benchmarks.accelerator.speed import speeds
 from benchmarks.accelerator.stages import run
 from benchmarks.accelerator.training import Trainer
 from PIL import Image
@@ -252,6 +253,14 @@ def test_what_trains_beside_a_network_changes_nothing():
     one, two, same = (t.averaged().state_dict() for t in (*together.trainers, *alone.trainers))
     assert all(torch.equal(two[name], same[name]) for name in two)
     assert not torch.equal(one["classifier.weight"], two["classifier.weight"])
+
+
+def test_all_ways_of_taking_steps_are_measured_and_lead_to_the_same_weights(faces, tmp_path, capsys):
+    found = speeds(bench(faces, tmp_path, Clock(1)))
+    assert set(found["images_per_second"]) == {"step by step", "graph", "graph, tuned", "2 at once", "4 at once"}
+    assert min(found["images_per_second"].values()) > 0
+    assert found["at_once"] == 4, "on this clock, networks that train at once cost no more than one"
+    assert capsys.readouterr().out.count("like step by step: 1.000") == 4
 
 
 def test_views_are_those_of_the_package():

@@ -23,8 +23,9 @@ Stages, in this order, each with its share of the time. A share that is not used
    fixed schedule; the last averaged weights count. *Rule*: none, all three are reported.
 
 The recipe is that of `train fer2013 --preset first`; only epochs, shape, targets and framing change. Images a second
-are measured before each stage, and decide its epochs; nothing else does. On a GPU, the script first looks at today's
-network: step by step, as a CUDA graph, and with several networks at once, and goes on in the fastest way.
+are measured before each stage, and decide its epochs; nothing else does. On a GPU, the script first trains today's
+network for a few steps: one kernel after the other, as a CUDA graph, and with several networks at once. It goes on in
+the fastest way that leads to the same weights; `--no-graphs` keeps to the first.
 
 Each network is written as soon as it is done; called again with the same folder, the script goes on with what is
 missing. It ends before its minutes are over, counted from the moment when everything is loaded. In `--out`:

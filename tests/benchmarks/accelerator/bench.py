@@ -100,7 +100,7 @@ class Bench:
         self.images = faces.images.to(self.device)
         self.held_out = self.images[faces.held_out.to(self.device)]
         self.held_out_labels = faces.labels[faces.held_out].to(self.device)
-        self.at_once = settings.at_once or 1
+        self.at_once, self.graphs = settings.at_once or 1, settings.graphs
         sure = F.one_hot(faces.labels, len(EMOTIONS)).float()
         self.smoothed = torch.lerp(sure, torch.full_like(sure, 1 / len(EMOTIONS)), RECIPE.label_smoothing)
 
@@ -129,7 +129,7 @@ class Bench:
             images = self.images[trial.rows.to(self.device)]
             network = trial.shape.build(trial.seed, *pixel_statistics(images)).to(self.device)
             trainers.append(Trainer(network, images, trial.targets[trial.rows].to(self.device), config))
-        return Group(trainers, self.clock, graphs and self.settings.graphs)
+        return Group(trainers, self.clock, graphs and self.graphs)
 
     def train(
         self, stage: str, trials: Sequence[Trial], record: Record, at_once: int | None = None, extra: float = 0

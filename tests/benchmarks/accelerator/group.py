@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from .training import Trainer
 
 WARM_UP, MEASURED = 3, 20  # steps
+SMALL_RATE = 1e-3  # so small that rounding does not lead elsewhere: two ways of computing can be compared
 
 
 class Group:
@@ -38,15 +40,17 @@ class Group:
         self.advance: Callable[[], None] = self.step
         self.how = "step by step"
         self.seconds_per_epoch = 0.0
+        self.moved: list[Tensor] = []  # how far the weights of each network went while it was measured
 
     def prepare(self) -> float:
         """Record the step and measure it; return images a second. Nothing has been learnt afterwards."""
         before = [[values.clone() for values in trainer.memory] for trainer in self.trainers]
         for trainer in self.trainers:
-            trainer.start(1)
+            trainer.rates.fill_(SMALL_RATE)
             trainer.begin_epoch(1)
         if self.graphs:
             self.advance, self.how = self._record()
+            self._put_back(before)
         self.advance()
         measured = min(MEASURED if self.on_gpu else 1, self.steps)
         begun = self._now()
@@ -56,9 +60,9 @@ class Group:
         for trainer in self.trainers:
             trainer.begin_epoch(1)
         self.seconds_per_epoch = (stepped - begun) * self.steps / measured + self._now() - stepped
-        for trainer, values in zip(self.trainers, before, strict=True):
-            for there, value in zip(trainer.memory, values, strict=True):
-                there.copy_(value)
+        pairs = zip(self.trainers, before, strict=True)
+        self.moved = [(trainer.state - state)[: trainer.learnt] for trainer, (state, *_) in pairs]
+        self._put_back(before)
         return self.images / self.seconds_per_epoch
 
     def run(self, epochs: int, deadline: float) -> bool:
@@ -87,6 +91,11 @@ class Group:
                 trainer.step()
         for stream in self.streams:
             here.wait_stream(stream)
+
+    def _put_back(self, before: list[list[Tensor]]) -> None:
+        for trainer, values in zip(self.trainers, before, strict=True):
+            for there, value in zip(trainer.memory, values, strict=True):
+                there.copy_(value)
 
     def _record(self) -> tuple[Callable[[], None], str]:
         ways = {"graph": False} if len(self.trainers) == 1 else {"graph, side by side": True, "graph": False}

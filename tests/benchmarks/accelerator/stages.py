@@ -15,11 +15,11 @@ from emotion_utils.training.distillation import mix_targets
 from .bench import FRAMING, Bench, Record, Trial
 from .judging import choose_shape, choose_student, framing_pays, judge, over_views
 from .networks import SHAPES, StemNet
+from .speed import look_at_speed
 
 PLAIN, FRAMED = "full 24", "full 24, framing"  # two networks that differ in their augmentation alone
 WIDER = {"stem": 2, "widths": 3}  # a teacher: nine times the weights, ten times the arithmetic
 TAUGHT = (0.5, 0.8)  # the teachers' shares of the targets
-AT_ONCE = (1, 2, 4)
 
 
 def run(bench: Bench) -> str | None:
@@ -37,35 +37,6 @@ def run(bench: Bench) -> str | None:
     bench.say("all done")
     bench.ledger.save()
     return None
-
-
-def look_at_speed(bench: Bench) -> None:
-    """Measure today's network in several ways on a GPU, and choose how many networks train at once."""
-    found = bench.ledger.found.get("speed")
-    if found is None:
-        found = _speeds(bench) if bench.on_gpu else {"images_per_second": {}, "tuned": False, "at_once": 1}
-        bench.ledger.found["speed"] = found
-        bench.ledger.save()
-    torch.backends.cudnn.benchmark = found["tuned"]
-    bench.at_once = bench.settings.at_once or found["at_once"]
-
-
-def _speeds(bench: Bench) -> dict[str, Any]:
-    torch.backends.cudnn.benchmark_limit = 5
-    trial = bench.trial("today", SHAPES["today"])
-
-    def rate(count: int, graphs: bool = True, tuned: bool = False) -> int:
-        torch.backends.cudnn.benchmark = tuned  # lets cuDNN try algorithms instead of guessing
-        return round(bench.group([trial] * count, graphs).prepare())
-
-    found = {"step by step": rate(1, graphs=False), "graph": rate(1), "graph, tuned": rate(1, tuned=True)}
-    tuned = found["graph, tuned"] > 1.1 * found["graph"]
-    rates = {1: found["graph, tuned" if tuned else "graph"]}
-    for count in AT_ONCE[1:]:
-        found[f"{count} at once"] = rates[count] = rate(count, tuned=tuned)
-    best = max(rates, key=rates.get)
-    bench.say(f"speed, images/s: {found}; {best} at once, {'tuned' if tuned else 'not tuned'}")
-    return {"images_per_second": found, "tuned": tuned, "at_once": best}
 
 
 def shapes(bench: Bench) -> bool:
