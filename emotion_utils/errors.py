@@ -113,7 +113,8 @@ def _within(low: float | None, high: float | None, open_below: bool = False) -> 
 def brief(value: Any, limit: int = 60) -> str:
     """Show a value in a message: a text as it is written in Python, anything else as `print` would, on one line."""
     if isinstance(value, str | bytes):
-        return one_line(repr(value[:limit]), limit) if len(value) <= limit else repr(value[: limit - 4])[:-1] + "…"
+        text = repr(value[:limit])
+        return text if len(value) <= limit and len(text) <= limit else f"{text[: limit - 2]}…{text[-1]}"
     try:
         return one_line(str(value), limit)
     except Exception:  # an object whose own __str__ fails must not hide what is wrong with it

@@ -91,7 +91,7 @@ def writable_dir(*candidates: Path) -> Path:
     )
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_file(path: str | Path) -> BinaryIO:
     """Open a file for reading. What is no file, such as a pipe, on which one would wait for ever, is refused at once.
 
     Raises:
@@ -109,25 +109,27 @@ def open_file(path: Path) -> BinaryIO:
             raise
         return file
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"There is no file {show(path.absolute())}. Check the name and the folder.") from error
-    except PermissionError as error:
-        raise PermissionError(
-            error.errno, f"{show(path)} may not be read. Change its permissions, or copy it elsewhere"
+        raise FileNotFoundError(
+            f"There is no file {show(os.path.abspath(path))}. Check the name and the folder."
         ) from error
+    except PermissionError as error:
+        raise PermissionError(f"{show(path)} may not be read. Change its permissions, or copy it elsewhere.") from error
 
 
-def _check_regular(path: Path, mode: int) -> None:
+def _check_regular(path: str | Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"{show(path)} is a folder; a file was expected.")
     if not stat.S_ISREG(mode):
         raise ValueError(f"{show(path)} is a pipe, a socket or a device; a file was expected. Leave it out.")
 
 
-def read_file(path: Path, most: int) -> bytes:
+def read_file(path: str | Path, most: int) -> bytes:
     """Read a whole file of at most `most` bytes; raises what `open_file` raises, and a ValueError for a larger one."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(most + 1) if size <= most else b""  # the size may be a lie, as it is in /proc
+        content = file.read(size + 1) if size <= most else b""
+        if len(content) > size:  # that was a lie, as it is in /proc
+            content += file.read(most)
     if max(size, len(content)) > most:
         raise ValueError(f"{show(path)} has {max(size, len(content)):,} bytes; at most {most:,} are read.")
     return content

@@ -1,7 +1,10 @@
 """Small stand-ins for FER2013, in every form in which people have it: noise for faces, but the benchmark's layout."""
 
+import bz2
 import csv
+import gzip
 import io
+import lzma
 import tarfile
 import zipfile
 from pathlib import Path
@@ -32,10 +35,10 @@ def table(images, labels, usage, columns=("emotion", "pixels", "Usage")) -> str:
     return text.getvalue()
 
 
-def pack(form: str, folder: Path, name: str, text: str) -> Path:
-    """Put a table into a folder: bare, in a .zip, in a sub-folder of a .tar.gz, or in an archive in an archive."""
+def pack(form: str, folder: Path, name: str, text: str | bytes) -> Path:
+    """Put a table into a folder: bare, packed in one of many ways, or in an archive in an archive."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = text.encode()
+    content = text.encode() if isinstance(text, str) else text
     stem = name.removesuffix(".csv")
     if form == "bare":
         path = folder / name
@@ -45,20 +48,34 @@ def pack(form: str, folder: Path, name: str, text: str) -> Path:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             archive.writestr(f"__MACOSX/._{name}", b"not a table")
             archive.writestr(f"some folder/{name}", content)
-    elif form == "tar.gz":
-        path = folder / f"{stem}.tar.gz"
-        with tarfile.open(path, "w:gz", compresslevel=1) as archive:
-            for member, data in ((f"{stem}/README", b"hello"), (f"{stem}/{name}", content)):
+    elif form in ("tar", "tar.gz", "tar.bz2", "tar.xz"):
+        path = folder / f"{stem}.{form}"
+        level = {"tar.gz": {"compresslevel": 1}, "tar.bz2": {"compresslevel": 1}, "tar.xz": {"preset": 0}}.get(form, {})
+        with tarfile.open(path, f"w:{form[4:]}", **level) as archive:
+            for member, data in (
+                (f"{stem}/README", b"hello"),
+                (f"{stem}/{name}", content),
+                (f"{stem}/LICENSE", b"MIT"),
+            ):
                 info = tarfile.TarInfo(member)
                 info.size = len(data)
                 archive.addfile(info, io.BytesIO(data))
+    elif form in ("gz", "bz2", "xz"):
+        path = folder / f"{name}.{form}"
+        compress = {"gz": lambda data: gzip.compress(data, 1), "bz2": lambda data: bz2.compress(data, 1)}
+        path.write_bytes(compress.get(form, lambda data: lzma.compress(data, preset=0))(content))
+    elif form == "tar without ending":
+        path = pack("tar", folder, name, content).rename(folder / stem)
+    elif form == "no ending":
+        path = pack("bare", folder, name, content).rename(folder / stem)
     else:
-        inner = pack("tar.gz", folder / "inner", name, text)
+        inner = pack("tar.gz", folder / "inner", name, content)
         path = folder / "challenges-in-representation-learning-facial-expression-recognition-challenge.zip"
         with zipfile.ZipFile(path, "w") as archive:
             archive.write(inner, inner.name)
             archive.writestr("test.csv", "pixels\n1 2 3\n")
         inner.unlink()
+        inner.parent.rmdir()
     return path
 
 
@@ -67,10 +84,15 @@ def write_table(folder: Path, parts=ROWS) -> Path:
     return pack("bare", folder, "fer2013.csv", table(*make_rows(parts)))
 
 
-def write_export(folder: Path, name: str = "{part}_{number}.jpg", fear: str = "fear") -> None:
-    """Write the folders of Kaggle's export: train/<class>/… and test/<class>/…"""
+def write_export(
+    folder: Path,
+    name: str = "{part}_{number}.jpg",
+    fear: str = "fear",
+    folders: tuple[str, ...] = ("train", "test", "test"),
+) -> None:
+    """Write the folders of Kaggle's export: train/<class>/… and test/<class>/…; `folders` for each part."""
     for number, (image, label, part) in enumerate(zip(*make_rows(), strict=True)):
         title = fear if EMOTIONS[label] == "fear" else EMOTIONS[label]
-        place = folder / ("train" if part == "Training" else "test") / title
+        place = folder / dict(zip(("Training", "PublicTest", "PrivateTest"), folders, strict=True))[part] / title
         place.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(place / name.format(part=part, number=number), quality=100)

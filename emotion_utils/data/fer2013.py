@@ -15,10 +15,12 @@ from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.fer2013_cache import load_rows
-from emotion_utils.data.fer2013_files import FETCH, USAGES, Rows, find_source
+from emotion_utils.data.fer2013_files import find_source
+from emotion_utils.data.fer2013_rows import FETCH, USAGES, Rows
 from emotion_utils.data.pixels import pixel_statistics
-from emotion_utils.data.splits import SPLITS, split
+from emotion_utils.data.splits import SPLITS, check_split, split
 from emotion_utils.emotions import EMOTIONS
+from emotion_utils.errors import check_whole, show
 
 OFFICIAL_ROWS = {"Training": 28_709, "PublicTest": 3_589, "PrivateTest": 3_589}
 
@@ -44,7 +46,9 @@ def load_fer2013(
     Raises:
         FileNotFoundError, ValueError: no source, or one that cannot be used.
     """
-    source = find_source(data_dir)
+    for name in splits:
+        check_split(name)
+    seed, source = check_whole(seed=seed), find_source(data_dir)
     rows = load_rows(source, verbose)
     division = _divide(rows, source, seed)
     mean, std = pixel_statistics(rows.images[division.index["training"]])
@@ -114,8 +118,8 @@ def _rows_of(rows: Rows, source: Path, usage: str) -> Tensor:
     index = (rows.usage == USAGES.index(usage)).nonzero()[:, 0]
     if len(index) == 0:
         raise ValueError(
-            f"{source} lacks the {usage} rows (it has {len(rows.usage):,} others): there is nothing to learn from. Get "
-            f"the whole file with `{FETCH}`."
+            f"{show(source)} lacks the {usage} rows (it has {len(rows.usage):,} others): there is nothing to learn "
+            f"from. Get the whole file with `{FETCH}`."
         )
     return index
 
@@ -126,8 +130,8 @@ def _carve(rows: Rows, training: Tensor, count: int, source: Path, seed: int) ->
     parts = split(rows.labels[training], fractions, rows.groups[training], seed)
     if min(map(len, parts)) == 0:
         raise ValueError(
-            f"{source} has only {len(training)} Training rows; carving off validation images takes 20. Get the whole "
-            f"file with `{FETCH}`."
+            f"{show(source)} has only {len(training)} Training rows; carving off validation images takes 20. Get the "
+            f"whole file with `{FETCH}`."
         )
     return [training[part] for part in parts]
 

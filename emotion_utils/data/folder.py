@@ -63,7 +63,7 @@ class _Plan:
 
 
 def _plan(path: Path, tree: Tree, classes: tuple[str, ...] | None) -> _Plan:
-    names = [folder.name for folder in tree.found]
+    names = tree.found
     if not names:
         raise ValueError(
             f"{show(path)} has no sub-folders. Make one for each class, such as {show(path / 'happy')}, and put its "
@@ -86,7 +86,9 @@ def _plan(path: Path, tree: Tree, classes: tuple[str, ...] | None) -> _Plan:
     return _Plan(classes, class_of, tuple(_notes(names, class_of, classes, emotion)))
 
 
-def _notes(names: list[str], class_of: dict[str, str], classes: tuple[str, ...], emotion: dict[str, str]) -> list[str]:
+def _notes(
+    names: Sequence[str], class_of: dict[str, str], classes: tuple[str, ...], emotion: dict[str, str]
+) -> list[str]:
     notes = []
     if renamed := {title for name, title in class_of.items() if name in emotion and name != title}:
         groups = {title: [name for name, other in class_of.items() if other == title] for title in classes}
@@ -105,7 +107,7 @@ def _notes(names: list[str], class_of: dict[str, str], classes: tuple[str, ...],
 
 def _refuse_splits(path: Path, tree: Tree, classes: tuple[str, ...]) -> None:
     """Raise a ValueError if sub-folders are splits (train, test, …); one alone may be a class of that name."""
-    splits = {folder.name: split_of(folder.name) for folder in tree.found if folder.name not in classes}
+    splits = {name: split_of(name) for name in tree.found if name not in classes}
     splits = {name: split for name, split in splits.items() if split}
     holders = [name for name in splits if sub_folders(path / name).found]
     if len(set(splits.values())) > 1 or holders:
@@ -124,11 +126,9 @@ def _read(path: Path, plan: _Plan, size: int) -> tuple[list[Tensor], list[int], 
         for folder in [name for name, other in plan.class_of.items() if other == title]:
             tree = find_files(path / folder)
             left_out += [f"{folder}/{what}" for what in tree.left_out]
-            for file in tree.found:
-                inside = (folder, *file.relative_to(path / folder).parts)
-                name = "/".join(inside)
+            for name in [f"{folder}/{file}" for file in tree.found]:
                 try:
-                    picture = read_picture(file, size)
+                    picture = read_picture(path / name, size)
                 except (OSError, ValueError) as error:
                     why = error.why if isinstance(error, ImageError) else reason(error)
                     skipped.append(f"{name} ({why})")
@@ -136,7 +136,7 @@ def _read(path: Path, plan: _Plan, size: int) -> tuple[list[Tensor], list[int], 
                 images.append(torch.from_numpy(picture.pixels)[None, None])
                 labels.append(label)
                 names.append(name)
-                below += ["/".join(inside[:-1])] if len(inside) > 2 else []
+                below += [name.rpartition("/")[0]] if name.count("/") > 1 else []
                 remarks += [name] if picture.remark else []
     if not images:
         raise ValueError(_nothing(path, plan, skipped))

@@ -43,6 +43,7 @@ class Picture:
     """One image in grey levels."""
 
     pixels: np.ndarray  # uint8 (H, W)
+    size: tuple[int, int]  # height and width of the image that it was made of
     remark: str | None = None  # what a reader should know
 
 
@@ -94,9 +95,10 @@ def from_pillow(image: Image.Image, size: int | None = None) -> Picture:
     grey = on_white(_levels(image)).convert("L")
     if method is not None:
         grey = grey.transpose(method)
+    width, height = grey.size
     if size is not None and grey.size != (size, size):
         grey = ImageOps.fit(grey, (size, size), Image.Resampling.BICUBIC)
-    return Picture(np.array(grey), remark)
+    return Picture(np.array(grey), (height, width), remark)
 
 
 def _levels(image: Image.Image) -> Image.Image:

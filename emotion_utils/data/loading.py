@@ -11,15 +11,16 @@ from pathlib import Path
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn import load_split
 from emotion_utils.data.fer2013 import load_fer2013
-from emotion_utils.data.splits import SPLITS
-from emotion_utils.errors import check_at_least
+from emotion_utils.data.splits import SPLITS, check_split
+from emotion_utils.errors import brief, check_whole
+from emotion_utils.files import as_path
 
 
 def load_synthetic(
     splits: Sequence[str] = SPLITS, *, data_dir: str | Path | None = None, seed: int = 0, verbose: bool = True
 ) -> tuple[FaceDataset, ...]:
     """Return the named splits of the drawn faces; they are always the same ones, whatever the seed."""
-    folder = None if data_dir is None else Path(data_dir).expanduser()
+    folder = None if data_dir is None else as_path(data_dir, "data_dir")
     return tuple(load_split(name, data_dir=folder, progress=verbose) for name in splits)
 
 
@@ -49,9 +50,7 @@ def load(
         ValueError: an unknown name or split, or data that cannot be used.
         FileNotFoundError: FER2013 is not there; the message says how to get it.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split={split!r}: choose one of {', '.join(SPLITS)}.")
-    return _load(name, (split,), data_dir, limit, seed, verbose)[0]
+    return _load(name, (check_split(split),), data_dir, limit, seed, verbose)[0]
 
 
 def load_splits(
@@ -70,13 +69,16 @@ def _load(
     name: str | None, splits: Sequence[str], data_dir: str | Path | None, limit: int | None, seed: int, verbose: bool
 ) -> tuple[FaceDataset, ...]:
     name = name or os.environ.get("EMOTION_DATA") or "synthetic"
-    if name not in LOADERS:
+    if not isinstance(name, str) or name not in LOADERS:
         raise ValueError(
-            f"name={name!r}: choose one of {', '.join(LOADERS)} (here, or in the environment variable EMOTION_DATA). "
-            "For a folder of your own images use load_folder(path)."
+            f"name={brief(name)}: choose one of {', '.join(LOADERS)} (here, or in the environment variable "
+            "EMOTION_DATA). For a folder of your own images use load_folder(path)."
         )
+    seed = check_whole(seed=seed)  # before anything is drawn or read
     if limit is not None:
-        check_at_least(1, ", or None for all", limit=limit)  # before anything is drawn or read
+        limit = check_whole(1, None, ", or None for all", limit=limit)
+    if data_dir is not None:
+        data_dir = as_path(data_dir, "data_dir")
     datasets = LOADERS[name](splits, data_dir=data_dir, seed=seed, verbose=verbose)
     if verbose:
         for note in dict.fromkeys(note for dataset in datasets for note in dataset.notes):  # each once

@@ -26,6 +26,13 @@ def split_of(name: str) -> str | None:
     return _NAMES.get(re.sub(r"(set|data|images|dataset)$", "", word))
 
 
+def check_split(split: Any) -> str:
+    """Return the name of a split; raise a ValueError for any other."""
+    if split not in SPLITS:
+        raise ValueError(f"split={brief(split)}: choose one of {', '.join(SPLITS)}.")
+    return split
+
+
 def group_identical(images: Tensor) -> Tensor:
     """Number each image by the first image that is identical to it: int64 `(N,)`; alone, that is its own index."""
     first: dict[bytes, int] = {}

@@ -8,15 +8,15 @@ from emotion_utils.errors import printable, show
 
 # What operating systems leave in every folder; not worth a word.
 _SYSTEM = {".ds_store", "thumbs.db", "desktop.ini"}
-DEEPEST = 60  # folders in folders, from the root of the disk
+DEEPEST = 50  # folders in folders
 
 
 @dataclass(frozen=True)
 class Tree:
     """What lies in a folder."""
 
-    found: tuple[Path, ...]
-    left_out: tuple[str, ...]  # names and, where they don't say it themselves, why
+    found: tuple[str, ...]  # paths in the folder, with / between their parts
+    left_out: tuple[str, ...]  # likewise, made fit to be printed, and why where that is not plain
 
 
 def sub_folders(path: Path) -> Tree:
@@ -30,20 +30,20 @@ def sub_folders(path: Path) -> Tree:
     if not os.path.isdir(path):
         raise NotADirectoryError(f"{show(path)} is a file; a folder with one sub-folder for each class was expected.")
     try:
-        names = sorted(os.listdir(path))
+        names = os.listdir(path)
     except PermissionError as error:
-        raise PermissionError(error.errno, f"{show(path)} may not be read. Change its permissions") from error
+        raise PermissionError(f"{show(path)} may not be read. Change its permissions.") from error
     found, left_out, seen, root = [], [], set(), os.path.realpath(path)
-    for name in names:
+    for name in sorted(names, key=lambda name: os.path.islink(path / name)):  # a folder goes before links to it
         real = os.path.realpath(path / name)
         if not os.path.isdir(real) or name[0] in "._":
-            left_out += [] if _is_systems(name) else [printable(name)]
+            left_out += [] if _is_systems(name) else [name]
         elif real in seen or f"{root}{os.sep}".startswith(f"{real}{os.sep}"):
-            left_out.append(f"{printable(name)} (a link to a folder that is read already)")
+            left_out.append(f"{name} (a link to a folder that is read already)")
         else:
             seen.add(real)
-            found.append(path / name)
-    return Tree(tuple(found), tuple(left_out))
+            found.append(name)
+    return Tree(tuple(sorted(found)), tuple(map(printable, sorted(left_out))))
 
 
 def find_files(folder: Path) -> Tree:
@@ -51,23 +51,18 @@ def find_files(folder: Path) -> Tree:
     found, left_out = [], []
 
     def cannot_be_read(error: OSError) -> None:
-        left_out.append(f"{_inside(folder, error.filename)}/ ({error.strerror})")
+        left_out.append(f"{os.path.relpath(error.filename, folder)}/ ({error.strerror})")
 
     for here, folders, files in os.walk(folder, onerror=cannot_be_read):
+        inside = "" if here == str(folder) else f"{os.path.relpath(here, folder).replace(os.sep, '/')}/"
         for name in sorted(folders):
-            if name[0] in "._" or os.path.islink(os.path.join(here, name)) or here.count(os.sep) > DEEPEST:
+            if name[0] in "._" or os.path.islink(os.path.join(here, name)) or inside.count("/") == DEEPEST:
                 folders.remove(name)
-                left_out.append(f"{_inside(folder, os.path.join(here, name))}/")
-        for name in sorted(files):
-            if not name.startswith("."):
-                found += [] if _is_systems(name) else [Path(here, name)]
-            elif not _is_systems(name):
-                left_out.append(_inside(folder, os.path.join(here, name)))
-    return Tree(tuple(sorted(found, key=lambda file: file.parts)), tuple(left_out))
-
-
-def _inside(folder: Path, path: str) -> str:
-    return printable(os.path.relpath(path, folder).replace(os.sep, "/"))
+                left_out.append(f"{inside}{name}/")
+        for name in files:
+            if not _is_systems(name):
+                (left_out if name.startswith(".") else found).append(f"{inside}{name}")
+    return Tree(tuple(sorted(found, key=lambda name: name.split("/"))), tuple(map(printable, sorted(left_out))))
 
 
 def _is_systems(name: str) -> bool:

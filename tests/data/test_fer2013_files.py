@@ -1,12 +1,10 @@
-"""FER2013 in every form in which people have it, and what happens when a file is bad."""
+"""Where FER2013 is looked for, and what its forms give."""
 
 import os
-import tarfile
-import zipfile
 
 import pytest
 import torch
-from fer2013_tables import make_rows, pack, table, write_export, write_table
+from fer2013_tables import make_rows, pack, table, write_table
 
 from emotion_utils.data.fer2013_files import fer2013_is_there, find_source
 from emotion_utils.data.loading import load, load_splits
@@ -47,40 +45,6 @@ def test_every_form_of_the_table(tmp_path, form, name, columns):
         assert (split.name, split.classes, split.mean) == ("fer2013", EMOTIONS, training.mean)
 
 
-@pytest.mark.parametrize("form", ["folder", "zip"])
-def test_the_kaggle_folders_are_told_apart_by_file_name(tmp_path, form):
-    images, labels, _ = make_rows()
-    source = tmp_path / "files"
-    write_export(source)
-    (source / "train" / "happy" / "Training_999.jpg").write_bytes(b"not an image")
-    (source / "train" / "contempt").mkdir()
-    (source / "train" / "contempt" / "Training_998.jpg").write_bytes(b"of no class")
-    data = source
-    if form == "zip":
-        data = tmp_path / "data"
-        data.mkdir()
-        with zipfile.ZipFile(data / "archive.zip", "w") as archive:
-            for file in source.rglob("*.jpg"):
-                archive.write(file, file.relative_to(source))
-    training, validation, test = load_splits("fer2013", data_dir=data, verbose=False)
-    assert (len(training), len(validation), len(test)) == (140, 21, 14)
-    assert all(name.startswith("PrivateTest_") for name in test.names)
-    skipped = next(note for note in training.notes if "skipped" in note)
-    assert "train/happy/Training_999.jpg" in skipped
-    assert "998" not in skipped
-    number = int(test.names[3].removesuffix(".jpg").split("_")[1])
-    assert (test.images[3, 0].int() - torch.from_numpy(images[number]).int()).abs().max() < 12  # JPEG
-    assert test.labels[3] == labels[number]
-
-
-def test_a_renamed_export_counts_as_public_test_and_says_so(tmp_path):
-    write_export(tmp_path, "im{number}.png", fear="Fearful")
-    training, _, test = load_splits("fer2013", data_dir=tmp_path, verbose=False)
-    assert len(test) == 35
-    assert test.class_counts().tolist() == [5] * 7
-    assert any("35 test images" in note and "PublicTest" in note for note in training.notes)
-
-
 def test_it_is_looked_for_in_the_data_folder_and_the_users_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("EMOTION_DATA_DIR", str(tmp_path / "data"))
     assert not fer2013_is_there()
@@ -103,53 +67,6 @@ def test_the_whole_benchmark_goes_before_its_training_part(tmp_path):
     assert find_source(tmp_path).parent.name == "fer2013.csv"
 
 
-PIXELS = " ".join(["7"] * 2304)
-DIGITS = ",".join(f"pixel{i}" for i in range(784))
-
-
-@pytest.mark.parametrize(
-    ("text", "named"),
-    [
-        ("", r"columns \[\]"),
-        ("label,image\n0,1 2 3\n", r"columns \['label', 'image'\]"),
-        (f"label,{DIGITS}\n", r"columns \['label', 'pixel0'"),
-        ("emotion,Usage\n0,Training\n", r"columns \['emotion', 'usage'\]"),
-        ("emotion,pixels,Usage\n", "no rows"),
-        (f"emotion,pixels\n0,{PIXELS}\n1,{PIXELS[:-2]}\n", r"row 2 \(line 3\).* 2,303 .*2,304"),
-        (f"emotion,pixels\n0,{PIXELS} 7\n", "row 1 .*2,305"),
-        (f"emotion,pixels\n0,{PIXELS[:-2]} 256\n", "row 1 .* 256"),
-        (f"emotion,pixels\n0,{PIXELS[:-2]} -1\n", "row 1 .* -1"),
-        (f"emotion,pixels\n0,{PIXELS[:-2]} x\n", "row 1 .*not a number"),
-        (f"emotion,pixels\n0,{PIXELS[:-2]} 1.5\n", "row 1 .*not a number"),
-        (f"emotion,pixels\n7,{PIXELS}\n", r"row 1 .*emotion.*'7'"),
-        (f"emotion,pixels\n3.0,{PIXELS}\n", "row 1 .*emotion.*'3.0'"),
-        (f"emotion,pixels,Usage\n{PIXELS},{PIXELS},Training\n", r"row 1 .*emotion.*'7 7 7 .*\.\.\."),
-        (f"emotion,pixels,Usage\n3,{PIXELS},Test\n", "row 1 .*usage.*'Test'.*PublicTest"),
-        (f"emotion,pixels,Usage\n3,{PIXELS},Training\n4,{PIXELS[:1000]}", "row 2 .*2 fields .*3 columns"),
-    ],
-)
-def test_a_bad_table_gives_one_clear_error_and_no_cache(tmp_path, text, named):
-    (tmp_path / "fer2013.csv").write_text(text)
-    with pytest.raises(ValueError, match=rf"fer2013\.csv.* {named}") as caught:
-        load("fer2013", data_dir=tmp_path, verbose=False)
-    assert len(str(caught.value)) - len(str(tmp_path)) <= 400
-    assert os.listdir(tmp_path) == ["fer2013.csv"]
-
-
-@pytest.mark.parametrize("form", ["zip", "tar.gz"])
-def test_an_archive_cut_in_the_middle(tmp_path, form):
-    path = pack(form, tmp_path, "fer2013.csv", table(*make_rows()))
-    path.write_bytes(path.read_bytes()[:-20_000])
-    with pytest.raises(ValueError, match=f"{path} is damaged.*python -m emotion_utils fetch fer2013"):
-        load("fer2013", data_dir=tmp_path, verbose=False)
-
-
-def test_bytes_that_are_no_text(tmp_path):
-    (tmp_path / "fer2013.csv").write_bytes(b"emotion,pixels\n\xff\xfe\x00\x01")
-    with pytest.raises(ValueError, match=r"fer2013\.csv is damaged"):
-        load("fer2013", data_dir=tmp_path, verbose=False)
-
-
 def test_nothing_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=rf"{tmp_path}.*fetch fer2013.*fer2013\.csv.*EMOTION_DATA_DIR"):
         load("fer2013", data_dir=tmp_path)
@@ -161,13 +78,58 @@ def test_a_folder_with_the_name_of_the_table(tmp_path):
         load("fer2013", data_dir=tmp_path)
 
 
-def test_an_archive_without_a_table(tmp_path):
-    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
-        archive.writestr("holiday/beach.jpg", b"sand")
-    with pytest.raises(ValueError, match=r"archive\.zip"):
+def test_the_environment_may_name_the_table_itself(tmp_path, monkeypatch):
+    path = write_table(tmp_path / "data")
+    write_table(tmp_path / "data" / "fer2013", (("Training", 20),))
+    for named in (path, pack("gz", tmp_path, "mine.csv", path.read_text())):
+        monkeypatch.setenv("EMOTION_DATA_DIR", str(named))
+        assert find_source() == named
+        assert len(load("fer2013", verbose=False)) == 140
+        assert fer2013_is_there()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["FER2013.CSV", "fer2013 (1).csv", "fer2013(2).csv.zip", "archive (1).zip", "Icml_Face_Data.csv.gz", "train.txz"],
+)
+def test_names_as_browsers_and_people_write_them(tmp_path, name):
+    assert not fer2013_is_there()
+    (tmp_path / name).write_text("")
+    assert find_source(tmp_path).name == name
+
+
+@pytest.mark.parametrize(
+    "name", ["fer2013.txt", "test.csv", "fer2013.csv.part", "fer2013new.csv", "training.csv", "fer2013"]
+)
+def test_names_of_other_files_and_folders(tmp_path, name):
+    (tmp_path / name).mkdir() if name == "fer2013" else (tmp_path / name).write_text("")
+    with pytest.raises(FileNotFoundError):
+        find_source(tmp_path)
+
+
+@pytest.mark.parametrize("where", [5, ["a"], b"x"])
+def test_what_is_no_folder_is_named(where):
+    with pytest.raises(TypeError, match="data_dir="):
+        load("fer2013", data_dir=where, verbose=False)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "fer2013.csv")
+    with pytest.raises(FileNotFoundError, match="FER2013"):
         load("fer2013", data_dir=tmp_path, verbose=False)
-    (tmp_path / "archive.zip").unlink()
-    with tarfile.open(tmp_path / "fer2013.tar.gz", "w:gz"):
-        pass
-    with pytest.raises(ValueError, match=r"fer2013\.tar\.gz"):
-        load("fer2013", data_dir=tmp_path, verbose=False)
+
+
+def test_a_long_path_makes_a_short_message(tmp_path):
+    folder = tmp_path / ("x" * 200) / ("y" * 200)
+    with pytest.raises(FileNotFoundError, match="yyy") as caught:
+        load("fer2013", data_dir=folder, verbose=False)
+    assert len(str(caught.value)) <= 400
+    path = write_table(folder, (("Training", 1),))
+    with pytest.raises(ValueError, match=r"yyy/fer2013\.csv") as caught:
+        load("fer2013", data_dir=folder, verbose=False)
+    assert len(str(caught.value)) <= 400
+    path.write_text("")
+    with pytest.raises(ValueError, match=r"yyy/fer2013\.csv") as caught:
+        load("fer2013", data_dir=folder, verbose=False)
+    assert len(str(caught.value)) <= 400

@@ -83,10 +83,21 @@ def test_limit_counts_for_each_split(tmp_path):
         ({"name": "imagenet"}, "name='imagenet': .*synthetic, fer2013"),
         ({"split": "train"}, "split='train': .*training, validation, test"),
         ({"limit": 0}, "limit=0"),
+        ({"limit": 1.5}, "limit=1.5"),
+        ({"limit": "10"}, "limit='10'"),
+        ({"limit": float("nan")}, "limit=nan"),
+        ({"seed": 0.5}, "seed=0.5"),
+        ({"seed": "a"}, "seed='a'"),
+        ({"name": ["synthetic"]}, r"name=\['synthetic'\]"),
+        ({"name": "x" * 1000}, "name='xxx"),
+        ({"split": None}, "split=None"),
     ],
 )
 def test_wrong_arguments_are_named_before_anything_is_drawn(arguments, named, monkeypatch, tmp_path):
     monkeypatch.setenv("EMOTION_DATA_DIR", str(tmp_path))
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ValueError, match=named) as caught:
         load(**arguments, verbose=False)
+    assert len(str(caught.value)) <= 400
     assert os.listdir(tmp_path) == []
+    with pytest.raises(TypeError, match="data_dir=5"):
+        load(data_dir=5, verbose=False)
