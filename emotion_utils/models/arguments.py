@@ -44,7 +44,7 @@ def check_classes(classes: int | Sequence[str]) -> tuple[int, tuple[str, ...] | 
         names, classes = classes, len(classes)
     else:
         names = None
-    if classes == 1:
+    if classes == 1 and not isinstance(classes, bool):
         raise ValueError("classes=1: a classifier chooses between at least two classes.")
     return check_whole(2, MOST_CLASSES, ", or a list of names", classes=classes), names
 

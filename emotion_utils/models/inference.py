@@ -31,7 +31,8 @@ def compute_logits(model: nn.Module, dataset: FaceDataset, batch_size: int = 512
     """
     check_model(model)
     batch_size = check_whole(1, batch_size=batch_size)
-    plain = normalised_for(model, as_face_dataset(dataset)).with_augment(None)
+    dataset = as_face_dataset(dataset)
+    plain = normalised_for(model, dataset).with_augment(None)
     device, dtype = place_of(model)
     parts = []
     with (

@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 from small_faces import small_faces
+from torch import nn
+from torch.utils.data import random_split
 
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError
@@ -121,3 +123,41 @@ def test_milliseconds_keeps_the_mode():
     model = LinearModel().train()
     assert milliseconds(model, repeats=1) > 0
     assert model.training
+
+
+def test_validation_faces_numbered_in_another_order_are_brought_together(faces):
+    training, validation = faces
+    names = EMOTIONS[::-1]
+    model = EmotionCNN(widths=(4, 8), image_size=16)
+    plain = measure(model, training, validation, CONFIG)
+    other = measure(model, training, validation.with_labels(6 - validation.labels, names), CONFIG)
+    assert torch.equal(plain.correct, other.correct)
+    assert compare_with_baseline(other, plain).same_task
+
+
+def test_a_network_of_ones_own_and_parts_are_measured(faces):
+    parts = random_split(faces[0], [0.5, 0.5], torch.Generator().manual_seed(0))
+    found = measure(nn.Sequential(nn.Flatten(), nn.Linear(256, 7)).double(), *parts, CONFIG)
+    assert found.accuracy == pytest.approx(found.history["val_accuracy"][-1])
+
+
+@pytest.mark.parametrize("val_set", [None, [1, 2]])
+def test_without_validation_faces_there_is_nothing_to_measure(faces, val_set):
+    with pytest.raises(TypeError, match="FaceDataset"):
+        measure(LinearModel(image_size=16), faces[0], val_set, CONFIG)
+
+
+@pytest.mark.parametrize("classes", [[name.title() for name in EMOTIONS], ["anger", *EMOTIONS[1:]]])
+def test_the_same_classes_in_another_writing_are_the_same_task(classes):
+    assert compare_with_baseline(measured(range(70), classes=tuple(classes)), measured(range(50))).same_task
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"repeats": 0}, "repeats=0"), ({"faces": 0}, "faces=0"), ({"image_size": 4.5}, r"image_size=4\.5")],
+)
+def test_milliseconds_of_nothing_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        milliseconds(LinearModel(), **arguments)
+    with pytest.raises(TypeError, match=r"LinearModel\(\)"):
+        milliseconds(LinearModel)

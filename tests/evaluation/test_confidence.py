@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -116,3 +117,95 @@ def test_temperature_stays_within_its_bounds():
     assert 0.01 <= surest < 0.1
     assert float(nn.functional.cross_entropy(logits.double() / surest, torch.arange(70) % 7)) == pytest.approx(0)
     assert math.isfinite(surest)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (torch.tensor([1.0, NAN, 2.0]), "1 that are not finite"),
+        (torch.tensor([1.0, INF, -INF]), "2 that are not finite"),
+        (torch.zeros(3, 2), r"shape \(3, 2\)"),
+        (torch.tensor(1.0), r"shape \(\)"),
+        (torch.zeros(3, dtype=torch.complex64), "values"),
+    ],
+)
+def test_bootstrap_of_what_is_no_list_of_numbers_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(values)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"draws": -1}, "draws=-1"),
+        ({"draws": 2.5}, r"draws=2\.5"),
+        ({"draws": 10**12}, "draws=10"),
+        ({"draws": NAN}, "draws=nan"),
+        ({"draws": "many"}, "draws='many'"),
+        ({"level": NAN}, "level=nan"),
+        ({"level": "0.9"}, "level='0.9'"),
+        ({"seed": 0.5}, r"seed=0\.5"),
+        ({"seed": None}, "seed=None"),
+    ],
+)
+def test_bootstrap_settings_that_cannot_be_are_refused_by_name(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(torch.ones(3), **arguments)
+
+
+def test_numbers_of_numpy_draw_the_same():
+    values = torch.arange(50) % 2
+    assert bootstrap_interval(values, np.int64(100), seed=np.int64(3)) == bootstrap_interval(values, 100, seed=3)
+    assert bootstrap_interval(values.numpy(), 100) == bootstrap_interval(values.tolist(), 100)
+
+
+GOOD = torch.full((4, 2), 0.5)
+LABELS = torch.tensor([0, 1, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        (GOOD[:0], LABELS[:0], r"\(0, 2\)"),
+        (GOOD[:, 0], LABELS, r"\(4,\)"),
+        (GOOD.long(), LABELS, "int64"),
+        (GOOD, LABELS[:3], r"labels have shape \(3,\) for 4"),
+        (GOOD, LABELS[:, None], r"labels have shape \(4, 1\)"),
+        (GOOD, LABELS.float(), r"labels.*float32.*long\(\)"),
+        (GOOD, LABELS > 0, "labels.*bool"),
+        (GOOD, LABELS + 1, "labels run from 1 to 2.*2 columns"),
+        (GOOD, LABELS - 1, "labels run from -1"),
+        (GOOD * torch.tensor([[1.0], [NAN], [1], [1]]), LABELS, "1 of 4 images are not finite, first of image 1"),
+        (GOOD * torch.tensor([[INF], [NAN], [1], [1]]), LABELS, "2 of 4 images are not finite, first of image 0"),
+    ],
+)
+@pytest.mark.parametrize("function", [calibration, fit_temperature])
+def test_scores_and_labels_that_do_not_fit_are_refused(function, scores, labels, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        function(scores, labels)
+    assert len(str(caught.value)) <= 400
+
+
+@pytest.mark.parametrize("scores", [3 * GOOD, GOOD - 1, torch.tensor([[1.5, -0.5]] * 4)])
+def test_calibration_of_logits_is_refused(scores):
+    with pytest.raises(ValueError, match=r"adds up to|softmax"):
+        calibration(scores, LABELS)
+
+
+@pytest.mark.parametrize("bins", [0, -1, 1.5, NAN, "15", None, 10**9])
+def test_bins_that_cannot_be_are_refused(bins):
+    with pytest.raises(ValueError, match="bins="):
+        calibration(GOOD, LABELS, bins)
+
+
+def test_calibration_takes_half_precision():
+    rough = torch.randn(50, 7, generator=torch.Generator().manual_seed(0)).softmax(1).half()
+    assert 0 <= calibration(rough, torch.arange(50) % 7).ece <= 1
+
+
+def test_temperature_of_probabilities_is_noticed():
+    with pytest.warns(UserWarning, match="softmax"):
+        fit_temperature(GOOD, LABELS)

@@ -1,5 +1,6 @@
 """The report against scikit-learn and against sums by hand."""
 
+import copy
 import math
 import warnings
 
@@ -9,11 +10,15 @@ import sklearn.metrics
 import torch
 from small_faces import small_faces
 from torch import Tensor, nn
+from torch.utils.data import random_split
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError
 from emotion_utils.evaluation.report import evaluate
-from emotion_utils.models.networks import EmotionCNN
+from emotion_utils.models.facts import remember
+from emotion_utils.models.networks import EmotionCNN, LinearModel
+from emotion_utils.models.views import FlipAverage
 
 
 class Oracle(nn.Module):
@@ -140,3 +145,103 @@ def test_misfits_are_explained():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="cuda"):
             evaluate(EmotionCNN(image_size=16), small_faces(10), device="cuda")
+
+
+def permuted(faces: FaceDataset, names: list[str]) -> FaceDataset:
+    """Number the same classes in another order."""
+    lower = [name.lower() for name in names]
+    return faces.with_labels(torch.tensor([lower.index(faces.classes[label]) for label in faces.labels]), names)
+
+
+@pytest.mark.parametrize("names", [sorted(EMOTIONS), [name.title() for name in sorted(EMOTIONS)], EMOTIONS[::-1]])
+@pytest.mark.parametrize("wrap", [lambda model: model, nn.DataParallel, FlipAverage, copy.deepcopy])
+def test_classes_in_another_order_are_brought_together(names, wrap):
+    faces, model = small_faces(70), LinearModel(image_size=16)
+    torch.nn.init.normal_(model.classifier[1].weight, std=0.1)
+    model.remember(faces)
+    plain, other = evaluate(wrap(model), faces), evaluate(wrap(model), permuted(faces, names))
+    assert torch.equal(plain.correct, other.correct)
+    assert other.classes == tuple(names)
+    assert other.loss == pytest.approx(plain.loss)
+    assert other.ece == pytest.approx(plain.ece)
+    (note,) = other.notes
+    assert "different orders" in note
+    assert f"{note}.\n" in str(other)
+    assert plain.notes == ()
+
+
+def test_other_writings_of_the_classes_need_no_note():
+    faces, model = small_faces(70), LinearModel(image_size=16)
+    model.remember(faces)
+    titled = faces.with_labels(faces.labels, [name.title() for name in EMOTIONS])
+    assert evaluate(model, titled).notes == ()
+    assert torch.equal(evaluate(model, titled).logits, evaluate(model, faces).logits)
+
+
+def test_other_classes_are_refused():
+    faces, model = small_faces(70), LinearModel(image_size=16)
+    model.remember(faces)
+    with pytest.raises(ValueError, match=r"Different classes.*class a"):
+        evaluate(model, faces.with_labels(faces.labels, [f"class {letter}" for letter in "abcdefg"]))
+
+
+def test_a_guessed_normalisation_is_noted():
+    """A network that nobody told anything sees images as the data set says; that may be wrong, so it is said."""
+    faces, model = small_faces(20, mean=0.25, std=0.5), nn.Sequential(nn.Flatten(), nn.Linear(256, 7))
+    (note,) = evaluate(model, faces).notes
+    assert "0.250" in note
+    assert "0.500" in note
+    remember(model, faces)
+    assert evaluate(model, faces).notes == ()
+
+
+@pytest.mark.parametrize("row", [float("nan"), float("inf"), -float("inf")])
+def test_logits_that_are_not_finite_are_refused(row):
+    logits = torch.zeros(14, 7)
+    logits[3] = row
+    model = Oracle(logits).train()
+    with pytest.raises(ValueError, match="1 of 14 images are not finite, first of image 3"):
+        evaluate(model, numbered_faces(torch.arange(14) % 7))
+    assert model.training
+
+
+def test_a_network_that_ends_in_a_softmax_is_noticed():
+    with pytest.warns(UserWarning, match="softmax") as caught:
+        evaluate(nn.Sequential(nn.Flatten(), nn.Linear(256, 7), nn.Softmax(1)), small_faces(14))
+    assert caught[0].filename == __file__
+
+
+def test_parts_that_pytorch_cut_are_measured():
+    faces, model = small_faces(40), LinearModel(image_size=16)
+    model.remember(faces)
+    part = random_split(faces, [0.5, 0.5], torch.Generator().manual_seed(0))[1]
+    assert torch.equal(evaluate(model, part).logits, evaluate(model, faces.subset(part.indices)).logits)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"model": LinearModel}, TypeError, r"LinearModel\(\)"),
+        ({"model": None}, TypeError, "model=None"),
+        ({"dataset": small_faces(5).images}, TypeError, "FaceDataset"),
+        ({"dataset": None}, TypeError, "FaceDataset"),
+        ({"batch_size": 0}, ValueError, "batch_size=0"),
+        ({"batch_size": 1.5}, ValueError, r"batch_size=1\.5"),
+        ({"bootstrap": 0}, ValueError, "bootstrap=0"),
+        ({"bootstrap": float("nan")}, ValueError, "bootstrap=nan"),
+        ({"seed": "0"}, ValueError, "seed='0'"),
+        ({"device": "tpu"}, ValueError, "device='tpu'"),
+        ({"device": 3.5}, (ValueError, TypeError), r"3\.5"),
+    ],
+)
+def test_arguments_that_cannot_be_are_refused_by_name(arguments, error, message):
+    with pytest.raises(error, match=message) as caught:
+        evaluate(**{"model": LinearModel(image_size=16), "dataset": small_faces(7), **arguments})
+    assert len(str(caught.value)) <= 400
+
+
+def test_a_long_name_does_not_widen_the_table():
+    faces = small_faces(7).with_labels(torch.arange(7), ["x" * 10_000, "two\nlines", *EMOTIONS[2:]])
+    lines = str(evaluate(nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), faces)).splitlines()
+    assert len(lines) == 5 + 7
+    assert max(map(len, lines[-8:])) < 80

@@ -1,13 +1,20 @@
 """The exported network gives the same probabilities in ONNX Runtime as in PyTorch."""
 
+import json
 import sys
 
 import numpy as np
 import pytest
 import torch
+from network_styles import build
+from small_faces import small_faces
 
+from emotion_utils.emotions import EMOTIONS
+from emotion_utils.errors import ShapeError
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.facts import remember
+from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.networks import EmotionCNN
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -41,6 +48,52 @@ def test_onnx_runtime_agrees_with_pytorch(build, tmp_path):
         assert expected.max() > 0.5, "the probabilities are so flat that the comparison would prove nothing"
         assert np.abs(got - expected).max() <= 1e-4
     assert session.get_modelmeta().custom_metadata_map["classes"].split(",") == list(classes)
+
+
+def pixels(count, size=16):
+    return torch.randint(0, 256, (count, 1, size, size), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("style", ["ends in a function", "transformer", "float64", "DataParallel of ours"])
+def test_networks_of_ones_own_agree_with_pytorch(style, tmp_path):
+    """Each takes any number of images, also where PyTorch's first way to read its code would fix the number."""
+    model = build(style)
+    remember(model, small_faces(14, mean=0.4, std=0.2))
+    state = torch.get_rng_state()
+    path = export_onnx(model, tmp_path / "model.onnx", image_size=16)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.backends.mha.get_fastpath_enabled()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for count in (1, 5):
+        images = pixels(count)
+        (got,) = session.run(None, {"pixels": images.numpy().astype(np.float32)})
+        np.testing.assert_allclose(got, predict_proba(model, images), atol=1e-4)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["names"]) == list(EMOTIONS)
+
+
+def test_what_onnx_cannot_say_is_one_sentence(tmp_path):
+    for style in ("distances", "torch.jit.script"):
+        model = build(style)
+        remember(model, small_faces(14))
+        with pytest.raises(ValueError, match="cannot be written as ONNX") as caught:
+            export_onnx(model, tmp_path / "model.onnx", image_size=16)
+        assert len(str(caught.value)) <= 400
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "error", "message"),
+    [
+        (lambda: build("Sequential"), {}, ValueError, r"Sequential.*normalised.*train\(\)"),
+        (lambda: EmotionCNN, {}, TypeError, r"EmotionCNN\(\)"),
+        (lambda: EmotionCNN((4,), image_size=16), {"image_size": 48}, ShapeError, "48, 48"),
+        (lambda: EmotionCNN((4,)), {"image_size": -1}, ValueError, "image_size=-1"),
+        (lambda: EmotionCNN((4,)), {"in_channels": 2.5}, ValueError, r"in_channels=2\.5"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_at_once(make, options, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        export_onnx(make(), tmp_path / "model.onnx", **options)
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch, tmp_path):
