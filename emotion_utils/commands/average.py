@@ -17,8 +17,9 @@ import torch
 from emotion_utils.commands.reporting import print_accuracy
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
-from emotion_utils.errors import ValleyError
+from emotion_utils.errors import ValleyError, show
 from emotion_utils.evaluation.report import evaluate
+from emotion_utils.files import as_path
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
@@ -31,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add = parser.add_argument
     add("data", choices=sorted({name for name, _ in RECIPES}), help="what the networks have learnt")
-    add("weights", type=Path, nargs="+", help="files of weights: networks that went on from one start")
-    add("--output", type=Path, default=Path("runs/average/weights.safetensors"), help="the file to write")
+    add("weights", type=as_path, nargs="+", help="files of weights: networks that went on from one start")
+    add("--output", type=as_path, default=Path("runs/average/weights.safetensors"), help="the file to write")
     add("--preset", choices=["fast", "first", "best"], help="how they were trained (default: the most accurate)")
-    add("--data-dir", type=Path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
+    add("--data-dir", type=as_path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
     add("--holdout", action="store_true", help="they have not learnt the validation images: measure on them")
     add("--test", action="store_true", help="measure on the test split; look once, choose nothing")
     add("--device", default="auto", help="auto, cpu, cuda or mps")
@@ -42,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Load the networks, average them, compare, report, and save."""
-    recipe = find_recipe(options.data, options.preset)
+    recipe, device = find_recipe(options.data, options.preset), pick_device(options.device)
+    if options.output.is_dir():
+        raise ValueError(f"--output {show(options.output)}: that is a folder; name a file in it.")
     models = [load_weights(path) for path in options.weights]
     recipe = dataclasses.replace(recipe, all_training=recipe.all_training and not options.holdout)
     mean = average_weights(models)  # looks whether they are of one kind, before the data are loaded
     data = load_recipe_data(recipe, options.data, options.data_dir)
-    device = pick_device(options.device)
     for model in (mean, *models):
         model.to(device)
     # As in training: the networks' own mean and standard deviation, and the recipe's augmentation.

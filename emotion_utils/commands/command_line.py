@@ -1,30 +1,21 @@
 """The commands by name; each is a module of this room with `add_arguments(parser)` and `run(options)`."""
 
 import argparse
+import importlib.metadata
+import os
 import sys
+from contextlib import suppress
 
 from emotion_utils.commands import average, check, fetch, train_recipe
-from emotion_utils.errors import (
-    CheckpointError,
-    DivergedError,
-    DownloadError,
-    FolderInUseError,
-    ShapeError,
-    ValleyError,
-    WeightsError,
-)
+from emotion_utils.errors import reason
 
 COMMANDS = {"check": check, "fetch": fetch, "train": train_recipe, "average": average}
-# What a user can do something about: one sentence, not a traceback. ShapeError and ValleyError are ValueErrors.
-KNOWN_ERRORS = (
-    CheckpointError, DivergedError, DownloadError, FolderInUseError, OSError, ShapeError, ValleyError, ValueError,
-    WeightsError,
-)  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:
     """Build the parser: one sub-command for each module in `COMMANDS`."""
     main_parser = argparse.ArgumentParser(prog="python -m emotion_utils", description="Tools of the notebook series.")
+    main_parser.add_argument("--version", action="version", version=f"emotion_utils {_version()}")
     commands = main_parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         summary = module.__doc__.splitlines()[0].split(": `")[0]
@@ -35,16 +26,54 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; give its exit status: 0, 1 after an error, 130 when interrupted."""
+    """Run a command; give its exit status: 0, 1 after an error, 130 when interrupted.
+
+    What goes wrong is one sentence. `EMOTION_TRACEBACK=1` in the environment shows where it went wrong as well.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a console may know neither × nor the name of a file
     options = parser().parse_args(arguments)
     try:
         options.run(options)
-    except KNOWN_ERRORS as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _say("error: nobody reads the output any more, so the command ended here.", 1)
     except KeyboardInterrupt:
-        print(
-            "Interrupted. What was finished is kept: the same command goes on (train: with --resume).", file=sys.stderr
-        )
-        return 130
+        what = "Interrupted. What was finished is kept: the same command goes on (train: with --resume)."
+        return _say(what, 130)
+    except Exception as error:
+        if os.environ.get("EMOTION_TRACEBACK"):
+            raise
+        return _say(f"error: {_sentence(error)}", 1)
     return 0
+
+
+def _say(text: str, status: int) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence_output()
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+    return status
+
+
+def _sentence(error: Exception) -> str:
+    """Put an error into words; of one that this package did not expect, the kind belongs to them."""
+    expected = isinstance(error, OSError | ValueError) or type(error).__module__.startswith("emotion_utils")
+    text = reason(error, 400)
+    return text if expected else f"{type(error).__name__}: {text}"
+
+
+def _silence_output() -> None:
+    """Let nothing more be written to a closed pipe or a full disk, not even by Python when it ends."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("emotion_utils")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"

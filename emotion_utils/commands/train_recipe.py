@@ -9,6 +9,7 @@ must then be one that all machines see.
 import argparse
 import dataclasses
 import hashlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +20,10 @@ from torch import Tensor
 
 from emotion_utils.commands.reporting import print_accuracy
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.device import bf16_is_faster, pick_device
+from emotion_utils.device import Bf16Choice, choose_bf16, pick_device
+from emotion_utils.errors import check_whole, show
 from emotion_utils.evaluation.confidence import fit_temperature
+from emotion_utils.files import as_path, is_file
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.models.pretrained import CHECKSUMS, FOLDER
@@ -29,6 +32,7 @@ from emotion_utils.randomness import seed_everything
 from emotion_utils.training.checkpoint import load_run
 from emotion_utils.training.distillation import SoftLabelCrossEntropy, mix_targets, view_probabilities
 from emotion_utils.training.distributed import ProcessGroup, destroy_process_group, init_process_group, was_restarted
+from emotion_utils.training.folder import launch_of
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
 from emotion_utils.training.recipes import RECIPES, Recipe, RecipeData, find_recipe, load_recipe_data
@@ -58,6 +62,20 @@ class TrainingJob:
     precision: str
     checkpoint_every: int | None
 
+    def check(self) -> None:
+        """Raise a ValueError or an OSError for what cannot work, before data are loaded, which takes its time."""
+        for name in ("limit", "checkpoint_every"):
+            if getattr(self, name) is not None:
+                check_whole(1, **{name: getattr(self, name)})
+        pick_device(self.device)
+        configure(find_recipe(self.data, self.preset), self, "fp32")
+        for place in (self.run_dir, *self.run_dir.parents):
+            if is_file(place):
+                raise NotADirectoryError(f"run_dir={show(self.run_dir)}: {show(place, 99)} is a file; choose a folder.")
+        for start in filter(None, (self.start_from, self.teacher)):
+            if not is_file(file_of(start)):
+                load_weights(file_of(start))  # says what is wrong
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
@@ -65,11 +83,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = sorted({name for name, _ in RECIPES})
     add("data", choices=data, help="what to learn from; ferplus is fer2013 with the crowd's votes as labels")
     add("--preset", choices=["fast", "first", "best"], default="fast", help="which recipe (default: fast)")
-    add("--run-dir", type=Path, help="folder for checkpoints and weights (default: runs/DATA-PRESET)")
+    add("--run-dir", type=as_path, help="folder for checkpoints and weights (default: runs/DATA-PRESET)")
     add("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     add("--holdout", action="store_true", help="leave validation images out, also where a recipe takes all")
     add("--test", action="store_true", help="measure on the test split at the end; look once, choose nothing")
-    add("--data-dir", type=Path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
+    add("--data-dir", type=as_path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
     add("--start-from", metavar="WEIGHTS", help="fine-tune: a file of weights, or the name of shipped ones")
     add("--teacher", metavar="WEIGHTS", help="learn also from this network: a file, or the name of a shipped one")
     add("--epochs", type=int, help="another number of epochs than the recipe's")
@@ -87,20 +105,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Train as the command line says, also as one of several processes that torchrun started."""
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    if options.threads is not None:
+        torch.set_num_threads(check_whole(1, max(64, os.cpu_count() or 1), threads=options.threads))
     asked = {field.name: getattr(options, field.name) for field in dataclasses.fields(TrainingJob)}
     asked["run_dir"] = options.run_dir or Path("runs") / f"{options.data}-{options.preset}"
-    asked["resume"] = options.resume or was_restarted()
+    job = TrainingJob(**asked)
+    job.check()
     try:
-        train_job(TrainingJob(**asked), init_process_group(options.device))
+        group = init_process_group(options.device)
+        train_job(dataclasses.replace(job, resume=job.resume or goes_on(job.run_dir, group, job.device)), group)
     finally:
         destroy_process_group()
 
 
+def goes_on(run_dir: Path, group: ProcessGroup, device: str = "auto") -> bool:
+    """Say whether torchrun has started the processes anew, and a run of theirs is in the folder to go on with.
+
+    An older run that lies there is none of theirs: the first life may have ended before it set that aside.
+    """
+    if not was_restarted():
+        return False
+    mine = group.rank == 0 and group.launch is not None and launch_of(run_dir) == group.launch
+    return bool(group.all_reduce(torch.tensor([int(mine)], device=pick_device(device))))  # as rank 0 says
+
+
 def train_job(job: TrainingJob, group: ProcessGroup) -> tuple[FaceModel, History]:
     """Load the data, build the network, train it, and report; all processes of a group call this."""
-    recipe = configure(find_recipe(job.data, job.preset), job, choose_precision(job, group))
+    precision = choose_precision(job, group)
+    recipe = configure(find_recipe(job.data, job.preset), job, precision.name)
     writes = group.rank == 0
     data = load_recipe_data(recipe, job.data, job.data_dir, job.limit, job.drop_twins, verbose=writes)
     seed_everything(job.seed)
@@ -110,7 +142,7 @@ def train_job(job: TrainingJob, group: ProcessGroup) -> tuple[FaceModel, History
         parameters = sum(p.numel() for p in model.parameters())
         held = f"{len(data.validation):,} for validation" if data.validation else "none held out"
         print(f"{job.data}, {job.preset}: {parameters:,} parameters, {len(data.training):,} images, {held}")
-        print(f"{recipe.config.precision}, {group.world_size} × {torch.get_num_threads()} threads", flush=True)
+        print(f"{precision.name} ({precision.why}), {group.world_size} × {torch.get_num_threads()} threads", flush=True)
     begun = time.perf_counter()
     teacher = load_start(job.teacher, classes).to(pick_device(job.device)) if job.teacher else None
     targets = soft_targets(recipe, data, teacher)
@@ -201,7 +233,7 @@ def scale_temperature(model: FaceModel, validation: FaceDataset) -> float:
 
 def file_of(start: str) -> Path:
     """Give the file of a network to start from, or to learn from: `start` is its path, or a name that ships."""
-    return FOLDER / f"{start}.safetensors" if start in CHECKSUMS else Path(start)
+    return FOLDER / f"{start}.safetensors" if start in CHECKSUMS else as_path(start)
 
 
 def load_start(start: str, classes: tuple[str, ...]) -> FaceModel:
@@ -209,21 +241,31 @@ def load_start(start: str, classes: tuple[str, ...]) -> FaceModel:
     return load_weights(file_of(start), classes=classes, sha256=CHECKSUMS.get(start))
 
 
-def choose_precision(job: TrainingJob, group: ProcessGroup) -> str:
-    """Turn "auto" into "bf16" or "fp32", the same for all processes.
+@dataclass(frozen=True)
+class Precision:
+    """The precision of a run, and why it is that."""
 
-    A measurement may come out differently the next time, so a run that goes on keeps the precision of its checkpoint.
+    name: str
+    why: str
+
+
+def choose_precision(job: TrainingJob, group: ProcessGroup) -> Precision:
+    """Turn "auto" into "bf16" or "fp32", the same for all processes, and on one machine the same each time.
+
+    A run that goes on, perhaps on another machine, keeps the precision of its checkpoint.
     """
     last = job.run_dir / "last.pt"
     if job.precision != "auto":
-        return job.precision
+        return Precision(job.precision, "as asked for")
     if job.resume and last.exists():
-        return load_run(last)[0].settings["precision"]
+        return Precision(load_run(last)[0].settings["precision"], "as the run began")
     device = pick_device(job.device)
-    return agree_on_precision(bf16_is_faster(device), device, group)
+    return agree_on_precision(choose_bf16(device), device, group)
 
 
-def agree_on_precision(bf16_faster: bool, device: torch.device, group: ProcessGroup) -> str:
+def agree_on_precision(choice: Bf16Choice, device: torch.device, group: ProcessGroup) -> Precision:
     """Choose bfloat16 only if it is faster for all processes of the group."""
-    votes = group.all_reduce(torch.tensor([float(bf16_faster)], device=device))
-    return "bf16" if float(votes) == group.world_size else "fp32"
+    votes = float(group.all_reduce(torch.tensor([float(choice.faster)], device=device)))
+    if votes == group.world_size or not choice.faster:
+        return Precision("bf16" if choice.faster else "fp32", choice.why)
+    return Precision("fp32", f"{votes:.0f} of {group.world_size} processes are faster with bf16")

@@ -33,8 +33,9 @@ def change_recipes(monkeypatch):
 
 
 @pytest.fixture
-def train(fer2013_folder, change_recipes, tmp_path):
+def train(fer2013_folder, change_recipes, tmp_path, monkeypatch):
     """Run `python -m emotion_utils train` on the small data; give the exit status and the run folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(fer2013_folder / "cache"))
 
     def run(*arguments, data="fer2013", where="run"):
         folder = tmp_path / where

@@ -34,7 +34,8 @@ def small_network(norm: bool) -> EmotionCNN:
 def learn(folder: Path, kill_at: int | None = None, every: int | None = None, norm: bool = False) -> None:
     """Train with the processes that torchrun started, or alone; rank 0 leaves its weights in `folder/weights.pt`.
 
-    Each process notes in `folder/seen-RANK-RESTARTS.jsonl` which images it learnt from, a line for each step.
+    Each process notes in `folder/seen-RANK-RESTARTS.jsonl` which images it learnt from, a line for each step, and in
+    `folder/launch-RANK-RESTARTS` which start of torchrun it belongs to.
 
     Args:
         folder: where to write. Processes share `folder/run`; where nobody is to be killed, each has its own.
@@ -45,6 +46,7 @@ def learn(folder: Path, kill_at: int | None = None, every: int | None = None, no
     torch.set_num_threads(1)
     group = init_process_group("cpu")
     seen = open(folder / f"seen-{group.rank}-{int(was_restarted())}.jsonl", "a")  # noqa: SIM115 (open to the end)
+    (folder / f"launch-{group.rank}-{int(was_restarted())}").write_text(str(group.launch))
     steps = [0]
 
     def loss(logits, labels, index):

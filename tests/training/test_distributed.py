@@ -15,6 +15,7 @@ from emotion_utils.errors import CheckpointError
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.distributed import DistributedProcessGroup, ProcessGroup, init_process_group
+from emotion_utils.training.folder import launch_of
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
 from emotion_utils.training.step import epoch_batches
@@ -83,6 +84,9 @@ def test_a_killed_process_is_restarted_from_the_last_checkpoint(alone, tmp_path,
     for name, value in killed.weights.items():
         assert torch.allclose(value, alone.weights[name], atol=1e-5), name
     assert killed.history["train_accuracy"] == alone.history["train_accuracy"], "what the dead had counted is not lost"
+    launches = {path.read_text() for path in killed.folder.glob("launch-*")}
+    assert len(launches) == 1, "both processes know in both lives which launch they belong to"
+    assert launch_of(killed.folder / "run") in launches
     # After the restart the run did not begin at the beginning: it had two epochs left, or less.
     again = lines(killed.folder / "seen-0-1.jsonl")
     assert len(again) == 2 * STEPS - ((STEPS + 3) // every * every - STEPS if every else 0)
