@@ -35,8 +35,6 @@ def fetch_fer2013(folder: str | Path | None = None, url: str = MIRROR, md5: str 
             return target
         if verbose:
             print(f"{target} has another checksum than the original, and is downloaded anew.")
-    for leftover in folder.glob(f".{target.name}.*.part"):  # of a download that was killed
-        leftover.unlink(missing_ok=True)
     # Written beside its place and moved there once the checksum is right: an interrupted download leaves nothing that
     # `load` could mistake for the data set, and the next one starts afresh.
     with atomic_write(target) as part:
