@@ -121,7 +121,7 @@ def brief(value: Any, limit: int = 60) -> str:
         return f"<{type(value).__name__}>"
 
 
-def reason(error: BaseException, limit: int = 120) -> str:
+def reason(error: BaseException | str, limit: int = 120) -> str:
     """Show what an exception says, on one line; its kind where it says nothing."""
     return one_line(str(error), limit) or type(error).__name__
 
