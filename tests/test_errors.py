@@ -1,13 +1,25 @@
 """Checks that name the thing and the value and give plain numbers, and messages that stay short and on one line."""
 
+import io
 import math
 import os
+import sys
 
 import numpy as np
 import pytest
 import torch
 
-from emotion_utils.errors import brief, check_at_least, check_number, check_share, check_whole, listed, reason, show
+from emotion_utils.errors import (
+    brief,
+    check_at_least,
+    check_number,
+    check_share,
+    check_whole,
+    listed,
+    reason,
+    say,
+    show,
+)
 
 
 def test_what_is_too_small_is_named():
@@ -81,3 +93,13 @@ def test_messages_stay_short_and_on_one_line():
     assert "Odd" in texts[3]
     assert texts[6] == "KeyError"
     assert show("/long" * 1000 + "/the_end.png").endswith("/the_end.png")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_every_console_can_show_a_line(monkeypatch, encoding):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    say("Angry → angry, 48×48 …")
+    sys.stdout.flush()
+    assert written.getvalue().decode(encoding).startswith("Angry ")
+    monkeypatch.undo()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from emotion_utils.data.fer2013_files import fer2013_is_there
+from emotion_utils.errors import say
 from emotion_utils.files import data_dir, user_cache_dir, writable_dir
 
 LEAST_DISK = 1.0  # GB, for the caches of drawn faces and of FER2013
@@ -48,9 +49,10 @@ def check_environment() -> list[str]:
         _fer2013(),
     ]
     width = max(len(finding.about) for finding in findings)
-    print("\n".join(f"{finding.about:{width}}  {finding.found}" for finding in findings))
     problems = [sentence for finding in findings for sentence in finding.amiss]
-    print("\n".join(["", *problems]) if problems else "\nEverything that the notebooks need is here.")
+    lines = [f"{finding.about:{width}}  {finding.found}" for finding in findings]
+    for line in [*lines, "", *(problems or ["Everything that the notebooks need is here."])]:
+        say(line)
     return problems
 
 
@@ -85,7 +87,11 @@ def _device() -> str:
 
 
 def _disk() -> _Finding:
-    free = shutil.disk_usage(writable_dir(data_dir(), user_cache_dir())).free / 1e9
+    try:
+        folder = writable_dir(data_dir(), user_cache_dir())
+    except PermissionError as error:
+        return _Finding("free disk for data", "no folder to write to", (str(error),))
+    free = shutil.disk_usage(folder).free / 1e9
     amiss = f"Only {free:.1f} GB are free for data; make room, or set EMOTION_DATA_DIR to another disk."
     return _Finding("free disk for data", f"{free:.0f} GB", (amiss,) if free < LEAST_DISK else ())
 

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from emotion_utils.data.download import MD5, MIRROR, fetch_fer2013
+from emotion_utils.errors import say, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,4 +18,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Download unless it is there already, and say where it is."""
     path = fetch_fer2013(options.into, options.url, options.md5)
-    print(f"FER2013 is at {path}. Use it with EMOTION_DATA=fer2013 in the environment.")
+    say(f"FER2013 is at {show(path)}. Use it with EMOTION_DATA=fer2013 in the environment.")

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from tqdm.std import tqdm
 
-from emotion_utils.errors import DownloadError, check_number, one_line, reason, show
+from emotion_utils.errors import DownloadError, check_number, one_line, reason, say, show
 from emotion_utils.files import (
     as_path,
     atomic_write,
@@ -93,7 +93,7 @@ def _set_aside(target: Path, verbose: bool) -> None:
     other = next(name for name in names if not os.path.lexists(name))
     os.replace(target, other)
     if verbose:
-        print(f"{show(target)} had another checksum than the original, and is now {other.name}.")
+        say(f"{show(target)} had another checksum than the original, and is now {other.name}.")
 
 
 def _download(url: str, part: Path, target: Path, verbose: bool, patience: float, time_limit: float) -> str:

@@ -1,15 +1,21 @@
 """FER+: the votes of ten people on each image of FER2013, as soft labels (Barsoum et al. 2016, arXiv:1608.01041)."""
 
 import csv
-import reprlib
+import io
+import re
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.tensors import as_tensor
+from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.emotions import EMOTIONS, label_of
-from emotion_utils.files import data_dir
+from emotion_utils.errors import brief, listed, one_line, reason, show
+from emotion_utils.files import as_path, data_dir, is_file, read_file
+
+MOST_BYTES = 50_000_000  # the file has 1.4 million
 
 # The columns of fer2013new.csv.
 FERPLUS_COLUMNS = (
@@ -34,41 +40,58 @@ def load_ferplus_votes(dataset: FaceDataset, path: str | Path | None = None) -> 
         FileNotFoundError: no fer2013new.csv.
         ValueError: the file is another one, or its rows are not those of the data set.
     """
-    file = _find_votes(data_dir() if path is None else Path(path).expanduser())
+    dataset = as_face_dataset(dataset)
+    file = _find_votes(data_dir() if path is None else as_path(path))
     votes = _read_votes(file)
     # The rows of votes are in the order of fer2013.csv, and so are a table's names: fer0000000, fer0000001, …
-    if dataset.names is None or not all(name.startswith("fer") and name[3:].isdigit() for name in dataset.names):
+    if dataset.names is None or not all(re.fullmatch(r"fer[0-9]{7}", name) for name in dataset.names):
         raise ValueError(
-            f"The images of {dataset} don't tell their row in fer2013.csv, so the votes can't be tied to them. Load "
-            'FER2013 from fer2013.csv with load("fer2013", …).'
+            f"The images of {one_line(str(dataset), 100)} don't tell their row in fer2013.csv, so the votes can't be "
+            'tied to them. Load FER2013 from fer2013.csv with load("fer2013", …).'
         )
     row = torch.tensor([int(name[3:]) for name in dataset.names])
     if int(row.max()) >= len(votes):
-        raise ValueError(f"{file} has {len(votes):,} rows, and the data set has row {int(row.max()):,}.")
+        raise ValueError(f"{show(file)} has {len(votes):,} rows, and the data set has row {int(row.max()):,}.")
     return votes[row]
 
 
 def _find_votes(path: Path) -> Path:
     for file in (path, path / "fer2013new.csv", path / "fer2013" / "fer2013new.csv"):
-        if file.is_file():
+        if is_file(file):
             return file
     raise FileNotFoundError(
-        f"No fer2013new.csv in {path}. It is in the repository microsoft/FERPlus on GitHub; put it there."
+        f"No fer2013new.csv in {show(path)}. It is in the repository microsoft/FERPlus on GitHub; put it there."
     )
 
 
 def _read_votes(file: Path) -> Tensor:
     """Read all rows of fer2013new.csv: int64 `(rows, 10)`."""
-    with file.open(newline="", encoding="utf-8-sig") as lines:
-        header, *table = csv.reader(lines)
+    content = read_file(file, MOST_BYTES)
+    try:
+        header, *table = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    except (UnicodeDecodeError, ValueError, csv.Error) as error:
+        raise ValueError(f"{show(file)} is no table ({reason(error)}). Get the file again.") from error
     if [name.strip() for name in header[2:]] != list(FERPLUS_COLUMNS):
         raise ValueError(
-            f"{file} has the columns {reprlib.repr(header)}; expected Usage, Image name, {', '.join(FERPLUS_COLUMNS)}."
+            f"{show(file)} has the columns [{listed([brief(name, 20) for name in header])}]; expected Usage, Image "
+            f"name, {', '.join(FERPLUS_COLUMNS)}. Get the file again."
         )
-    try:
-        return torch.tensor([[int(vote) for vote in row[2:]] for row in table])
-    except ValueError as error:
-        raise ValueError(f"{file} holds a vote that is not a whole number ({error}). Get the file again.") from error
+    votes = [_parse_votes(file, number, row) for number, row in enumerate(table, 1) if row]
+    if not votes:
+        raise ValueError(f"{show(file)} has a header and no rows. Get the file again.")
+    return torch.tensor(votes)
+
+
+def _parse_votes(file: Path, number: int, row: list[str]) -> list[int]:
+    cells = row[2:]
+    wrong = next((cell for cell in cells if not re.fullmatch(r" *[0-9]{1,6} *", cell)), None)
+    if wrong is not None or len(cells) != len(FERPLUS_COLUMNS):
+        found = f"{len(cells)} votes" if wrong is None else f"the vote {brief(wrong, 30)}"
+        raise ValueError(
+            f"{show(file)}, row {number} has {found}; expected {len(FERPLUS_COLUMNS)} whole numbers. Get the file "
+            "again."
+        )
+    return [int(cell) for cell in cells]
 
 
 def soft_labels(votes: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,10 +103,19 @@ def soft_labels(votes: Tensor) -> tuple[Tensor, Tensor]:
     Args:
         votes: int64 `(N, 10)`, columns `FERPLUS_COLUMNS`.
 
+    Raises:
+        ValueError, TypeError: no such votes.
+
     Returns:
         Probabilities, float32 `(N, 7)` in the order of `EMOTIONS` (uniform where nobody voted for one of them), and
         bool `(N,)`, True for the images to keep.
     """
+    votes = as_tensor(votes, "votes")
+    if votes.ndim != 2 or votes.shape[1] != len(FERPLUS_COLUMNS) or (votes < 0).any() or not votes.isfinite().all():
+        raise ValueError(
+            f"votes have shape {tuple(votes.shape)}; expected (N, {len(FERPLUS_COLUMNS)}), none negative, in the order "
+            "of FERPLUS_COLUMNS."
+        )
     kept = votes[:, _COLUMN_OF_CLASS].to(torch.float32)  # (N, 7)
     total = kept.sum(1, keepdim=True)  # (N, 1)
     probabilities = torch.where(total > 0, kept / total.clamp(min=1), 1 / len(EMOTIONS))
@@ -96,5 +128,6 @@ def with_votes(dataset: FaceDataset, path: str | Path | None = None) -> tuple[Fa
     Images that half of the people or more took for something else (no face, contempt, can't tell) are left out.
     `path` is that of `load_ferplus_votes`.
     """
+    dataset = as_face_dataset(dataset)
     shares, keep = soft_labels(load_ferplus_votes(dataset, path))
     return dataset.subset(keep).with_labels(shares[keep].argmax(1)), shares[keep]

@@ -14,7 +14,7 @@ from emotion_utils.data.pixels import check_size
 from emotion_utils.data.splits import split_of
 from emotion_utils.data.tree import Tree, find_files, sub_folders
 from emotion_utils.emotions import EMOTIONS, label_of
-from emotion_utils.errors import listed, printable, reason, show
+from emotion_utils.errors import listed, printable, reason, say, show
 from emotion_utils.files import as_path
 
 
@@ -48,8 +48,8 @@ def load_folder(
         notes.append(f"classes without images: {', '.join(map(printable, empty))}")
     name = printable(path.name or path.resolve().name)
     notes = [*plan.notes, *notes]
-    if verbose:
-        print("".join(f"{name}: {note}.\n" for note in notes), end="")
+    for note in notes if verbose else ():
+        say(f"{name}: {note}.")
     return FaceDataset(torch.cat(images), torch.tensor(labels), plan.classes, name=name, names=names, notes=notes)
 
 

@@ -12,7 +12,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn import load_split
 from emotion_utils.data.fer2013 import load_fer2013
 from emotion_utils.data.splits import SPLITS, check_split
-from emotion_utils.errors import brief, check_whole
+from emotion_utils.errors import brief, check_whole, say
 from emotion_utils.files import as_path
 
 
@@ -82,5 +82,5 @@ def _load(
     datasets = LOADERS[name](splits, data_dir=data_dir, seed=seed, verbose=verbose)
     if verbose:
         for note in dict.fromkeys(note for dataset in datasets for note in dataset.notes):  # each once
-            print(f"{name}: {note}.")
+            say(f"{name}: {note}.")
     return tuple(dataset.limited(limit, seed) for dataset in datasets)

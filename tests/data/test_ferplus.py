@@ -60,21 +60,42 @@ def test_faces_with_the_labels_that_got_most_votes(tmp_path):
     assert torch.equal(dataset.labels, before)
 
 
-def test_bad_votes(tmp_path):
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda text: text.replace(",10,", ",ten,"), r"row 1 has the vote 'ten'"),
+        (lambda text: text.replace(",10,", ",-1,"), "row 1 has the vote '-1'"),
+        (lambda text: text.replace(",10,", ",1.5,"), "row 1 has the vote '1.5'"),
+        (lambda text: text.replace(",10,", f",{2**63},"), "row 1 has the vote '9223372036854775808'"),
+        (lambda text: text.replace(",10,", ",,"), "row 1 has the vote ''"),
+        (lambda text: text.replace(",10,", ",10,0,"), "row 1 has 11 votes"),
+        (lambda text: text.replace("neutral", "x" * 50_000), r"columns \['Usage', 'Image name', 'xxx"),
+        (lambda text: "", r"no table"),
+        (lambda text: text.splitlines()[0], "no rows"),
+        (lambda text: "\xff\xfe" * 100, "no table|columns"),
+        (lambda text: text.splitlines()[0] + '\n"' + "x" * 200_000, "no table"),
+    ],
+)
+def test_bad_votes(tmp_path, change, named):
     write_table(tmp_path)
     dataset = load("fer2013", "test", data_dir=tmp_path, verbose=False)
     with pytest.raises(FileNotFoundError, match=r"fer2013new\.csv"):
         load_ferplus_votes(dataset, tmp_path)
+    file = write_votes(tmp_path, 175)
+    file.write_text(change(file.read_text()), encoding="latin-1")
+    with pytest.raises(ValueError, match=rf"fer2013new\.csv.*{named}") as caught:
+        load_ferplus_votes(dataset, tmp_path)
+    assert len(str(caught.value)) <= 400
+
+
+def test_too_few_votes_and_votes_of_another_shape(tmp_path):
+    write_table(tmp_path)
     write_votes(tmp_path, 20)
     with pytest.raises(ValueError, match=r"fer2013new\.csv has 20 rows.* 174"):
-        load_ferplus_votes(dataset, tmp_path)
-    file = write_votes(tmp_path, 175)
-    file.write_text(file.read_text().replace(",10,", ",ten,"))
-    with pytest.raises(ValueError, match=r"fer2013new\.csv .*'ten'"):
-        load_ferplus_votes(dataset, tmp_path)
-    write_votes(tmp_path, 175, columns=FERPLUS_COLUMNS[::-1])
-    with pytest.raises(ValueError, match=r"fer2013new\.csv .*'nf'|'NF'"):
-        load_ferplus_votes(dataset, tmp_path)
+        load_ferplus_votes(load("fer2013", "test", data_dir=tmp_path, verbose=False), tmp_path)
+    for votes in (torch.ones(3, 7), torch.ones(10), -torch.ones(3, 10), torch.full((3, 10), torch.nan)):
+        with pytest.raises(ValueError, match="votes have shape"):
+            soft_labels(votes)
 
 
 def test_votes_need_to_know_the_row_of_each_image(tmp_path):
