@@ -22,7 +22,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn_cache import draw_once
 from emotion_utils.data.knobs import Knobs
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.errors import check_at_least
+from emotion_utils.errors import check_whole
 from emotion_utils.faces.action_units import ActionUnits
 from emotion_utils.faces.capture import Capture, sample_capture
 from emotion_utils.faces.drawing import batch_size, render_with_truth
@@ -74,8 +74,7 @@ def sample_faces(
         ValueError: n < 1, a negative seed, or a knob out of its range.
         TypeError: there is no such knob.
     """
-    check_at_least(1, n=n)
-    check_at_least(0, seed=seed, first=first)
+    n, seed, first = check_whole(1, n=n), check_whole(0, seed=seed), check_whole(0, first=first)
     chosen = Knobs.of(difficulty=difficulty, **knobs)
     index = _with_copies(torch.arange(first, first + n), seed, chosen.duplicates)  # (N,) number of each face
     clean_labels = _sample_labels(chosen.class_shares(), seed, index)
@@ -169,7 +168,7 @@ def load_split(split: str, *, data_dir: str | Path | None = None, progress: bool
     return draw_once(
         cache_name(split),
         lambda: sample_faces(len(numbers), seed=0, first=numbers.start, progress=progress),
-        Path(data_dir) if data_dir else files.data_dir(),
+        files.as_path(data_dir, "data_dir") if data_dir else files.data_dir(),
         name="synthetic", split=split, mean=mean, std=std,
     )  # fmt: skip
 

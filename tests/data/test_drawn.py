@@ -120,6 +120,10 @@ def test_skin_tone_and_age_per_class_build_a_bias():
         ({"n": 0}, "n=0"),
         ({"n": 5, "seed": -1}, "seed=-1"),
         ({"n": 5, "first": -1}, "first=-1"),
+        ({"n": 2.5}, "n=2.5"),
+        ({"n": "5"}, "n='5'"),
+        ({"n": 5, "seed": 0.5}, "seed=0.5"),
+        ({"n": 5, "seed": float("nan")}, "seed=nan"),
         ({"n": 5, "size": 12}, "size=12"),
         ({"n": 5, "difficulty": "brutal"}, "difficulty='brutal'"),
         ({"n": 5, "label_noise": 1.2}, "label_noise=1.2"),
@@ -128,6 +132,12 @@ def test_skin_tone_and_age_per_class_build_a_bias():
 def test_clear_errors(values, words):
     with pytest.raises(ValueError, match=words):
         sample_faces(**values)
+
+
+def test_numpy_s_numbers_are_the_same_numbers():
+    plain = sample_faces(3, seed=5, first=7, size=24, truth=False)
+    other = sample_faces(np.int64(3), seed=np.int64(5), first=np.uint8(7), size=24, truth=False)
+    assert torch.equal(plain.images, other.images)
 
 
 def test_an_unknown_knob_is_an_error_that_names_the_known_ones():

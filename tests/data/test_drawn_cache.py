@@ -1,8 +1,13 @@
 """The cache of drawn faces: what went in comes out, a damaged file is no file, nothing unfinished is left."""
 
+import os
+import signal
+from multiprocessing import get_context
+
+import numpy as np
 import pytest
 import torch
-from obstacles import full_disk, open_folder
+from obstacles import full_disk, open_folder, ordinary_user
 
 from emotion_utils.data.drawn import sample_faces
 from emotion_utils.data.drawn_cache import draw_once, read_faces, write_faces
@@ -59,6 +64,55 @@ def test_a_damaged_file_is_replaced(draw, tmp_path, size):
     assert_equal(draw_once("faces.npz", draw, tmp_path, **FACTS), good)
     assert draw.calls == 2
     assert path.stat().st_size > 5000
+
+
+def test_no_flipped_bit_gives_other_faces(draw, tmp_path):
+    good = draw_once("faces.npz", draw, tmp_path, **FACTS)
+    path, random = tmp_path / "faces.npz", np.random.default_rng(0)
+    content = path.read_bytes()
+    # The descriptions of the arrays lie at the beginning and at the end.
+    places = [*range(0, 200, 4), *random.integers(0, len(content), 40), *range(len(content) - 1000, len(content), 20)]
+    for place in places:
+        spoilt = bytearray(content)
+        spoilt[place] ^= 1 << int(random.integers(8))
+        path.write_bytes(spoilt)
+        faces = read_faces(path, **FACTS)
+        if faces is not None:
+            assert_equal(faces, good)
+    path.write_bytes(content[: len(content) // 2].ljust(len(content), b"\0"))
+    assert read_faces(path, **FACTS) is None
+
+
+def killed_while_writing(folder):
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the system kills who writes too much
+    with full_disk(5000):
+        draw_once("faces.npz", Artist(), folder, **FACTS)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the killed process is a fork")
+def test_what_killed_processes_left_is_removed(draw, tmp_path):
+    for _ in range(2):
+        process = get_context("fork").Process(target=killed_while_writing, args=(tmp_path,))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGXFSZ
+    assert len(list(tmp_path.glob(".*.part"))) == 1  # the second removed that of the first
+    draw_once("faces.npz", draw, tmp_path, **FACTS)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "user"] == ["faces.npz"]
+
+
+def test_a_folder_that_may_not_be_entered_leads_to_the_users_cache(draw, monkeypatch):
+    with open_folder() as folder:
+        (folder / "cache").mkdir()
+        (folder / "cache").chmod(0o777)
+        (folder / "shut").mkdir()
+        (folder / "shut").chmod(0)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        with ordinary_user():
+            for _ in range(2):
+                assert len(draw_once("faces.npz", draw, folder / "shut", **FACTS)) == 20
+        (folder / "shut").chmod(0o755)
+    assert draw.calls == 1
 
 
 def test_a_file_of_something_else_is_no_cache(tmp_path):
