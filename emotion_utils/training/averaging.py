@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import device_of
-from emotion_utils.errors import brief, check_share, check_whole
+from emotion_utils.errors import brief, check_share, check_whole, reason
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import spoilt_weights
 
@@ -36,7 +36,10 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
             for mean, value in zip(averages, values, strict=True):
                 mean.copy_(value)
 
-    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    try:
+        average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    except (RuntimeError, TypeError) as error:  # old weight_norm and spectral_norm, open files, …
+        raise ValueError(f"{type(model).__name__} cannot be copied, so choose average=0 ({reason(error)}).") from error
     average.update_parameters(model)  # the first call copies the weights
     return average
 

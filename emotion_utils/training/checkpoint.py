@@ -17,6 +17,7 @@ from emotion_utils.errors import CheckpointError, brief, listed, one_line, reaso
 from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.file_kinds import read_content
 from emotion_utils.training.folder import check_held
+from emotion_utils.training.history import COLUMNS
 
 FORMAT = 3  # in 2, the content of data and loss was not noted; in 1, device and progress were settings of a run
 
@@ -86,6 +87,32 @@ class RunState:
     seconds: float
     sums: list[float]
 
+    def first_impossible(self) -> str | None:
+        """Name the first part that cannot be that of a run; None if all can."""
+        rows = isinstance(self.rows, list) and all(_is_row(row) for row in self.rows)
+        possible = {
+            "model": _is_weights(self.model),
+            "optimizer": isinstance(self.optimizer, dict),
+            "average": self.average is None or _is_weights(self.average),
+            "rows": rows,
+            "best_weights": _is_weights(self.best_weights) if rows and self.rows else self.best_weights is None,
+            "batch": type(self.batch) is int and self.batch >= 0,
+            "seconds": isinstance(self.seconds, int | float),
+            "sums": isinstance(self.sums, list)
+            and len(self.sums) == 3
+            and all(isinstance(each, int | float) for each in self.sums),
+        }
+        return next((name for name, can_be in possible.items() if not can_be), None)
+
+
+def _is_weights(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, Tensor) for each in value.values())
+
+
+def _is_row(value: Any) -> bool:
+    numbers = isinstance(value, dict) and all(isinstance(each, int | float) for each in value.values())
+    return numbers and value.keys() == set(COLUMNS)
+
 
 def save_run(run: RunDescription, state: RunState, path: str | Path, holder: str | None = None) -> None:
     """Write a checkpoint from which `load_run` goes on; raises what `save_checkpoint` raises."""
@@ -109,7 +136,10 @@ def load_run(path: str | Path) -> tuple[RunDescription, RunState]:
         names = {field.name for field in fields(kind)}
         if not isinstance(content.get(part), dict) or content[part].keys() != names:
             raise CheckpointError(f"{show(path)} holds no run: {part} is {brief(content.get(part))}.")
-    return RunDescription(**content["run"]), RunState(**content["state"])
+    state = RunState(**content["state"])
+    if (wrong := state.first_impossible()) is not None:
+        raise CheckpointError(f"{show(path)} holds no run: {wrong} is {brief(getattr(state, wrong))}.")
+    return RunDescription(**content["run"]), state
 
 
 def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import filelock
 
 from emotion_utils.errors import FolderInUseError, reason, show
-from emotion_utils.files import atomic_write
+from emotion_utils.files import atomic_write, is_file
 
 # All that belongs to one run, in the order in which it is moved: with the first file a run has left the folder.
 FILES = ("last.pt", "best.pt", "history.csv", "weights.safetensors", ".launch")
@@ -67,9 +67,10 @@ def lock_folder(folder: str | Path) -> Iterator[str]:
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        what = "is a file" if folder.is_file() else f"cannot be made ({error.strerror})"
-        raise OSError(error.errno, f"run_dir={show(folder)} {what}; choose a folder that you may write to") from error
+    except (OSError, ValueError) as error:  # a name with a zero byte in it is a ValueError
+        number, why = getattr(error, "errno", errno.EINVAL), getattr(error, "strerror", None) or reason(error)
+        what = "is a file" if is_file(folder) else f"cannot be made ({why})"
+        raise OSError(number, f"run_dir={show(folder)} {what}; choose a folder that you may write to") from error
 
 
 def _read(path: Path) -> str:

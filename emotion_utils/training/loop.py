@@ -18,7 +18,7 @@ from emotion_utils.files import as_path, remove_leftovers
 from emotion_utils.models.arguments import check_yes
 from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.fit import check_fit
-from emotion_utils.models.handling import warn
+from emotion_utils.models.handling import check_model, warn
 from emotion_utils.training.checkpoint import load_checkpoint, load_run, save_checkpoint, save_run
 from emotion_utils.training.config import TrainConfig, check_config
 from emotion_utils.training.folder import check_held, end_setting_aside, lock_folder, note_launch, set_aside
@@ -78,6 +78,8 @@ def train(
     resume = check_yes(resume=resume)
     if checkpoint_every is not None:
         checkpoint_every = check_whole(1, None, ", or None", checkpoint_every=checkpoint_every)
+    if run_dir == "":
+        raise ValueError("run_dir='': name a folder, or None to write no files.")
     if run_dir is None and (resume or checkpoint_every):
         raise ValueError(
             f"run_dir=None: name the folder of checkpoints for resume={resume}, checkpoint_every={checkpoint_every}."
@@ -85,9 +87,26 @@ def train(
     folder = None if run_dir is None else as_path(run_dir, "run_dir")
     train_set = as_face_dataset(train_set, "train_set")
     val_set = None if val_set is None else as_face_dataset(val_set, "val_set")
+    _check_can_learn(model)
     check_fit(model, train_set, val_set, training=True)
     train_set = _in_order_of(model, train_set, loss)
     val_set = None if val_set is None else with_classes_of(val_set, train_set.classes)
+    # Gradients are wanted here, also where the caller has switched them off.
+    with torch.inference_mode(False), torch.enable_grad():
+        return _learn(model, train_set, val_set, config, loss, folder, resume, checkpoint_every)
+
+
+def _learn(
+    model: nn.Module,
+    train_set: FaceDataset,
+    val_set: FaceDataset | None,
+    config: TrainConfig,
+    loss: Loss | None,
+    folder: Path | None,
+    resume: bool,
+    checkpoint_every: int | None,
+) -> History:
+    """Do what `train` says, with arguments that were checked; after an error bring the model back."""
     before, run, writes = Before(model), None, config.group.rank == 0
     try:
         run = Run(model, train_set, val_set, config, loss)
@@ -102,6 +121,15 @@ def train(
         raise
     model.eval()
     return run.history
+
+
+def _check_can_learn(model: nn.Module) -> None:
+    """Raise an error for what is no network, or one without values."""
+    check_model(model)
+    if any(tensor.is_meta for tensor in [*model.parameters(), *model.buffers()]):
+        raise ValueError(
+            "model: its weights lie on the device 'meta', where nothing has a value; model.to_empty(…) first."
+        )
 
 
 def _in_order_of(model: nn.Module, train_set: FaceDataset, loss: Loss | None) -> FaceDataset:

@@ -92,6 +92,8 @@ class CheckedLoss:
         if shape not in ((), (count,)):
             wanted = one_each if self.takes_index else f"{one_each}, or one number, their mean"
             raise ValueError(f"loss={self.name}: it returned shape {shape} for {count} images; give {wanted}.")
+        if losses.is_complex():
+            raise ValueError(f"loss={self.name}: it returned {losses.dtype}; give real numbers.")
         if torch.is_grad_enabled() and not losses.requires_grad:
             raise ValueError(
                 f"loss={self.name}: what it returned has no gradient. Compute it from the logits, without detach(), "

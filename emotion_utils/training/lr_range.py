@@ -10,7 +10,7 @@ from torch import nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
-from emotion_utils.errors import DivergedError, check_number, check_share, check_whole
+from emotion_utils.errors import DivergedError, check_number, check_share, check_whole, reason
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import place_of, unwrap
 from emotion_utils.randomness import stream_key
@@ -66,15 +66,31 @@ def lr_range_test(
     if smoothing == 1:
         raise ValueError(f"smoothing={smoothing}: choose less than 1.")
     check_fit(model, train_set, training=True)
+    factors = [(stop / start) ** (step / (steps - 1)) for step in range(steps)]
+    # Gradients are wanted here, also where the caller has switched them off.
+    with torch.inference_mode(False), torch.enable_grad():
+        rates, losses = _try_rates(model, train_set, config, [start * factor for factor in factors], smoothing)
+    if not losses:
+        raise DivergedError(
+            "The loss of the first batch is not finite: look for images or a model with infinite values."
+        )
+    return LRRange(rates, losses, _steepest(rates, losses))
+
+
+def _try_rates(
+    model: nn.Module, train_set: FaceDataset, config: TrainConfig, rates: list[float], smoothing: float
+) -> tuple[list[float], list[float]]:
+    """Take a step with a copy of the model at each rate; give those before the loss ran away, and smoothed losses."""
     device = pick_device(config.device)
-    trial = copy.deepcopy(unwrap(model)).to(device).train()
-    dtype = place_of(trial)[1]
+    try:
+        trial = copy.deepcopy(unwrap(model)).to(device).train()
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise ValueError(f"model={type(model).__name__}: it cannot be copied to be tried ({reason(error)}).") from error
+    dtype, optimizer = place_of(trial)[1], make_optimizer(trial, config)
     data = train_set.with_augment(config.augment or train_set.augment, config.seed)
-    optimizer = make_optimizer(trial, config)
-    rates, losses, running, epoch, batches = [], [], 0.0, 0, []
+    losses, running, epoch, batches = [], 0.0, 0, []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for step in range(steps):
-            rate = start * (stop / start) ** (step / (steps - 1))
+        for step, rate in enumerate(rates):
             if not batches:
                 epoch += 1
                 data.set_epoch(epoch)
@@ -87,18 +103,13 @@ def lr_range_test(
             smooth = running / (1 - smoothing ** (step + 1))
             if not math.isfinite(smooth) or (losses and smooth > 3 * losses[0]):
                 break
-            rates.append(rate)
             losses.append(smooth)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             optimizer.zero_grad()
             each.mean().backward()
             optimizer.step()
-    if not losses:
-        raise DivergedError(
-            "The loss of the first batch is not finite: look for images or a model with infinite values."
-        )
-    return LRRange(rates, losses, _steepest(rates, losses))
+    return rates[: len(losses)], losses
 
 
 def _steepest(rates: list[float], losses: list[float], width: int = 5) -> float:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from tqdm.std import tqdm
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
 from emotion_utils.errors import CheckpointError, DivergedError, reason, show
-from emotion_utils.models.base import FaceModel, check_same_weights
+from emotion_utils.models.base import check_same_weights
 from emotion_utils.models.facts import remember
 from emotion_utils.models.handling import place_of, unwrap
 from emotion_utils.models.inference import compute_logits
@@ -23,8 +22,8 @@ from emotion_utils.randomness import stream_key
 from emotion_utils.training.averaging import moving_average
 from emotion_utils.training.checkpoint import RunDescription, RunState, copy_weights
 from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.description import describe_run
 from emotion_utils.training.history import History
-from emotion_utils.training.identity import as_plain, identity_of, name_of
 from emotion_utils.training.losses import Loss, check_loss, cross_entropy_of_each
 from emotion_utils.training.schedule import image_size_at, learning_rate_at
 from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer, resize_images
@@ -67,11 +66,18 @@ class Run:
         loss: Loss | None = None,
     ) -> None:
         self.model, self.config, self.group = unwrap(model), config, config.group
+        try:
+            model.train()
+        except NotImplementedError as error:
+            name = type(model).__name__
+            raise TypeError(
+                f"model={name}: it was exported, and cannot be trained; give the network itself."
+            ) from error
         self.device = pick_device(config.device)
         # All that may be refused comes first; the model is changed after it.
         self.loss = check_loss(loss, self.device, self.group.world_size)
         self.optimizer = make_optimizer(self.model, config)
-        self.description = _describe(self.model, train_set, val_set, config, loss)
+        self.description = describe_run(self.model, train_set, val_set, config, loss)
         remember(self.model, train_set)
         self.model.to(self.device)
         if config.channels_last:
@@ -137,6 +143,8 @@ class Run:
         config, group = self.config, self.group
         index = group.shard(batch)  # (B / world_size,)
         images, labels = self.train_set.batch(index)
+        if len(images) != len(index):
+            raise ValueError(f"augment: it returned {len(images)} images for {len(index)}; give one for each.")
         images = resize_images(images, image_size_at(len(self.history) + 1, config)).to(self.dtype)
         torch.manual_seed(stream_key(config.seed, "dropout", step, group.rank))
         logits, losses = forward_losses(self.wrapped, images, labels, index, config, self.loss)
@@ -174,6 +182,12 @@ class Run:
         """Raise DivergedError if a loss, or a sum of losses, is not finite."""
         if math.isfinite(loss):
             return
+        if self.steps_taken == 1:
+            raise DivergedError(
+                f"The loss is {float(loss)} {where}, the first one, before any weight has changed. So no rate is too "
+                "large: look for images that are not finite (as an augmentation may make them), and for a model or a "
+                "loss that divides by 0."
+            )
         better = min(self.config.learning_rate / 10, 0.1)
         raise DivergedError(
             f"The loss is {float(loss)} {where}, at learning rate {self.learning_rate(step):.3g}: the steps were too "
@@ -256,33 +270,3 @@ class Run:
         # Rank 0 goes on with the sums of all processes, see `_gather_sums`.
         sums = self.progress.sums.new_tensor(state.sums) * (self.group.rank == 0)
         self.progress = EpochProgress(sums, state.batch, state.seconds)
-
-
-def _describe(
-    model: nn.Module, train_set: FaceDataset, val_set: FaceDataset | None, config: TrainConfig, loss: Loss | None
-) -> RunDescription:
-    """Put together what a checkpoint must know of a run to recognise it."""
-    data = {
-        "name": train_set.name,
-        "images": len(train_set),
-        "validation images": 0 if val_set is None else len(val_set),
-        "mean": train_set.mean,
-        "std": train_set.std,
-        "augmentation": name_of(config.augment or train_set.augment),
-        "digest of images and labels": train_set.digest(),
-        "digest of validation images and labels": None if val_set is None else val_set.digest(),
-    }
-    return RunDescription(
-        network=type(model).__name__,
-        arguments=_arguments(model) if isinstance(model, FaceModel) else {},
-        classes=as_plain(list(train_set.classes)),
-        settings=config.to_dict(),
-        data=as_plain(data),
-        loss=identity_of(loss),
-    )
-
-
-def _arguments(model: FaceModel) -> dict[str, Any]:
-    """Give what a network was built with, equal whether it was built by hand or from a file of weights."""
-    arguments = as_plain({**model.config, "classes": model.num_classes})  # the description has their names
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from obstacles import full_disk
@@ -183,3 +184,101 @@ def test_a_full_disk_leaves_the_good_file(folder):
         save_checkpoint({"weights": torch.zeros(100_000)}, folder / "last.pt")
     assert (folder / "last.pt").read_bytes() == good
     assert not list(folder.glob(".*.part"))
+
+
+# --- other files -----------------------------------------------------------------------------------------------------
+
+
+def a_whole_model(path):
+    torch.save(EmotionCNN(widths=(4,), hidden=0), path)
+
+
+def weights_of_the_package(path):
+    save_weights(EmotionCNN(widths=(4,), hidden=0), path)
+
+
+def an_old_state_dict(path):
+    torch.save(EmotionCNN(widths=(4,)).state_dict(), path, _use_new_zipfile_serialization=False)
+
+
+def a_pipe(path):
+    os.mkfifo(path)
+
+
+def half_of_a_checkpoint(path):
+    save_checkpoint({"weights": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+OTHERS = [
+    (a_whole_model, "weights_only=False"),
+    (weights_of_the_package, "load_weights"),
+    (lambda path: torch.save(EmotionCNN(widths=(4,)).state_dict(), path), "load_state_dict"),
+    (an_old_state_dict, "state_dict"),
+    (lambda path: torch.save({"epoch": 3, "note": "mine"}, path), "torch.load"),
+    (lambda path: torch.save(torch.zeros(3), path), "torch.load"),
+    (lambda path: torch.jit.script(torch.nn.Linear(2, 2)).save(str(path)), "torch.jit.load"),
+    (lambda path: np.save(path, np.zeros(3)), "it is"),
+    (lambda path: path.write_text("epoch,loss\n1,2\n"), "it is no file of weights"),
+    (lambda path: path.write_text("<!DOCTYPE html><title>404</title>"), "web page"),
+    (lambda path: path.write_bytes(b""), "it is empty"),
+    (half_of_a_checkpoint, "incomplete"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("write", "words"), OTHERS)
+@pytest.mark.parametrize("read", [load_checkpoint, load_run])
+def test_of_another_file_it_is_said_what_it_is_and_what_reads_it(tmp_path, write, words, read):
+    """Nothing healthy is called damaged, and no advice deletes anything."""
+    path = tmp_path / "some.file"
+    write(path)
+    path = next(tmp_path.iterdir())  # NumPy adds an ending
+    with pytest.raises(CheckpointError, match=r"some\.file") as caught:
+        read(path)
+    message = str(caught.value)
+    assert words in message
+    assert "\x1b" not in message
+    assert "delete" not in message
+    assert ("damaged" in message or "incomplete" in message) == (
+        write is half_of_a_checkpoint
+    ) or "no file of" in message
+    assert len(message) <= 400
+
+
+def test_what_is_no_file(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        load_checkpoint(tmp_path)
+    with pytest.raises(TypeError, match="path=None"):
+        load_checkpoint(None)
+    if hasattr(os, "mkfifo"):
+        a_pipe(tmp_path / "pipe")
+        with pytest.raises(ValueError, match="pipe"):
+            load_checkpoint(tmp_path / "pipe")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["run"].pop("data"),
+        lambda content: content["state"].update(more=1),
+        lambda content: content.update(run="x"),
+        lambda content: content["state"].update(optimizer={}),
+        lambda content: content["state"].update(model=None),
+        lambda content: content["state"].update(rows=None),
+        lambda content: content["state"].update(sums="a"),
+        lambda content: content["state"].update(batch=-1),
+        lambda content: content["state"].update(best_weights=3),
+    ],
+)
+def test_contents_that_no_run_wrote(folder, change):
+    """The checksum is right, so somebody else made them."""
+    content = load_checkpoint(folder / "last.pt")
+    change(content)
+    save_checkpoint(content | {"holder": None}, folder / "last.pt")
+    before = (folder / "last.pt").read_bytes()
+    model, twin = LinearModel(image_size=16), LinearModel(image_size=16)
+    twin.load_state_dict(model.state_dict())
+    with pytest.raises(CheckpointError, match=r"last\.pt"):
+        run(folder, model, resume=True)
+    assert (folder / "last.pt").read_bytes() == before
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))

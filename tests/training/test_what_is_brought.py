@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parallel import DataParallel
 from torch.utils.data import Subset, random_split
 
-from emotion_utils.errors import CheckpointError, ShapeError
+from emotion_utils.errors import CheckpointError, DivergedError, ShapeError
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.models.networks import LinearModel
 from emotion_utils.training.config import TrainConfig
@@ -98,6 +98,10 @@ def test_double_weights_stay_double():
     assert {p.dtype for p in model.parameters()} == {torch.float64}
 
 
+def exported():
+    return torch.export.export(plain_linear(), (torch.zeros(2, 1, 16, 16),)).module()
+
+
 @pytest.mark.parametrize(
     ("model", "kind", "words"),
     [
@@ -108,6 +112,8 @@ def test_double_weights_stay_double():
         (lambda: nn.Sequential(nn.AvgPool2d(2), nn.Flatten(), Chosen()), ValueError, "no parameter to train"),
         (lambda: LinearModel, TypeError, "that is the class"),
         (lambda: len, TypeError, "model="),
+        (lambda: small_cnn().to("meta"), ValueError, "'meta'"),
+        (exported, TypeError, "exported"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, model, kind, words):
@@ -192,3 +198,44 @@ def test_a_run_goes_on_with_the_same_data_only(tmp_path, change, part):
 def test_fewer_images_than_a_batch_or_than_processes():
     train(plain_linear(), small_faces(3), small_faces(1), CONFIG)
     train(plain_linear(), small_faces(1), None, CONFIG)
+
+
+@pytest.mark.parametrize("switched_off", [torch.no_grad, torch.inference_mode])
+def test_gradients_that_the_caller_has_switched_off(switched_off):
+    """As in a cell that was indented too far."""
+    model, twin, third, data = plain_linear(), plain_linear(), plain_linear(), small_faces(40)
+    wanted = train(twin, data, data, CONFIG)
+    with switched_off():
+        assert train(model, data, data, CONFIG)["val_loss"] == wanted["val_loss"]
+        assert lr_range_test(third, data, CONFIG, steps=3).rates
+        assert not torch.is_grad_enabled()
+    assert weights_equal(model, twin)
+
+
+def test_a_network_that_cannot_be_copied_is_not_averaged():
+    model = nn.Sequential(nn.Flatten(), nn.utils.spectral_norm(nn.Linear(256, 7)))
+    train(model, small_faces(40), small_faces(14), CONFIG)
+    with pytest.raises(ValueError, match="average=0"):
+        train(model, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"average": 0.9}))
+
+
+@pytest.mark.parametrize(
+    ("augment", "kind", "words"),
+    [
+        (lambda images, *_: images[:3], ValueError, "augment: it returned 3 images for 10"),
+        (lambda images, *_: images * float("nan"), DivergedError, "the first one.*augmentation"),
+    ],
+)
+def test_an_augmentation_that_goes_wrong(augment, kind, words):
+    model = plain_linear()
+    with pytest.raises(kind, match=words):
+        train(model, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"augment": augment}))
+    assert weights_equal(model, plain_linear())
+
+
+@pytest.mark.parametrize("run_dir", ["", 5, "a\0b", "/tmp/" + "x" * 300])
+def test_what_is_no_folder(run_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, TypeError, OSError), match="run_dir="):
+        train(plain_linear(), small_faces(20), None, CONFIG, run_dir=run_dir)
+    assert not list(tmp_path.iterdir())
