@@ -39,8 +39,15 @@ def _hash(x: Tensor) -> Tensor:
 
 
 def stream_key(*parts: int | str) -> int:
-    """Turn a seed and names, such as `(seed, "augment", epoch)`, into one 63-bit key (equal on every machine)."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    """Turn a seed and names, such as `(seed, "augment", epoch)`, into one 63-bit key (equal on every machine).
+
+    NumPy's 3 gives the key of Python's 3.
+
+    Raises:
+        ValueError: a seed that is no whole number.
+    """
+    plain = tuple(part if isinstance(part, str) else check_whole(seed=part) for part in parts)
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 

@@ -68,3 +68,11 @@ def test_everything_is_seeded():
         draws.append((random.random(), np.random.rand(), torch.rand(1).item()))
     assert draws[0] == draws[1]
     seed_everything(2**40)  # NumPy takes 32 bits
+
+
+def test_numbers_of_all_kinds_are_the_same_seeds():
+    for three in (3, np.int64(3), np.uint8(3), torch.tensor(3), 3.0):
+        assert stream_key(three, "order", 0) == stream_key(3, "order", 0)
+    for wrong in (0.5, float("nan"), None, True):
+        with pytest.raises(ValueError, match=f"seed={wrong!r}"):
+            stream_key(wrong, "order", 0)
