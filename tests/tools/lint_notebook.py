@@ -121,7 +121,7 @@ def _lesson(cells: list[dict], code: list[dict]) -> Iterator[str]:
 
 
 def _imported_modules(source: str) -> list[str]:
-    """List the modules of all `from … import` statements of a cell; those in a text, a program for later, don't count."""
+    """List the modules of a cell's `from … import` statements; those in a text, a program for later, don't count."""
     python = "".join(line for line in source.splitlines(keepends=True) if not line.startswith(("%", "!")))
     return [node.module or "" for node in ast.walk(ast.parse(python)) if isinstance(node, ast.ImportFrom)]
 
