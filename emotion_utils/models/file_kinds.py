@@ -155,6 +155,8 @@ def _explain_unread(path: Path, error: Exception) -> Content:
     except Exception:  # a pickle of an older format, or damaged
         others = _names_in_pickles(path)
     if others:
+        # Torch gives them in any order. What is not PyTorch's tells a reader more.
+        others = sorted(others, key=lambda name: (name.startswith("torch."), name))
         return Content(
             f"holds more than weights: objects of {listed(others, 2, 100)}. Reading them would run code from the file. "
             "If you trust it: model = torch.load(path, weights_only=False); save_weights(model, new_path) then writes "

@@ -169,7 +169,7 @@ def _check_scale(scale: str, low: float, high: float) -> str:
     """Raise a ValueError if images cannot hold what they are said to hold."""
     wide = {"unit": 1.0, "grey": 255.0}.get(scale)
     outside = wide and not (low >= -OVERSHOOT * wide and high <= (1 + OVERSHOOT) * wide)
-    if outside or (scale == "grey" and high < DARKEST and (low < 0 or 0 < high % 1)):
+    if outside or (scale == "grey" and high < DARKEST and (low < 0 or high % 1 > 0)):
         raise ValueError(f'scale="{scale}": the images run from {low:.3g} to {high:.3g}, not from 0 to {wide:.0f}.')
     return scale
 
