@@ -126,7 +126,7 @@ BROKEN_KNOBS = [
     ({"classes": "3"}, ["classifier.logits", "(1, 3)", "3 logits", "7 classes", "classes=7"]),
     ({"image_size": "32"}, ["(N, 1, 32, 32)", "(1, 1, 48, 48)", "image_size=48"]),
     ({"widths": "(8, 8, 8, 8, 8, 8)"}, ["6 blocks", "48 pixels", "at most 5"]),
-    ({"kernel": "0"}, ["kernel=0", "1 or more"]),
+    ({"kernel": "0"}, ["kernel=0", "choose 1"]),
     ({"activation": '"rleu"'}, ["rleu", "relu", "tanh"]),
     ({"pooling": '"mean"'}, ["mean", "avg"]),
     ({"CLASSES": '("happy", "bored")'}, ["bored", "unknown", "sad"]),
@@ -149,7 +149,7 @@ BROKEN_LAYERS = [
     ([("64 * 6 * 6", "64 * 5 * 5")], ["'14'", "in_features=1600", "(1, 2304)", "in_features=2304"]),
     ([("nn.Conv2d(1, 16, 3, padding=1", "nn.Conv2d(1, 16, 3, padding=0")], ["'14'", "(1, 1600)", "in_features=1600"]),
     ([("nn.Linear(128, 7)", "nn.Linear(128, 3)")], ["'17'", "(1, 3)", "7 classes", "out_features=7"]),
-    ([("nn.Conv2d(1, 16", "nn.Conv2d(3, 16")], ["'0'", "1 channels", "in_channels=1"]),
+    ([("nn.Conv2d(1, 16", "nn.Conv2d(3, 16")], ["'0'", "1 channel", "in_channels=1"]),
 ]
 TRAINING = [
     *({"batch_size": str(size)} for size in (1, 7, 512, SMALL["TRAIN_FACES"] - 1)),  # the last leaves a batch of one
