@@ -52,7 +52,7 @@ def _from_whole_numbers(values: np.ndarray, depth: int | None) -> np.ndarray:
 
 
 def _from_floats(values: np.ndarray) -> np.ndarray:
-    values = values.astype(np.float64, copy=False)
+    values = values.astype(np.float32 if values.dtype.itemsize < 8 else np.float64, copy=False)
     low, high = float(values.min()), float(values.max())
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError("the pixels hold NaN or infinity, which is no grey level; np.nan_to_num replaces them")
@@ -65,7 +65,8 @@ def _from_floats(values: np.ndarray) -> np.ndarray:
             f"the pixels run from {low:.4g} to {high:.4g}, which is neither 0 … 1 nor 0 … 255; denormalise(…) undoes "
             "a normalisation, other ranges have to be scaled"
         )
-    return (values / white * 255).round().clip(0, 255).astype(np.uint8)
+    levels = values * (255 / white)
+    return levels.round(out=levels).clip(0, 255, out=levels).astype(np.uint8)
 
 
 def in_rows(array: np.ndarray) -> np.ndarray:
