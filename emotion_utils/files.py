@@ -176,8 +176,10 @@ def _own_folder(path: Path) -> Iterator[Path]:
             lock.acquire()
         except Timeout:  # somebody takes the new folder for an old one, and is about to remove it
             continue
-        except (OSError, NotImplementedError):  # a drive that knows no locks
-            break
+        except (OSError, NotImplementedError):
+            if not folder.exists():  # somebody has removed the new folder as an old one
+                continue
+            break  # a drive that knows no locks
         if (folder / ".lock").exists():
             break
         lock.release()
