@@ -7,8 +7,8 @@ from emotion_utils.plots.charts import (
     plot_confusion,
     plot_history,
     plot_lr_range,
-    show_faces,
 )
+from emotion_utils.plots.face_grid import show_faces
 from emotion_utils.plots.features import show_fields, show_maps, show_pairs, show_window_sum
 from emotion_utils.plots.figures import COLOURS, PALETTE, show_figure
 

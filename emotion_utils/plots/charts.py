@@ -8,86 +8,36 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.evaluation.confidence import calibration
 from emotion_utils.evaluation.report import Report
-from emotion_utils.plots.figures import COLOURS, MARKERS, PALETTE, WIDTH, show_figure
+from emotion_utils.plots.checks import check_kind
+from emotion_utils.plots.figures import (
+    COLOURS,
+    LONGEST_LINE,
+    LONGEST_NAME,
+    MARKERS,
+    PALETTE,
+    WIDTH,
+    drawing,
+    headline,
+    legend_name,
+    short,
+    short_keys,
+    show_figure,
+)
 from emotion_utils.training.history import History
 from emotion_utils.training.lr_range import LRRange
 
-
-def _pixels(images: Tensor | np.ndarray) -> np.ndarray:
-    """Turn uint8 or float images of shape (N, 1, H, W), (N, H, W) or (H, W) to float (N, H, W) in [0, 1].
-
-    Floats outside [0, 1] (normalised images) are stretched, all with the same factor.
-
-    Raises:
-        ValueError: another shape.
-    """
-    array = torch.as_tensor(images).detach().cpu()
-    scale = 255 if array.dtype == torch.uint8 else 1
-    array = array.float().numpy() / scale
-    if array.ndim == 4 and array.shape[1] == 1:
-        array = array[:, 0]
-    elif array.ndim == 2:
-        array = array[None]
-    if array.ndim != 3:
-        raise ValueError(
-            f"images of shape {tuple(array.shape)}: give (N, 1, height, width), (N, height, width) or (height, width)."
-        )
-    if array.size and (array.min() < 0 or array.max() > 1):
-        array = (array - array.min()) / max(array.max() - array.min(), 1e-12)
-    return array
+MOST_CELLS = 20  # classes up to which the numbers of a confusion matrix can be read
 
 
-def show_faces(
-    images: Tensor | np.ndarray,
-    titles: Sequence | None = None,
-    columns: int = 8,
-    title: str | None = None,
-    description: str | None = None,
-) -> None:
-    """Show faces in a grid.
-
-    Args:
-        images: uint8 or float, (N, 1, H, W), (N, H, W) or one image (H, W). Floats may be normalised.
-        titles: N short texts, one above each face.
-        columns: faces in a row.
-        title: the message of the figure.
-        description: what the figure shows; a plain one is made up where it is missing.
-
-    Raises:
-        ValueError: no images, images of another shape, or `titles` of another length.
-    """
-    faces = _pixels(images)  # (N, H, W)
-    if len(faces) == 0:
-        raise ValueError("images is empty: there is no face to show.")
-    if titles is not None and len(titles) != len(faces):
-        raise ValueError(f"{len(titles)} titles for {len(faces)} faces: give one for each.")
-    columns = min(columns, len(faces))
-    rows = -(-len(faces) // columns)
-    cell = min(WIDTH / columns, 2.2)
-    fig, axes = plt.subplots(rows, columns, figsize=(cell * columns, rows * (cell + 0.25 * (titles is not None)) + 0.4))
-    for axis in np.atleast_1d(axes).flat:
-        axis.axis("off")
-    for i, (axis, face) in enumerate(zip(np.atleast_1d(axes).flat, faces, strict=False)):
-        axis.imshow(face, vmin=0, vmax=1, interpolation="nearest")
-        if titles is not None:
-            axis.set_title(str(titles[i]), fontsize=10 if cell > 0.9 else 8)
-    if title:
-        fig.suptitle(title)
-    if description is None:
-        what = "One grey face" if len(faces) == 1 else f"{len(faces)} grey faces in {rows} row{'s' * (rows > 1)}"
-        description = f"{what}{': ' + title if title else ''}."
-    show_figure(fig, description)
-
-
+@drawing
 def plot_history(
     histories: History | Mapping[str, History], title: str | None = None, description: str | None = None
 ) -> None:
@@ -97,7 +47,9 @@ def plot_history(
     validation set are those of training alone.
     """
     several = isinstance(histories, Mapping)
-    named = dict(histories) if several else {"": histories}
+    named = short_keys(histories) if several else {"": histories}
+    for one in named.values():
+        check_kind("history", one, History, "what train() returns")
     fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4))
     for i, history in enumerate(named.values()):
         for axis, kind, scale in ((axes[0], "loss", 1), (axes[1], "accuracy", 100)):
@@ -121,12 +73,12 @@ def plot_history(
         split, value = final[best]
         message = f"{split.capitalize()} accuracy ends at {value:.0%} after {epochs}"
         message = f"{best} ends best: {value:.0%} {split} accuracy" if len(named) > 1 else message
-    fig.suptitle(title or message)
+    fig.suptitle(headline(title or message))
     ends = "; ".join(
         f"{name + ': ' if name else ''}{split} accuracy {value:.0%}" for name, (split, value) in final.items()
     )
     told = f"Curves of loss and accuracy over {epochs}, which end at {ends}." if final else f"{message}: no curves."
-    show_figure(fig, description or told)
+    show_figure(fig, description or told, markup=False)
 
 
 def _add_legend(fig: Figure, names: Sequence[str]) -> None:
@@ -136,7 +88,7 @@ def _add_legend(fig: Figure, names: Sequence[str]) -> None:
         Line2D([], [], color="black" if names else COLOURS[i], linestyle=line) for i, line in enumerate(kinds.values())
     ]
     entries += [Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], markersize=5) for i in range(len(names))]
-    labels = [*kinds, *names]
+    labels = [*kinds, *map(legend_name, names)]
     fig.legend(entries, labels, loc="outside lower center", ncols=min(6, len(labels)), fontsize=10)
 
 
@@ -146,6 +98,7 @@ def _last_accuracy(history: History) -> tuple[str, float]:
     return ("training", history["train_accuracy"][-1]) if np.isnan(value) else ("validation", value)
 
 
+@drawing
 def plot_confusion(
     report: Report, normalise: bool = True, title: str | None = None, description: str | None = None
 ) -> None:
@@ -153,13 +106,14 @@ def plot_confusion(
 
     With `normalise` a cell shows percent of its true class, else a count.
     """
+    check_kind("report", report, Report, "what evaluate() returns")
     matrix = np.asarray(report.confusion, dtype=float)  # (C, C)
-    names = list(report.classes)
+    names = [short(name) for name in report.classes]
     share = 100 * matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     shown = share if normalise else matrix
-    fig, axis = plt.subplots(figsize=(min(WIDTH, 2.4 + 0.72 * len(names)), 1.6 + 0.6 * len(names)))
+    fig, axis = plt.subplots(figsize=(min(WIDTH, 2.4 + 0.72 * len(names)), min(1.6 + 0.6 * len(names), 14)))
     picture = axis.imshow(shown, cmap="Blues", vmin=0, vmax=100 if normalise else None, aspect="auto")
-    for i, j in np.ndindex(*shown.shape):
+    for i, j in np.ndindex(*shown.shape) if len(names) <= MOST_CELLS else ():
         dark = shown[i, j] > 0.6 * (100 if normalise else max(shown.max(), 1))
         axis.text(j, i, f"{shown[i, j]:.0f}", ha="center", va="center", color="white" if dark else "black")
     ticks = range(len(names))
@@ -171,16 +125,18 @@ def plot_confusion(
     off = share - np.diag(np.diag(share))
     i, j = np.unravel_index(off.argmax(), off.shape)
     worst = f"{names[i]} is taken for {names[j]} most often ({off[i, j]:.0f} %)" if off.any() else "no mistakes"
-    axis.set_title(title or worst[0].upper() + worst[1:])
+    axis.set_title(headline(title or worst[0].upper() + worst[1:], 70))
     best = int(np.diag(share).argmax())
     show_figure(
         fig,
         description
         or f"Confusion matrix of {int(matrix.sum())} images: {names[best]} is recognised best "
         f"({share[best, best]:.0f} %); {worst}.",
+        markup=False,
     )
 
 
+@drawing
 def plot_bars(
     names: Sequence[str],
     values: Sequence[float],
@@ -200,32 +156,43 @@ def plot_bars(
     Raises:
         ValueError: not as many names as values.
     """
-    if len(names) != len(values):
-        raise ValueError(f"{len(names)} names for {len(values)} values: give one for each.")
-    values = np.asarray([float(v) for v in values])
-    fig, axis = plt.subplots(figsize=(WIDTH, 1.3 + 0.36 * len(values)))
-    axis.barh(range(len(values)), values, color=PALETTE["sky"], xerr=errors, ecolor="black", capsize=3)
-    ends = values if errors is None else values + np.broadcast_to(np.atleast_2d(np.asarray(errors))[-1], values.shape)
+    if len(names) != len(values) or len(values) == 0:
+        raise ValueError(f"{len(names)} names for {len(values)} values: give one for each, at least one.")
+    names, values = [short(name, 40) for name in names], np.asarray([float(v) for v in values])
+    if errors is not None:
+        errors = np.asarray(errors, dtype=float)
+        if errors.shape not in ((len(values),), (2, len(values))) or not (errors >= 0).all():
+            raise ValueError(
+                f"errors of shape {errors.shape}: give distances from 0 on, (N,) or (2, N), N={len(values)}."
+            )
+    drawn = np.where(np.isfinite(values), values, 0)  # no bar for what is not finite; its number says so
+    fig, axis = plt.subplots(figsize=(WIDTH, min(1.3 + 0.36 * len(values), 40)))
+    axis.barh(range(len(values)), drawn, color=PALETTE["sky"], xerr=errors, ecolor="black", capsize=3)
+    ends = drawn if errors is None else drawn + np.broadcast_to(np.atleast_2d(np.asarray(errors))[-1], drawn.shape)
+    ends = np.where(np.isfinite(ends), ends, drawn)
     for i, (value, end) in enumerate(zip(values, ends, strict=True)):
         axis.annotate(number.format(value), (max(end, 0), i), (5, 0), textcoords="offset points", va="center")
     if reference:
-        axis.axvline(reference[1], color=PALETTE["vermilion"], linestyle="--", label=reference[0])
+        axis.axvline(reference[1], color=PALETTE["vermilion"], linestyle="--", label=legend_name(reference[0]))
         fig.legend(loc="outside lower center", fontsize=10)
     axis.set_yticks(range(len(values)), names)
     axis.invert_yaxis()
     axis.margins(x=0.12)
     axis.grid(False, axis="y")
-    axis.set(xlabel=xlabel)
+    axis.set(xlabel=short(xlabel, LONGEST_LINE))
     if title:
-        axis.set_title(title)
+        axis.set_title(headline(title))
     listed = ", ".join(f"{n} {number.format(v)}" for n, v in zip(names, values, strict=True))
-    show_figure(fig, description or f"Bars{f' of {xlabel}' if xlabel else ''}: {listed}.")
+    measured = f" of {short(xlabel, 100)}" if xlabel else ""
+    show_figure(fig, description or f"Bars{measured}: {listed}.", markup=False)
 
 
+@drawing
 def plot_class_counts(dataset: FaceDataset, title: str | None = None, description: str | None = None) -> None:
     """Draw how many images each class has."""
+    dataset = as_face_dataset(dataset)
     counts = [int(c) for c in dataset.class_counts()]
-    names = list(dataset.classes)
+    names = [short(name) for name in dataset.classes]
     most, least = int(np.argmax(counts)), int(np.argmin(counts))
     ratio = counts[most] / max(counts[least], 1)
     balanced = ratio < 1.1
@@ -237,6 +204,7 @@ def plot_class_counts(dataset: FaceDataset, title: str | None = None, descriptio
     plot_bars(names, counts, xlabel="images", title=title, description=description, number="{:,.0f}")
 
 
+@drawing
 def plot_calibration(
     report: Report | Mapping[str, Report], bins: int = 15, title: str | None = None, description: str | None = None
 ) -> None:
@@ -244,7 +212,11 @@ def plot_calibration(
 
     `report` is a `Report`, or a mapping of names to reports (before and after temperature scaling, say).
     """
-    named = dict(report) if isinstance(report, Mapping) else {"model": report}
+    named = short_keys(report, LONGEST_NAME) if isinstance(report, Mapping) else {"model": report}
+    if not named:
+        raise ValueError("report is empty: give what evaluate() returns, or a mapping of names to such reports.")
+    for one in named.values():
+        check_kind("report", one, Report, "what evaluate() returns")
     fig, axis = plt.subplots(figsize=(5.6, 4.6))
     axis.plot([0, 100], [0, 100], "--", color="#777777", label="calibrated")
     parts, errors = [], {}
@@ -257,7 +229,7 @@ def plot_calibration(
             marker=MARKERS[i % 8],
             color=COLOURS[i % 8],
             clip_on=False,
-            label=f"{name} (error {100 * result.ece:.1f} points)",
+            label=f"{legend_name(name)} (error {100 * result.ece:.1f} points)",
         )
         gaps = one.probabilities.amax(1) - (one.probabilities.argmax(1) == one.labels).float()
         gap, margin = float(gaps.mean()), 1.96 * float(gaps.std(correction=0)) / len(gaps) ** 0.5  # chance alone
@@ -268,23 +240,28 @@ def plot_calibration(
     closest = min(errors, key=errors.get)
     word = "closer" if len(named) == 2 else "closest"
     message = f"{closest} comes {word} to the diagonal" if len(named) > 1 else parts[0].split(",")[0]
-    axis.set_title(title or message[0].upper() + message[1:])
+    axis.set_title(headline(title or message[0].upper() + message[1:], 60))
     axis.legend(fontsize=10)
-    show_figure(fig, description or f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}.")
+    told = f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}."
+    show_figure(fig, description or told, markup=False)
 
 
+@drawing
 def plot_lr_range(result: LRRange, title: str | None = None, description: str | None = None) -> None:
     """Draw the loss against the learning rate of an `lr_range_test`, marking the suggested rate."""
+    check_kind("result", result, LRRange, "what lr_range_test() returns")
+    rates, losses = np.asarray(result.rates, dtype=float), np.asarray(result.losses, dtype=float)
+    finite = losses[np.isfinite(losses)]
+    if len(finite) == 0 or len(rates) != len(losses):
+        raise ValueError(f"result holds {len(rates)} rates and {len(finite)} finite losses: there is nothing to draw.")
     fig, axis = plt.subplots(figsize=(WIDTH, 3.4))
-    rates, losses = np.asarray(result.rates), np.asarray(result.losses)
     axis.semilogx(rates, losses, color=PALETTE["blue"])
     axis.axvline(
         result.suggestion, color=PALETTE["vermilion"], linestyle="--", label=f"suggestion {result.suggestion:.2g}"
     )
-    finite = losses[np.isfinite(losses)]
     axis.set_ylim(0.8 * finite.min(), 1.6 * finite[: max(1, len(finite) // 4)].max())
     axis.set(xlabel="learning rate (log scale)", ylabel="training loss (nats)")
-    axis.set_title(title or f"The loss falls fastest near a rate of {result.suggestion:.2g}")
+    axis.set_title(headline(title) if title else f"The loss falls fastest near a rate of {result.suggestion:.2g}")
     axis.legend()
     lowest = float(rates[: len(losses)][np.nanargmin(losses)])
     show_figure(
@@ -292,4 +269,5 @@ def plot_lr_range(result: LRRange, title: str | None = None, description: str | 
         description
         or f"Training loss while the learning rate grows from {rates[0]:.1g} to {rates[-1]:.2g}: lowest near "
         f"{lowest:.2g}, then it climbs; the suggested rate is {result.suggestion:.2g}.",
+        markup=False,
     )

@@ -4,6 +4,7 @@ Signed numbers are drawn from blue (negative) over white (zero) to red (positive
 deficiency can tell apart; every figure ends in `show_figure`, so it has its description beside it.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,16 +14,32 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from emotion_utils.errors import brief, check_whole
 from emotion_utils.models.receptive import Field
-from emotion_utils.plots.figures import COLOURS, PALETTE, WIDTH, show_figure
+from emotion_utils.plots.checks import check_titles, finite_range
+from emotion_utils.plots.figures import (
+    COLOURS,
+    LONGEST_LINE,
+    LONGEST_NAME,
+    PALETTE,
+    WIDTH,
+    drawing,
+    headline,
+    legend_name,
+    short,
+    short_keys,
+    show_figure,
+)
+
+LARGEST_KERNEL = 11  # whose numbers can still be read
 
 
 def _planes(maps: Tensor | Sequence[Tensor]) -> list[np.ndarray]:
     """Turn float maps (N, h, w), (1, N, h, w), (h, w) or a list of (h, w), which may differ in size, to arrays."""
-    if isinstance(maps, Tensor):
+    if isinstance(maps, Tensor | np.ndarray):
         maps = maps[0] if maps.ndim == 4 and len(maps) == 1 else maps
         maps = [maps] if maps.ndim == 2 else list(maps)
-    planes = [torch.as_tensor(plane).detach().cpu().float().squeeze().numpy() for plane in maps]
+    planes = [_numbers_of(plane) for plane in maps]
     for plane in planes:
         if plane.ndim != 2:
             raise ValueError(f"maps hold one of shape {plane.shape}: each must be (height, width).")
@@ -31,6 +48,13 @@ def _planes(maps: Tensor | Sequence[Tensor]) -> list[np.ndarray]:
     return planes
 
 
+def _numbers_of(values: Tensor | np.ndarray | Sequence) -> np.ndarray:
+    """Turn a map, an image or a kernel to floats without dimensions of size 1; what is not finite becomes NaN."""
+    array = torch.as_tensor(values).detach().cpu().float().squeeze().numpy()
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+@drawing
 def show_maps(
     maps: Tensor | Sequence[Tensor],
     titles: Sequence | None = None,
@@ -57,14 +81,14 @@ def show_maps(
         ValueError: `maps` is empty, has no such shape, or `titles` has another length.
     """
     planes = _planes(maps)
-    if titles is not None and len(titles) != len(planes):
-        raise ValueError(f"{len(titles)} titles for {len(planes)} maps: give one for each.")
-    columns = min(columns, len(planes))
+    titles = check_titles(titles, len(planes), "maps")
+    columns = min(check_whole(1, columns=columns), len(planes))
     rows = -(-len(planes) // columns)
     cell = min((WIDTH - 0.8) / columns, 3.4 if len(planes) == 1 else 2.4)
     fig, axes = plt.subplots(rows, columns, figsize=(cell * columns + 0.8, rows * (cell + 0.3) + 0.4), squeeze=False)
-    extreme = [np.abs(plane).max() for plane in planes] if signed else [plane.max() for plane in planes]
-    lowest = [-top for top in extreme] if signed else [plane.min() for plane in planes]
+    ranges = [finite_range(np.abs(plane) if signed else plane) for plane in planes]
+    extreme = [high for _, high in ranges]
+    lowest = [-high if signed else low for low, high in ranges]
     if shared:
         extreme, lowest = [max(extreme)] * len(planes), [min(lowest)] * len(planes)
     for axis in axes.flat:
@@ -77,22 +101,22 @@ def show_maps(
         if signed:
             axis.add_patch(Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, edgecolor="#AAAAAA"))
         if titles is not None:
-            axis.set_title(str(titles[i]), fontsize=10 if cell > 1.2 else 8)
+            axis.set_title(headline(titles[i], LONGEST_NAME), fontsize=10 if cell > 1.2 else 8)
     if shared:
-        fig.colorbar(picture, ax=axes, shrink=0.8, label=label)
+        fig.colorbar(picture, ax=axes, shrink=0.8, label=short(label, 60))
     if title:
-        fig.suptitle(title)
+        fig.suptitle(headline(title))
     if description is None:
         what = "One map" if len(planes) == 1 else f"{len(planes)} maps"
         sizes = " and ".join(dict.fromkeys(f"{height} by {width}" for height, width in (p.shape for p in planes)))
-        named = f": {', '.join(str(t) for t in titles)}" if titles is not None else ""
+        named = f": {', '.join(short(t) for t in titles)}" if titles is not None else ""
         description = f"{what} of {sizes} values{named}."
-    show_figure(fig, description)
+    show_figure(fig, description, markup=False)
 
 
 def _numbers(axis: Axes, values: np.ndarray, name: str, signed: bool) -> None:
     """Draw a small matrix with its numbers in the cells."""
-    limit = max(np.abs(values).max(), 1e-9)
+    limit = max(finite_range(np.abs(values))[1], 1e-9)
     low = -limit if signed else 0
     axis.imshow(values, cmap="RdBu_r" if signed else "gray", vmin=low, vmax=limit if signed else 1, alpha=0.75)
     for (i, j), value in np.ndenumerate(values):
@@ -106,6 +130,7 @@ def _numbers(axis: Axes, values: np.ndarray, name: str, signed: bool) -> None:
     axis.grid(False)
 
 
+@drawing
 def show_window_sum(
     image: Tensor,
     kernel: Tensor,
@@ -127,17 +152,23 @@ def show_window_sum(
     Raises:
         ValueError: the window does not lie inside the image.
     """
-    height, width = kernel.shape
+    image, weights = _numbers_of(image), _numbers_of(kernel)
+    row, column = check_whole(row=row), check_whole(column=column)
+    if image.ndim != 2 or weights.ndim != 2 or max(weights.shape) > LARGEST_KERNEL:
+        raise ValueError(
+            f"image of shape {image.shape}, kernel of shape {weights.shape}: give (height, width) for both, the kernel "
+            f"at most {LARGEST_KERNEL} by {LARGEST_KERNEL}."
+        )
+    height, width = weights.shape
     if not (0 <= row <= image.shape[0] - height and 0 <= column <= image.shape[1] - width):
         raise ValueError(
             f"row={row}, column={column}: a window of {height} × {width} pixels there leaves the image, which has "
             f"{image.shape[0]} × {image.shape[1]}. Choose a place further inside."
         )
-    window = image[row : row + height, column : column + width].numpy()  # (h, w)
-    weights = kernel.numpy()
+    window = image[row : row + height, column : column + width]  # (h, w)
     total = float((window * weights).sum())
     fig, axes = plt.subplots(1, 4, figsize=(WIDTH + 1, 2.7))
-    axes[0].imshow(image.numpy(), vmin=0, vmax=1)
+    axes[0].imshow(image, vmin=0, vmax=1)
     frame = (column - 0.5, row - 0.5)
     axes[0].add_patch(Rectangle(frame, width, height, fill=False, edgecolor=PALETTE["orange"], linewidth=2))
     axes[0].set_title("window on the image", fontsize=11)
@@ -145,15 +176,17 @@ def show_window_sum(
     _numbers(axes[1], window, "pixels", signed=False)
     _numbers(axes[2], weights, "× weights", signed=True)
     _numbers(axes[3], window * weights, f"products, sum {total:+.2f}", signed=True)
-    fig.suptitle(title or f"One window gives one number: {total:+.2f}")
+    fig.suptitle(headline(title) if title else f"One window gives one number: {total:+.2f}")
     show_figure(
         fig,
         description
         or f"A face with a window of {height} by {width} pixels at row {row}, column {column}; its pixels, the "
         f"kernel's weights and their products as small tables. The products sum to {total:+.2f}.",
+        markup=False,
     )
 
 
+@drawing
 def show_fields(
     image: Tensor,
     fields: Sequence[Field],
@@ -177,13 +210,20 @@ def show_fields(
     """
     if not fields:
         raise ValueError("fields is empty: give the rows of receptive_field(model).")
-    pixels = torch.as_tensor(image).float().squeeze().numpy()  # (H, W)
+    pixels = _numbers_of(image)  # (H, W)
+    if pixels.ndim != 2:
+        raise ValueError(f"image of shape {pixels.shape}: give one image, (height, width).")
     height, width = pixels.shape
+    white = 255 if torch.as_tensor(image).dtype == torch.uint8 else 1
     windows = _nested_windows(fields, width / 2 if pixel is None else pixel)
     fig, axis = plt.subplots(figsize=(WIDTH * 0.75, 4.6))
-    axis.imshow(pixels, vmin=0, vmax=255 if image.dtype == torch.uint8 else 1)
+    axis.imshow(pixels, vmin=0, vmax=white)
     for i, (field, (start, stop)) in enumerate(zip(fields, windows, strict=True)):
-        side, line, label = stop - start, ("-", "--")[i % 2], f"{field.name}: {stop - start} × {stop - start}"
+        side, line, label = (
+            stop - start,
+            ("-", "--")[i % 2],
+            f"{legend_name(short(field.name))}: {stop - start} × {stop - start}",
+        )
         square = Rectangle(
             (start - 0.5, start - 0.5), side, side, fill=False, edgecolor=COLOURS[i % 7], linewidth=2.5,
             linestyle=line, label=label, clip_on=False,
@@ -197,10 +237,11 @@ def show_fields(
     axis.set(xlabel="column (pixels)", ylabel="row (pixels)")
     axis.grid(False)
     axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=10, title="layer: pixels it sees")
-    axis.set_title(title or f"A unit of {fields[-1].name} sees {fields[-1].size} × {fields[-1].size} pixels")
-    listed = ", ".join(f"{field.name} {field.size}" for field in fields)
+    last = f"A unit of {short(fields[-1].name)} sees {fields[-1].size} × {fields[-1].size} pixels"
+    axis.set_title(headline(title or last, 60))
+    listed = ", ".join(f"{short(field.name)} {field.size}" for field in fields)
     told = f"Squares around one place of a face, one for each layer, growing in width: {listed} pixels."
-    show_figure(fig, f"{description or told} {note}")
+    show_figure(fig, f"{description or told} {note}", markup=False)
 
 
 def _nested_windows(fields: Sequence[Field], middle: float) -> list[tuple[int, int]]:
@@ -213,6 +254,7 @@ def _nested_windows(fields: Sequence[Field], middle: float) -> list[tuple[int, i
     return windows[::-1]
 
 
+@drawing
 def show_pairs(
     names: Sequence[str],
     series: dict[str, Sequence[float]],
@@ -234,18 +276,21 @@ def show_pairs(
     Raises:
         ValueError: there are not two series, or one has another length than `names`.
     """
-    if len(series) != 2 or any(len(values) != len(names) for values in series.values()):
-        found = ", ".join(f"{label!r} of {len(values)}" for label, values in series.items())
+    if len(series) != 2 or len(names) == 0 or any(len(values) != len(names) for values in series.values()):
+        found = ", ".join(f"{brief(label)} of {len(values)}" for label, values in list(series.items())[:4])
         raise ValueError(f"series={{{found}}}: give two, each of {len(names)} values, as many as there are names.")
-    fig, axis = plt.subplots(figsize=(WIDTH, 1.5 + 0.6 * len(names)))
+    names = [short(name, 40) for name in names]
+    series = {label: [float(value) for value in values] for label, values in short_keys(series).items()}
+    fig, axis = plt.subplots(figsize=(WIDTH, min(1.5 + 0.6 * len(names), 40)))
     colours = (PALETTE["sky"], PALETTE["orange"])
     for offset, colour, (label, values) in zip((-0.2, 0.2), colours, series.items(), strict=True):
         places = [i + offset for i in range(len(names))]
-        axis.barh(places, values, height=0.36, color=colour, label=label)
-        for place, value in zip(places, values, strict=True):
+        drawn = [value if math.isfinite(value) else 0 for value in values]
+        axis.barh(places, drawn, height=0.36, color=colour, label=legend_name(label))
+        for place, value, end in zip(places, values, drawn, strict=True):
             axis.annotate(
                 number.format(value),
-                (max(value, 0), place),
+                (max(end, 0), place),
                 (5, 0),
                 textcoords="offset points",
                 va="center",
@@ -255,12 +300,12 @@ def show_pairs(
     axis.invert_yaxis()
     axis.margins(x=0.12)
     axis.grid(False, axis="y")
-    axis.set(xlabel=xlabel)
+    axis.set(xlabel=short(xlabel, LONGEST_LINE))
     fig.legend(loc="outside lower center", ncols=2, fontsize=10)
     if title:
-        fig.suptitle(title)
+        fig.suptitle(headline(title))
     listed = "; ".join(
         f"{name}: " + ", ".join(f"{label} {number.format(values[i])}" for label, values in series.items())
         for i, name in enumerate(names)
     )
-    show_figure(fig, description or f"Two bars for each name, {xlabel}. {listed}.")
+    show_figure(fig, description or f"Two bars for each name, {short(xlabel, 100)}. {listed}.", markup=False)

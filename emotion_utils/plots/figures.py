@@ -5,13 +5,21 @@ below it, because JupyterLab, nbconvert and GitHub drop the former. The colours 
 Universal Design" (2008), which people with a colour vision deficiency can tell apart.
 """
 
+import functools
 import html
 import io
+import textwrap
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import matplotlib
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter
+
+from emotion_utils.errors import one_line, printable
 
 PALETTE = {
     "blue": "#0072B2",
@@ -26,6 +34,10 @@ PALETTE = {
 COLOURS = tuple(PALETTE.values())
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # one for each colour
 WIDTH = 8.0  # inches; at 100 dots per inch this fills a notebook's column without being scaled down
+LONGEST_NAME = 28  # characters of a class beside an axis or in a legend
+LONGEST_LINE = 90  # characters of a title
+MOST_LINES = 3
+LONGEST_DESCRIPTION = 4000
 
 
 def style() -> None:
@@ -56,12 +68,59 @@ def style() -> None:
 style()
 
 
-def show_figure(fig: Figure, description: str) -> None:
+def short(text: Any, limit: int = LONGEST_NAME) -> str:
+    """Put a name that somebody else chose on one line of at most `limit` characters."""
+    return one_line(str(text), limit)
+
+
+def short_keys(named: Mapping, limit: int = 40) -> dict[str, Any]:
+    """Shorten the keys of a mapping, which stay different: what was cut alike gets a number."""
+    made: dict[str, Any] = {}
+    for key, value in named.items():
+        name = short(key, limit)
+        made[f"{name} ({len(made) + 1})" if name in made else name] = value
+    return made
+
+
+def legend_name(text: Any, limit: int = 60) -> str:
+    """Shorten a name for a legend, from which matplotlib leaves out empty ones and all that begin with `_`."""
+    name = short(text, limit)
+    return name if name and not name.startswith("_") else f" {name}"
+
+
+def drawing(function: Callable) -> Callable:
+    """Close what a function that draws had begun, if it ends in an error."""
+
+    @functools.wraps(function)
+    def draw(*args: Any, **options: Any) -> None:
+        before = set(plt.get_fignums())
+        try:
+            function(*args, **options)
+        except BaseException:
+            for number in set(plt.get_fignums()) - before:
+                plt.close(number)
+            raise
+
+    return draw
+
+
+def headline(text: Any, width: int = LONGEST_LINE) -> str:
+    """Put a title on a few lines of at most `width` characters."""
+    parts = [textwrap.wrap(printable(line), width) or [""] for line in str(text)[:10_000].split("\n")]
+    lines = [line for part in parts for line in part]
+    if len(lines) > MOST_LINES:
+        lines = [*lines[: MOST_LINES - 1], one_line(lines[MOST_LINES - 1], width - 2) + " …"]
+    return "\n".join(lines)
+
+
+def show_figure(fig: Figure, description: str, markup: bool = True) -> None:
     """Show `fig` in the notebook with `description` as alt text and as a sentence below it, then close it.
 
     Args:
         fig: a matplotlib figure, for instance from `plt.subplots()`.
         description: one or two sentences that tell someone who doesn't see the figure what it shows.
+        markup: let matplotlib read `$…$` as a formula. All figures of this package say False: names of files and
+            classes are text, whatever signs they hold.
 
     Outside a notebook there is nothing to show a picture in, so the description is printed alone.
 
@@ -70,14 +129,35 @@ def show_figure(fig: Figure, description: str) -> None:
     """
     if not description or not description.strip():
         raise ValueError(f"description={description!r}: say in a sentence what the figure shows.")
-    description = " ".join(description.split())
+    description = one_line(description, LONGEST_DESCRIPTION)
+    if not markup:
+        _take_as_text(fig)
     png = io.BytesIO()
-    fig.savefig(png, format="png", metadata={"Software": None})
-    plt.close(fig)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # the description says what the boxes stand for
+            fig.savefig(png, format="png", metadata={"Software": None})
+    finally:
+        plt.close(fig)
     if _in_notebook():
         show_bundle({"image/png": png.getvalue(), "text/plain": "<Figure>"}, description)
     else:
         print(description)
+
+
+def _take_as_text(fig: Figure) -> None:
+    """Let matplotlib read no text of a figure as a formula, but for its own: the powers of ten beside an axis."""
+    powers = {
+        text
+        for axes in fig.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        if isinstance(axis.get_major_formatter(), LogFormatter)
+        for text in axis.findobj(Text)
+        if text is not axis.label
+    }
+    for text in fig.findobj(Text):
+        if text not in powers:
+            text.set_parse_math(False)
 
 
 def show_bundle(bundle: dict[str, Any], description: str) -> None:

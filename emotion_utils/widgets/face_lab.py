@@ -16,13 +16,17 @@ from torch import Tensor, nn
 
 from emotion_utils.device import one_thread
 from emotion_utils.emotions import EMOTIONS
+from emotion_utils.errors import check_whole
 from emotion_utils.faces.action_units import ACTION_UNITS, AU_DESCRIPTIONS, AU_REGION, ActionUnits
 from emotion_utils.faces.capture import Capture, sample_capture
 from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import EMOTION_TO_AUS, prototype
 from emotion_utils.faces.people import Identity, sample_identity
 from emotion_utils.faces.truth import REGIONS
-from emotion_utils.plots.figures import PALETTE, WIDTH, show_bundle
+from emotion_utils.models.facts import facts_of
+from emotion_utils.models.handling import check_model
+from emotion_utils.models.inference import predict_proba
+from emotion_utils.plots.figures import PALETTE, WIDTH, short, show_bundle
 
 SCREEN_SIZE = 192  # pixels
 NETWORK_SIZE = 48  # pixels
@@ -35,7 +39,9 @@ class FaceLab:
     """Sliders for action units, person and light; a face that follows them; the model's probabilities as bars.
 
     Args:
-        model: anything with `predict_proba(uint8 images (N, 1, 48, 48)) -> (N, C)`; without one there are no bars.
+        model: a network that takes faces of 48 × 48 pixels and knows how they are normalised, or anything with
+            `predict_proba(uint8 images (N, 1, 48, 48)) -> (N, C)`; without one there are no bars. The bars bear its own
+            names of the classes. One that knows none and tells seven apart is taken to know `EMOTIONS`.
         person: number of the person drawn first, 0 to 99.
 
     Attributes:
@@ -46,16 +52,15 @@ class FaceLab:
         variant: what the last emotion button has set, such as "happy: toothy smile".
 
     Raises:
-        TypeError: the model has no `predict_proba`.
+        TypeError: no network.
+        ShapeError, ValueError: a network that does not take such faces; see `emotion_utils.models.predict_proba`.
     """
 
     def __init__(self, model: nn.Module | None = None, person: int = 1) -> None:
         if model is not None and not hasattr(model, "predict_proba"):
-            raise TypeError(
-                f"{type(model).__name__} has no predict_proba; give an EmotionCNN or another of our models."
-            )
+            check_model(model)
+        person = check_whole(0, 99, person=person)
         self.model, self.variant = model, ""
-        self.classes = getattr(model, "classes", None) or EMOTIONS
         self._presses = dict.fromkeys(EMOTIONS, 0)
         self._paused = False
         self.units = {
@@ -82,6 +87,7 @@ class FaceLab:
             slider.observe(self._redraw, names="value")
         for name, slider in self.settings.items():
             slider.observe(self._change_person if name == "person" else self._redraw, names="value")
+        self.classes = self._name_classes()
         self.widget = self._arrange()
         self._redraw()
 
@@ -155,7 +161,23 @@ class FaceLab:
 
     def probabilities(self) -> Tensor | None:
         """Return the model's float32 (C,) for the face at 48 by 48, or None without a model."""
-        return None if self.model is None else self.model.predict_proba(self.draw(NETWORK_SIZE))[0].cpu()
+        return None if self.model is None else self._ask(self.draw(NETWORK_SIZE))
+
+    def _ask(self, face: Tensor) -> Tensor:
+        """Return what the model makes of one face, uint8 `(1, 1, 48, 48)`: float32 `(C,)`."""
+        own = getattr(self.model, "predict_proba", None)
+        return (own(face) if own else predict_proba(self.model, face))[0].cpu()
+
+    def _name_classes(self) -> tuple[str, ...]:
+        if self.model is None:
+            return EMOTIONS
+        count = len(self.probabilities())
+        known = (
+            facts_of(self.model).classes if isinstance(self.model, nn.Module) else getattr(self.model, "classes", None)
+        )
+        if known is not None and len(known) == count:
+            return tuple(known)
+        return EMOTIONS if count == len(EMOTIONS) else tuple(f"class {number}" for number in range(count))
 
     def _redraw(self, _change: dict | None = None) -> None:
         if self._paused:
@@ -184,7 +206,7 @@ class FaceLab:
             axis.set_axis_off()
             axis.set_title(emotion, fontsize=10)
             note = self._note(identity, units, capture)
-            axis.text(0.5, -0.05, note, fontsize=6.5, ha="center", va="top", transform=axis.transAxes)
+            axis.text(0.5, -0.05, note, fontsize=6.5, ha="center", va="top", transform=axis.transAxes, parse_math=False)
         picture = io.BytesIO()
         fig.savefig(picture, format="png", metadata={"Software": None})
         seen = ", and what the network sees in each" if self.model is not None else ""
@@ -201,8 +223,8 @@ class FaceLab:
         note = "AU " + "\n+".join(lines) if names else "no AU"
         if self.model is None:
             return note
-        seen = self.model.predict_proba(render(identity, units, capture, size=NETWORK_SIZE))[0].cpu()  # (C,)
-        return f"{self.classes[int(seen.argmax())]} {seen.max():.2f}\n{note}"
+        seen = self._ask(render(identity, units, capture, size=NETWORK_SIZE))  # (C,)
+        return f"{short(self.classes[int(seen.argmax())], 14)} {seen.max():.2f}\n{note}"
 
 
 def _setting(name: str, value: float, low: float, high: float, step: float) -> widgets.FloatSlider:
@@ -225,7 +247,7 @@ def bars_html(names: tuple[str, ...], probabilities: list[float]) -> str:
         colour, weight = (PALETTE["vermilion"], "bold") if value == best else (PALETTE["blue"], "normal")
         bar = f"<div style='background:{colour};height:12px;width:{150 * value:.0f}px'></div>"
         rows.append(
-            f"<tr style='font-weight:{weight}'><td>{html.escape(name)}</td>"
+            f"<tr style='font-weight:{weight}'><td>{html.escape(short(name))}</td>"
             f"<td style='width:150px'>{bar}</td><td>{value:.2f}</td></tr>"
         )
     return f"<table class='emotion-bars'>{''.join(rows)}</table>"

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from every_figure import FIGURES, RATES, history, report
 from matplotlib.colors import to_hex
 from small_faces import small_faces
@@ -17,48 +16,6 @@ def pictures(fig) -> list[np.ndarray]:
 
 def texts(axis) -> list[str]:
     return [text.get_text() for text in axis.texts]
-
-
-def test_faces_are_shown_in_order_with_their_titles(drawn):
-    faces = small_faces(10)
-    plots.show_faces(faces.images, titles=range(10), columns=4, title="Ten")
-    (fig,) = drawn
-    assert len(fig.axes) == 12, "three rows of four"
-    np.testing.assert_allclose(pictures(fig), faces.images[:, 0] / 255, rtol=1e-6)
-    assert [axis.get_title() for axis in fig.axes] == [*map(str, range(10)), "", ""]
-    assert fig.get_suptitle() == "Ten"
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 6, 5), (1, 6, 5), (6, 5)])
-def test_faces_come_in_three_shapes(drawn, capsys, shape):
-    plots.show_faces(torch.full(shape, 51, dtype=torch.uint8), title="Grey")
-    assert pictures(drawn[0])[0] == pytest.approx(np.full((6, 5), 0.2))
-    assert capsys.readouterr().out == "One grey face: Grey.\n"
-
-
-def test_normalised_images_are_stretched_alike(drawn):
-    """All faces share one scale, so their brightness can be compared."""
-    plots.show_faces(torch.stack([torch.full((1, 4, 4), v) for v in (-2.0, 0.0, 2.0)]))
-    assert [picture[0, 0] for picture in pictures(drawn[0])] == [0.0, 0.5, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (torch.zeros(0, 1, 8, 8), "images is empty"),
-        (torch.zeros(2, 3, 8, 8), r"\(2, 3, 8, 8\)"),
-        (torch.zeros(5), r"\(5,\)"),
-    ],
-)
-def test_wrong_faces_are_explained(images, message):
-    """Nothing to show, colour images, no images at all."""
-    with pytest.raises(ValueError, match=message):
-        plots.show_faces(images)
-
-
-def test_titles_must_be_as_many_as_faces():
-    with pytest.raises(ValueError, match="3 titles for 2 faces"):
-        plots.show_faces(small_faces(2).images, titles=["a", "b", "c"])
 
 
 def test_history_draws_loss_and_accuracy_of_both_splits(drawn, capsys):

@@ -11,6 +11,9 @@ from emotion_utils.emotions import EMOTIONS
 from emotion_utils.faces.action_units import ACTION_UNITS
 from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import EMOTION_TO_AUS
+from emotion_utils.models.facts import set_facts
+from emotion_utils.models.inference import predict_proba
+from emotion_utils.models.networks import LinearModel
 from emotion_utils.widgets.face_lab import SCREEN_SIZE, FaceLab, bars_html, png
 
 
@@ -111,9 +114,50 @@ def test_without_a_model_there_are_no_bars():
     assert lab.bars.value == ""
 
 
-def test_a_model_without_probabilities_is_refused():
-    with pytest.raises(TypeError, match="Linear has no predict_proba"):
-        FaceLab(torch.nn.Linear(2, 2))
+def plain():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48 * 48, 3))
+
+
+def test_a_network_of_ones_own_is_asked(monkeypatch):
+    model = plain()
+    with pytest.raises(ValueError, match="Sequential does not know"):
+        FaceLab(model)
+    set_facts(model, (0.5, 0.25), ("<b>", "$x$ " + "y" * 10_000, "line\nbreak"))
+    lab = FaceLab(torch.nn.DataParallel(model))
+    assert torch.equal(lab.probabilities(), predict_proba(model, lab.draw(48))[0])
+    assert "&lt;b&gt;" in lab.bars.value
+    assert "<b>" not in lab.bars.value
+    assert len(lab.bars.value) < 2000
+    assert len(lab.sheet()[0]) < 400_000
+    model.learnt_from = None
+    with pytest.raises(ValueError, match="Sequential does not know"):
+        lab.sheet()
+
+
+def test_bars_without_names_are_numbered():
+    model = plain()
+    set_facts(model, (0.5, 0.25), None)
+    assert FaceLab(model).classes == ("class 0", "class 1", "class 2")
+    seven = LinearModel()
+    seven.set_normalisation(0.5, 0.25)
+    assert FaceLab(seven).classes == EMOTIONS
+    seven.classes = EMOTIONS[::-1]
+    assert FaceLab(seven).classes == EMOTIONS[::-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"model": 3}, TypeError, "model=3"),
+        ({"model": LinearModel(image_size=16)}, ValueError, "48, 48"),
+        ({"person": -1}, ValueError, "person=-1"),
+        ({"person": 100}, ValueError, "person=100"),
+        ({"person": "1"}, ValueError, "person='1'"),
+    ],
+)
+def test_what_cannot_be_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        FaceLab(**arguments)
 
 
 def test_a_viewer_without_widgets_gets_a_sheet_with_words(lab, monkeypatch):
