@@ -28,8 +28,11 @@ def as_path(path: str | os.PathLike[str], name: str = "path") -> Path:
 
     Raises:
         TypeError: not a path; the message calls the argument `name`.
+        ValueError: a NUL in it, which no path has.
     """
     try:
+        if "\0" in str(path):
+            raise ValueError(f"{name}={brief(path)}: no path holds a NUL. Check where it comes from.")
         return Path(path).expanduser()
     except TypeError as error:
         raise TypeError(f"{name}={brief(path)}: give the path of a file or folder.") from error
@@ -114,6 +117,10 @@ def open_file(path: str | Path) -> BinaryIO:
         ) from error
     except PermissionError as error:
         raise PermissionError(f"{show(path)} may not be read. Change its permissions, or copy it elsewhere.") from error
+    except IsADirectoryError:
+        raise
+    except OSError as error:  # a name that is too long, links in a circle, a disk that fails
+        raise OSError(error.errno, f"{show(path)} cannot be read ({error.strerror})") from error
 
 
 def _check_regular(path: str | Path, mode: int) -> None:

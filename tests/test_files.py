@@ -48,6 +48,11 @@ def test_the_environment_names_the_folder_of_the_data(monkeypatch, tmp_path):
 def test_what_is_no_path_is_named():
     with pytest.raises(TypeError, match="data_dir=5: "):
         as_path(5, "data_dir")
+    with pytest.raises(ValueError, match=r"path='a.x00b'"):
+        as_path("a\0b")
+    with pytest.raises(OSError, match="xxx cannot be read") as caught:
+        open_file(Path("x" * 5000))
+    assert len(str(caught.value)) <= 400
 
 
 def test_the_cache_is_where_the_system_wants_it(monkeypatch, tmp_path):

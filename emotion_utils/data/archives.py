@@ -60,8 +60,10 @@ def open_packed(path: Path, rank: Rank, most: int = MOST_BYTES) -> Iterator[tupl
 @contextmanager
 def open_zip(file: BinaryIO) -> Iterator[zipfile.ZipFile]:
     """Open a zip, after a look at the size of its list of members, which is kept in memory."""
-    _check_directory(file)
+    promised = _check_directory(file)
     with zipfile.ZipFile(file) as archive:
+        if promised not in (None, len(archive.infolist())):  # a damaged comment swallows what comes after it
+            raise zipfile.BadZipFile(f"its list has {len(archive.infolist()):,} files in place of {promised:,}")
         for info in archive.infolist():
             with suppress(NotImplementedError):  # packed in another way, which matters only if it is wanted
                 if not info.flag_bits & 1:
@@ -220,13 +222,16 @@ def _check_member(info: zipfile.ZipInfo) -> None:
         raise NoTableError(f"{one_line(info.filename, 60)} is encrypted")
 
 
-def _check_directory(file: BinaryIO) -> None:
+def _check_directory(file: BinaryIO) -> int | None:
+    """Refuse a list of members that is too long; return how many there should be, None where that is not said."""
     end = file.seek(0, io.SEEK_END)
     file.seek(max(0, end - 65_557))  # a comment of 65,535 bytes may follow the 22 of the list's place
     tail = file.read()
-    place = tail.rfind(b"PK\5\6")
-    if place >= 0 and len(tail) >= place + 22:
-        size = int.from_bytes(tail[place + 12 : place + 16], "little")
-        if size > MOST_DIRECTORY:
-            raise NoTableError(f"its list of files has {size:,} bytes")
     file.seek(0)
+    place = tail.rfind(b"PK\5\6")
+    if place < 0 or len(tail) < place + 22:
+        return None
+    count, size = (int.from_bytes(tail[place + at : place + at + width], "little") for at, width in ((10, 2), (12, 4)))
+    if size > MOST_DIRECTORY:
+        raise NoTableError(f"its list of files has {size:,} bytes")
+    return None if count == 0xFFFF else count  # more than 65,534 stand elsewhere

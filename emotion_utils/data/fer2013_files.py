@@ -1,5 +1,6 @@
 """Where FER2013 lies, and how it is read, in every form in which people have it: a table, packed or not, or folders."""
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -107,8 +108,9 @@ def read_source(path: Path, verbose: bool = True) -> Rows:
             f"it with `{FETCH}`."
         ) from error
     except Exception as error:  # zipfile, zlib, lzma, tarfile, csv, codecs: each raises kinds of its own
-        # gzip reports damage as a bare OSError; a real one (disk failure) carries a number.
-        if isinstance(error, OSError) and error.errno is not None:
+        # gzip reports damage as a bare OSError, zipfile looks for places before the file's beginning (EINVAL); a real
+        # one, such as a failure of the disk, carries another number.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise OSError(error.errno, f"Could not read {show(path)} ({error.strerror}). Check the disk") from error
         raise ValueError(
             f"{show(path)} is damaged or incomplete ({reason(error)}). Put it aside and get it again: `{FETCH}`."

@@ -45,7 +45,7 @@ def load_folder(
     if tree.left_out:
         notes.append(f"left out beside the classes: {listed(tree.left_out)}")
     if empty := [title for label, title in enumerate(plan.classes) if label not in set(labels)]:
-        notes.append(f"classes without images: {', '.join(map(printable, empty))}")
+        notes.append(f"classes without images: {listed(empty, 10)}")
     name = printable(path.name or path.resolve().name)
     notes = [*plan.notes, *notes]
     for note in notes if verbose else ():
@@ -100,6 +100,8 @@ def _notes(
             f"labels are in the order {listed(classes, 8)}; trained models have that of EMOTIONS, without "
             f"{listed(others)}"
         )
+    if alike := [title for title in classes if [other.lower() for other in classes].count(title.lower()) > 1]:
+        notes.append(f"these classes differ in upper and lower case alone: {listed(alike)}")
     if ignored := [name for name in names if name not in class_of]:
         notes.append(f"sub-folders that are no class were skipped: {listed(ignored)}")
     return notes

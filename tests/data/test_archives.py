@@ -213,6 +213,18 @@ def test_a_flipped_bit_hides_no_better_table(tmp_path):
         read_source(path, False)
 
 
+def test_a_damaged_comment_swallows_no_members(tmp_path):
+    good = bytearray(zipped({"train.csv": CSV, "fer2013.csv": CSV}))
+    first, second = good.find(b"PK\1\2"), good.rfind(b"PK\1\2")
+    good[first + 32 : first + 34] = struct.pack("<H", good.find(b"PK\5\6") - second)  # the length of its comment
+    path = tmp_path / "archive.zip"
+    path.write_bytes(good)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["train.csv"]
+    with pytest.raises(ValueError, match=r"archive\.zip is damaged .*1 files in place of 2"):
+        read_source(path, False)
+
+
 def test_an_export_in_a_zip_is_checked_as_well(tmp_path):
     write_export(tmp_path / "files", "{part}_{number}.png")
     some = [file for file in sorted(tmp_path.rglob("*.png")) if file.stem.endswith("0")]

@@ -126,6 +126,10 @@ def test_emotions_beside_others_are_told_to_have_another_order(tmp_path):
     assert dataset.classes == ("angry", "contempt", "happy")
     assert any("order angry, contempt, happy" in note and "EMOTIONS" in note for note in dataset.notes)
     assert not load_folder(make_folder(tmp_path / "pets", cat=1, dog=1)).notes
+    make_folder(tmp_path / "mixed", cat=1, dog=1)
+    put(tmp_path / "mixed" / "Cat" / "a.png")
+    if len(os.listdir(tmp_path / "mixed")) == 3:  # else this system makes no such difference
+        assert "case alone: Cat, cat" in "".join(load_folder(tmp_path / "mixed").notes)
 
 
 def test_images_below_belong_to_the_class_above_them(tmp_path):
