@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.errors import check_whole
+from emotion_utils.errors import check_whole, reason
 from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import as_input, check_model, eval_mode
@@ -78,7 +78,7 @@ def measure(model: nn.Module, train_set: FaceDataset, val_set: FaceDataset, conf
     train_set = as_face_dataset(train_set)
     val_set = with_classes_of(as_face_dataset(val_set), train_set.classes)
     trace = check_fit(model, train_set, val_set)
-    trained = copy.deepcopy(model)
+    trained = _copy(model)
     start = time.perf_counter()
     history = train(trained, train_set, val_set, config)
     seconds = time.perf_counter() - start
@@ -87,6 +87,15 @@ def measure(model: nn.Module, train_set: FaceDataset, val_set: FaceDataset, conf
     correct = match_classes(trained, val_set).columns(logits).argmax(1) == labels
     speed = milliseconds(trained, val_set.images.shape[-1])
     return Measured(trained, trace, history, correct, labels, seconds, speed, val_set.classes, config)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # a network may hold anything
+        raise TypeError(
+            f"model={type(model).__name__}: a copy is trained, and it cannot be copied ({reason(error)})."
+        ) from error
 
 
 @dataclass(frozen=True, eq=False)

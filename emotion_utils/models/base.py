@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import CheckpointError, ShapeError, brief, check_number, check_whole, show
 from emotion_utils.models.arguments import check_classes, check_image_size, plain
-from emotion_utils.models.facts import ModelFacts, remember
+from emotion_utils.models.facts import ModelFacts, as_names, remember
 from emotion_utils.models.inference import predict_proba
 
 FIRST_MEAN, FIRST_STD = 0.5, 0.25  # near those of most faces; a network normalises with them until it knows better
@@ -71,7 +71,7 @@ class FaceModel(nn.Module):
 
     def known_facts(self) -> ModelFacts:
         """Say what the network knows of the data that it learnt from."""
-        return ModelFacts(*(self.normalisation() or (None, None)), self.classes and tuple(self.classes), self.facts)
+        return ModelFacts(*(self.normalisation() or (None, None)), as_names(self.classes), self.facts)
 
     def remember(self, dataset: FaceDataset) -> None:
         """Remember how the images of a training set are normalised, and what its classes are called."""

@@ -88,11 +88,12 @@ def _own_facts(module: nn.Module) -> ModelFacts:
         return module.known_facts()
     known = getattr(module, ATTRIBUTE, None)
     if isinstance(known, dict) and {"mean", "std", "classes"} <= known.keys():
-        return ModelFacts(known["mean"], known["std"], _names(known["classes"]), known.get("notes") or {})
-    return ModelFacts(classes=_names(getattr(module, "classes", None)))  # as many call the attribute
+        return ModelFacts(known["mean"], known["std"], as_names(known["classes"]), known.get("notes") or {})
+    return ModelFacts(classes=as_names(getattr(module, "classes", None)))  # as many call the attribute
 
 
-def _names(classes: Any) -> tuple[str, ...] | None:
+def as_names(classes: Any) -> tuple[str, ...] | None:
+    """Return names of classes as a tuple; None for anything else."""
     is_names = isinstance(classes, list | tuple) and len(classes) > 1 and all(isinstance(name, str) for name in classes)
     return tuple(str(name) for name in classes) if is_names else None
 

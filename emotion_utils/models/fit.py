@@ -13,6 +13,7 @@ from emotion_utils.models.classes import match_classes
 from emotion_utils.models.handling import as_input, check_model, undisturbed, unwrap, warn
 from emotion_utils.models.inference import check_finite, normalised_for, spoilt_weights, warn_if_probabilities
 from emotion_utils.models.shapes import Trace, explained, trace_shapes
+from emotion_utils.models.views import FlipAverage
 
 # Operations that end a network in something else than logits, by autograd's name, and those that may follow them.
 ENDS = {"Sigmoid": "a sigmoid", "Relu": "a ReLU", "Softmax": "a softmax"}
@@ -40,7 +41,7 @@ def check_fit(model: nn.Module, *datasets: FaceDataset | None, training: bool = 
         ValueError: the data sets have different classes, or the model knows others. (The same ones in another order
             are no error; `with_classes_of` brings them together.)
     """
-    check_model(model)
+    check_model(model, values=True)
     first, *others = [as_face_dataset(dataset) for dataset in datasets if dataset is not None]
     for other in others:
         match_classes(first.classes, other.classes)
@@ -57,6 +58,8 @@ def _judge(model: nn.Module, dataset: FaceDataset, training: bool) -> Trace:
     logits = _run(model, images, training=False)
     _check_logits(logits, dataset.classes, trace)
     _check_weights(model, logits)
+    for views in (module for module in model.modules() if isinstance(module, FlipAverage)):
+        warn_if_probabilities(_run(views.model, images, training=False))  # its own output hides what is inside
     if training:
         logits = _run(model, images, training=True)
         _check_logits(logits, dataset.classes, trace, " in training mode")

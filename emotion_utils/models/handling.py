@@ -26,9 +26,14 @@ def warn(message: str) -> None:
     warnings.warn(message, stacklevel=level)
 
 
-def check_model(model: Any) -> None:
-    """Raise a TypeError unless `model` is a network: a class is not built yet, a function has no weights."""
+def check_model(model: Any, values: bool = False) -> None:
+    """Raise a TypeError unless `model` is a network: a class is not built yet, a function has no weights.
+
+    With `values`, raise a ValueError as well if its weights have shapes and no values.
+    """
     if isinstance(model, nn.Module):
+        if values and any(tensor.is_meta for tensor in model.parameters()):
+            raise ValueError(f"model={type(model).__name__}: its weights have no values, they lie on the device meta.")
         return
     if isinstance(model, type) and issubclass(model, nn.Module):
         raise TypeError(f"model={model.__name__}: that is the class. Build a network first: {model.__name__}().")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.errors import ShapeError, brief, check_whole, listed
+from emotion_utils.errors import ShapeError, brief, check_whole, listed, reason
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, eval_mode, place_of, unwrap, warn
@@ -29,7 +29,7 @@ def compute_logits(model: nn.Module, dataset: FaceDataset, batch_size: int = 512
         TypeError: no network, or no FaceDataset.
         ShapeError: a layer does not fit, or the model does not give one row of logits per image.
     """
-    check_model(model)
+    check_model(model, values=True)
     batch_size = check_whole(1, batch_size=batch_size)
     dataset = as_face_dataset(dataset)
     plain = normalised_for(model, dataset).with_augment(None)
@@ -77,7 +77,7 @@ def predict_proba(
         ValueError: pixels that are no picture's, float images of unclear range, a network that does not know how
             images are normalised, other classes than the network's, or logits that are not finite.
     """
-    check_model(model)
+    check_model(model, values=True)
     batch_size = check_whole(1, batch_size=batch_size)
     match = None if classes is None else match_classes(model, classes)
     pixels, count = as_pixels(model, images, scale=scale, size=size, bgr=bgr), _count_classes(model)
@@ -103,11 +103,13 @@ def _rows(model: nn.Module, images: Tensor, count: int | None) -> Tensor:
     """Run the network: float32 `(B, C)`; raise ShapeError unless there is a row for each image."""
     try:
         logits = model(images)
-    except (ShapeError, TypeError):
+    except (ShapeError, MemoryError, torch.OutOfMemoryError):
         raise
-    except Exception:
+    except Exception as error:
         trace_shapes(model, tuple(images.shape))  # names the layer that does not fit, if that is the reason
-        raise
+        raise ShapeError(
+            f"{type(model).__name__} fails on these images of shape {tuple(images.shape)}: {reason(error, 200)}"
+        ) from error
     if not isinstance(logits, Tensor):
         raise ShapeError(f"The model returned a {type(logits).__name__}: return the logits alone, one tensor (N, C).")
     if logits.ndim != 2 or len(logits) != len(images):

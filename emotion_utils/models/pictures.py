@@ -19,6 +19,7 @@ from emotion_utils.models.handling import unwrap, warn
 
 SCALES = ("unit", "grey", "normalised")
 OVERSHOOT = 0.1  # resampling leaves a range by up to a tenth of it
+NEAR_ONE = 0.8  # where both ends are nearer to -1 and 1 than that, the images may have been scaled to -1 … 1
 DARKEST = 16  # floats in 0 … 255 have a pixel at least as bright; normalised ones hardly get there
 
 
@@ -148,6 +149,11 @@ def _laid_out(floats: Tensor, channels: int) -> Tensor:
 def _recognise(floats: Tensor, low: float, high: float, known: tuple[float, float] | None) -> str:
     """Tell by their range what float images hold; ask where it does not tell."""
     if low < 0 and not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):
+        if -1 <= low < -NEAR_ONE and NEAR_ONE < high <= 1:
+            warn(
+                f"Float images from {low:.3g} to {high:.3g} were taken as normalised. If they are grey levels scaled "
+                'to -1 … 1, give (images + 1) / 2 and scale="unit"; scale="normalised" says that all is well.'
+            )
         return "normalised"
     if 0 <= low < high <= 1:
         warn(

@@ -10,9 +10,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.models.handling import eval_mode
+from emotion_utils.errors import ShapeError
+from emotion_utils.models.handling import as_input, check_model, undisturbed, unwrap
+from emotion_utils.models.shapes import explained
 
-_POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d)
+# They move numbers about in ways that this walk does not follow.
+_OTHERS = (
+    nn.ConvTranspose2d, nn.Upsample, nn.PixelShuffle, nn.PixelUnshuffle, nn.Unfold, nn.Fold, nn.MaxUnpool2d,
+    nn.FractionalMaxPool2d, nn.MultiheadAttention, nn.RNNBase, nn.TransformerEncoderLayer,
+)  # fmt: skip
 
 
 # After one of these, a unit sees the whole image: the walk ends there.
@@ -55,23 +62,32 @@ def receptive_field(model: nn.Module) -> list[Field]:
     from where on a unit sees everything.
 
     Raises:
-        ValueError: a kernel, stride, padding or dilation that is not the same on both axes.
+        TypeError: not a network.
+        ValueError: a kernel, stride, padding or dilation that is not the same on both axes, or a layer that cannot be
+            followed, such as a transposed convolution.
     """
+    check_model(model)
+    model = unwrap(model)
     size, jump, first = 1, 1, 0
     fields = []
     for name, layer in model.named_modules():
         if isinstance(layer, _GLOBAL):
             break
+        if isinstance(layer, _OTHERS):
+            raise ValueError(
+                f"Layer '{name}', {type(layer).__name__}: only convolutions and pooling can be followed. Take the part "
+                "of the network before it."
+            )
         if not isinstance(layer, (nn.Conv2d, *_POOLS)):
             continue
         kernel = _single(layer.kernel_size, "kernel_size", name)
-        stride = _single(layer.stride, "stride", name)
+        stride = kernel if layer.stride is None else _single(layer.stride, "stride", name)
         dilation = _single(getattr(layer, "dilation", 1), "dilation", name)
         reach = dilation * (kernel - 1)
         if isinstance(layer.padding, str):
             padding = reach // 2 if layer.padding == "same" else 0
         else:
-            padding = _single(layer.padding, "padding", name)
+            padding = _single(getattr(layer, "padding", 0), "padding", name)
         size += reach * jump
         first -= padding * jump
         jump *= stride
@@ -86,10 +102,21 @@ def influence(model: nn.Module, images: Tensor) -> Tensor:
     (row `h // 2`, column `w // 2`), summed over its channels, is averaged over images and input channels. It is zero
     outside the receptive field, and inside it shows what the unit uses (the *effective* receptive field). The model
     is run in eval mode and put back as it was; its own gradients are left alone.
+
+    Raises:
+        TypeError: not a network.
+        ShapeError: images that it does not take, or an output that is no map.
     """
-    images = images.detach().clone().requires_grad_(True)
-    with eval_mode(model), torch.enable_grad():
+    check_model(model, values=True)
+    model = unwrap(model)
+    if not images.is_floating_point() or images.ndim != 4:
+        raise ShapeError(f"images are {images.dtype} {tuple(images.shape)}: give floats, (N, channels, height, width).")
+    images = as_input(images.detach(), model).clone().requires_grad_(True)
+    with explained(model), undisturbed(model), torch.enable_grad():
         maps = model(images)  # (N, K, h, w)
+        if not isinstance(maps, Tensor) or maps.ndim != 4:
+            what = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
+            raise ShapeError(f"The model gives {what}: give a part of it that ends in feature maps, (N, K, h, w).")
         unit = maps[:, :, maps.shape[2] // 2, maps.shape[3] // 2].sum()
         (gradient,) = torch.autograd.grad(unit, images)  # (N, C, H, W)
     return gradient.abs().mean(dim=(0, 1))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from emotion_utils.errors import ShapeError, check_whole, reason
+from emotion_utils.errors import ShapeError, brief, check_whole, reason
 from emotion_utils.models.handling import check_model, materialise, place_of, undisturbed, unwrap
 
 
@@ -93,6 +93,8 @@ def trace_shapes(model: nn.Module, input_shape: tuple[int, ...] = (1, 1, 48, 48)
     check_model(model)
     model = unwrap(model)
     device, dtype = place_of(model)
+    if not isinstance(input_shape, tuple | list | torch.Size):
+        raise TypeError(f"input_shape={brief(input_shape)}: give (N, channels, height, width).")
     sizes = [check_whole(1, input_shape=size) for size in input_shape]
     images = torch.zeros(sizes, device=device, dtype=dtype)
     rows: list[Row] = []

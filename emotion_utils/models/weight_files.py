@@ -7,9 +7,8 @@ rebuild the network and to use it rightly, and a SHA-256, since safetensors woul
 """
 
 import hashlib
-import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +18,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from emotion_utils.errors import CheckpointError, WeightsError, brief, listed, reason, show
+from emotion_utils.errors import WeightsError, brief, listed, reason, show
 from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.arguments import plain
-from emotion_utils.models.base import check_same_weights
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.description import Description
-from emotion_utils.models.face_net import FaceNet
 from emotion_utils.models.facts import facts_of, set_facts
 from emotion_utils.models.file_kinds import FORMAT, Content, read_content
 from emotion_utils.models.handling import check_model, unwrap
-from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
+from emotion_utils.models.rebuilding import KINDS, Factory, build_filled, check_factory, find_factory, is_one_of_ours
 
-KINDS = {kind.__name__: kind for kind in (EmotionCNN, FaceNet, LinearModel, MLP)}
-
-Factory = Callable[..., nn.Module] | Mapping[str, Callable[..., nn.Module]]
 # What safetensors can hold; half of it would be too coarse for anything but float32.
 STORED = {
     torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.int64, torch.int32, torch.int16,
@@ -60,7 +54,7 @@ def save_weights(model: nn.Module, path: str | Path, facts: dict[str, Any] | Non
     """
     check_model(model)
     path, network, known = as_path(path), unwrap(model), facts_of(model)
-    own = KINDS.get(type(network).__name__) is not type(network)
+    own = not is_one_of_ours(network)
     tensors = {name: _stored(name, value, half=not own) for name, value in network.state_dict().items()}
     mean, std = known.normalisation or (None, None)
     arguments = _arguments(network) if own else {**network.config, "classes": network.num_classes}
@@ -148,7 +142,7 @@ def load_weights(
         TypeError: a path or a factory that is none.
     """
     path = as_path(path)
-    _check_factory(factory)
+    check_factory(factory)
     try:
         if sha256 is not None and not _has_sha256(path, sha256):
             raise WeightsError(f"{show(path)} is damaged or was changed: its SHA-256 is not the one expected.")
@@ -158,7 +152,7 @@ def load_weights(
     if content.tensors is None or (content.description is None and factory is None):
         raise WeightsError(f"{show(path)} {content.story}.")
     if content.description is None:
-        model = _fill(_find_factory(factory, None, path), {}, content.tensors, path)
+        model = build_filled(find_factory(factory, None, path), {}, content.tensors, path)
         if classes is not None:
             set_facts(model, None, classes)
         return model.eval()
@@ -176,7 +170,7 @@ def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory |
     if classes is not None:
         _check_classes(names, tuple(classes), path)
     if factory is not None:
-        make = _find_factory(factory, found.kind, path)
+        make = find_factory(factory, found.kind, path)
     elif found.own:
         raise WeightsError(
             f"{show(path)} holds a {brief(found.kind)}, a network of somebody's own. Say how to build it: "
@@ -188,7 +182,7 @@ def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory |
         )
     else:
         make = KINDS[found.kind]
-    model = _fill(make, found.arguments, content.tensors, path)
+    model = build_filled(make, found.arguments, content.tensors, path)
     if names and len(names) != getattr(model, "num_classes", len(names)):
         raise WeightsError(f"{show(path)} names {len(names)} classes for {model.num_classes} logits. Save it again.")
     set_facts(model, None if found.mean is None else (found.mean, found.std), names, found.facts)
@@ -212,75 +206,3 @@ def _check_classes(names: tuple[str, ...], wanted: tuple[str, ...], path: Path) 
         f"{show(path)} tells {len(names)} classes apart ({listed(names, 7, 80)}), {how} ({listed(wanted, 7, 80)}). "
         "Train on your classes, or fine-tune: notebook 08 shows how."
     )
-
-
-def _check_factory(factory: Factory | None) -> None:
-    if isinstance(factory, nn.Module) or not (factory is None or callable(factory) or isinstance(factory, Mapping)):
-        raise TypeError(
-            f"factory={brief(type(factory).__name__)}: give what builds the network, such as its class MyNet, or "
-            "lambda: MyNet(channels=8)."
-        )
-
-
-def _find_factory(factory: Factory, kind: str | None, path: Path) -> Callable[..., nn.Module]:
-    if not isinstance(factory, Mapping):
-        return factory
-    if kind in factory:
-        return factory[kind]
-    if kind is None and len(factory) == 1:
-        return next(iter(factory.values()))
-    raise WeightsError(
-        f"{show(path)} holds {'a ' + brief(kind) if kind else 'weights without a name'}, and factory knows "
-        f"{listed([str(name) for name in factory], 4, 80)} only."
-    )
-
-
-def _fill(
-    make: Callable[..., nn.Module], arguments: dict[str, Any], tensors: dict[str, Tensor], path: Path
-) -> nn.Module:
-    """Build the network and give it its weights.
-
-    It is first built without memory: sizes that a file names may be absurd, and are compared with its weights.
-    """
-    try:
-        with torch.device("meta"):
-            outline = _call(make, arguments, path)
-        check_same_weights(tensors, unwrap(outline), path)
-    except (CheckpointError, WeightsError):
-        raise
-    except Exception:  # some networks can only be built for real; then it says what is wrong
-        if make in KINDS.values():
-            _call(make, arguments, path)
-    model = _call(make, arguments, path)
-    check_same_weights(tensors, unwrap(model), path)
-    try:
-        unwrap(model).load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(f"{show(path)} does not fit the network: {reason(error, 200)}") from error
-    return model
-
-
-def _call(make: Callable[..., nn.Module], arguments: dict[str, Any], path: Path) -> nn.Module:
-    """Build a network with the arguments that a file notes, or without any, if the factory takes none."""
-    if not _takes(make, arguments) and _takes(make, {}):
-        arguments = {}
-    try:
-        model = make(**arguments)
-    except (ValueError, TypeError) as error:
-        raise WeightsError(
-            f"{show(path)} names arguments that no {getattr(make, '__name__', 'network')} can be built from: "
-            f"{reason(error, 160)}"
-        ) from error
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"factory={brief(make)}: it gave a {type(model).__name__}, and a network was wanted.")
-    return model
-
-
-def _takes(make: Callable[..., nn.Module], arguments: dict[str, Any]) -> bool:
-    try:
-        inspect.signature(make).bind(**arguments)
-    except TypeError:
-        return False
-    except ValueError:  # a function of C, which does not say what it takes
-        return True
-    return True

@@ -52,8 +52,9 @@ def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment,
     total = torch.zeros(len(dataset), len(dataset.classes))
     for view in range(views):
         seen = known.with_augment(augment, seed=view)
-        parts = [model.predict_proba(seen.batch(index)[0]) for index in torch.arange(len(seen)).split(512)]
-        total += torch.cat(parts).cpu()
+        for index in torch.arange(len(seen)).split(512):
+            images = seen.batch(index)[0]
+            total[index] += model.predict_proba(images, scale="normalised", classes=dataset.classes).cpu()
     return total / views
 
 

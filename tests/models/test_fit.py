@@ -15,6 +15,7 @@ from emotion_utils.errors import ShapeError
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.networks import EmotionCNN, LinearModel
 from emotion_utils.models.shapes import trace_shapes
+from emotion_utils.models.views import FlipAverage
 
 
 @pytest.fixture
@@ -198,3 +199,13 @@ def test_a_network_that_ends_in_a_softmax_or_the_like_is_noticed(faces, end):
         (only,) = caught
         assert f"ends in a {word}" in str(only.message)
         assert only.filename == __file__, "the warning points at the caller's line"
+
+
+def test_a_softmax_inside_of_views_is_noticed(faces):
+    with pytest.warns(UserWarning, match="softmax"):
+        check_fit(FlipAverage(nn.Sequential(nn.Flatten(), nn.Linear(256, 7), nn.Softmax(1))), faces)
+
+
+def test_a_network_without_values_is_refused(faces):
+    with pytest.raises(ValueError, match=r"LinearModel.*meta"):
+        check_fit(LinearModel(image_size=16).to("meta"), faces)

@@ -144,6 +144,12 @@ def test_images_normalised_in_another_way_are_noticed(model):
             model.predict_proba(images)
 
 
+def test_images_that_may_have_been_scaled_to_minus_one_are_noticed(model):
+    with pytest.warns(UserWarning, match=r"-1 … 1.*unit"):
+        model.predict_proba(PIXELS / 127.5 - 1)
+    without_warnings(lambda: model.predict_proba(PIXELS / 127.5 - 1, scale="normalised"))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_pixels_that_are_not_finite_are_refused(model, value):
     images = normalise(PIXELS, 0.45, 0.2)

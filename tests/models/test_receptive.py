@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from emotion_utils.errors import ShapeError
 from emotion_utils.models.receptive import influence, receptive_field
 
 STACKS = {
@@ -60,6 +61,45 @@ def test_walk_ends_where_a_unit_sees_everything():
 def test_kernel_that_is_no_square_is_refused_by_name():
     with pytest.raises(ValueError, match=r"kernel_size=\(3, 5\) of layer '0'"):
         receptive_field(nn.Sequential(nn.Conv2d(1, 1, (3, 5))))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.ConvTranspose2d(2, 2, 3), nn.Upsample(scale_factor=2), nn.PixelUnshuffle(2), nn.Unfold(3), nn.GRU(4, 4)],
+)
+def test_a_layer_that_cannot_be_followed_is_refused_by_name(layer):
+    with pytest.raises(ValueError, match=rf"Layer '1', {type(layer).__name__}"):
+        receptive_field(nn.Sequential(nn.Conv2d(1, 2, 3), layer, nn.Conv2d(2, 2, 3)))
+
+
+def test_wrappers_come_off_and_what_is_no_network_is_refused():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LPPool2d(2, 2), nn.ReLU())
+    plain = receptive_field(model)
+    assert plain[-1].size == 4
+    assert receptive_field(nn.DataParallel(model)) == plain
+    images = torch.rand(2, 1, 9, 9)
+    assert torch.equal(influence(torch.compile(model, backend="eager"), images), influence(model, images))
+    for call in (receptive_field, lambda model: influence(model, images)):
+        with pytest.raises(TypeError, match="model="):
+            call(nn.Conv2d)
+
+
+@pytest.mark.parametrize(
+    ("model", "images", "message"),
+    [
+        (nn.Conv2d(1, 2, 3), torch.zeros(2, 1, 9, 9, dtype=torch.uint8), "uint8"),
+        (nn.Conv2d(1, 2, 3), torch.zeros(9, 9), r"\(9, 9\)"),
+        (nn.Conv2d(3, 2, 3), torch.zeros(2, 1, 9, 9), "in_channels=1"),
+        (nn.Flatten(), torch.zeros(2, 1, 9, 9), r"\(2, 81\).*feature maps"),
+    ],
+)
+def test_influence_on_no_map_is_refused(model, images, message):
+    with pytest.raises(ShapeError, match=message):
+        influence(model, images)
+
+
+def test_influence_takes_the_precision_of_the_weights():
+    assert influence(nn.Conv2d(1, 2, 3).double(), torch.rand(2, 1, 9, 9)).shape == (9, 9)
 
 
 def test_influence_leaves_the_model_as_it_was():

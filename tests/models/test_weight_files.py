@@ -461,3 +461,32 @@ def test_what_a_network_was_told_by_hand_is_saved(tmp_path):
     set_facts(model, (0.4, 0.2), ("a", "b", "c", "d", "e", "f", "g"))
     back = load_weights(save_weights(model, tmp_path / "x"), factory=Named)
     assert facts_of(back) == facts_of(model)
+
+
+def replaced(model, change):
+    change(model)
+    return model
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: setattr(m, "classifier", nn.Linear(16, 3)),
+        lambda m: setattr(m.stem, "2", nn.GELU()),
+        lambda m: setattr(m.stages[0].widen[0], "stride", (2, 2)),
+        lambda m: setattr(m, "forward", lambda x: x.flatten(1)[:, :7]),
+        lambda m: m.add_module("more", nn.Linear(2, 2)),
+    ],
+)
+def test_a_network_of_ours_that_was_changed_by_hand_is_ones_own(model, tmp_path, change):
+    """Rebuilt from its arguments it would compute something else, in silence."""
+    path = save_weights(replaced(copy.deepcopy(model), change), tmp_path / "changed")
+    with pytest.raises(WeightsError, match=r"FaceNet.*factory="):
+        load_weights(path)
+    back = load_weights(path, factory=lambda **_: replaced(FaceNet(stem=8, widths=(8, 16)), change))
+    assert facts_of(back).normalisation == pytest.approx((0.508, 0.255))
+
+
+def test_dropout_may_change(model, tmp_path):
+    model.dropout.p = 0.9
+    assert type(load_weights(save_weights(model, tmp_path / "x"))) is FaceNet

@@ -22,7 +22,8 @@ from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.handling import unwrap
 from emotion_utils.models.inference import predict_proba
-from emotion_utils.models.weight_files import KINDS, load_weights, save_weights
+from emotion_utils.models.rebuilding import KINDS
+from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.loop import train
 

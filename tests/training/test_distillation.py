@@ -67,7 +67,7 @@ def test_nobody_judges_what_he_has_learnt():
     class Clerk(FaceNet):
         """Say of each image, with certainty, in which lesson it was learnt; nought for never."""
 
-        def predict_proba(self, images):
+        def predict_proba(self, images, **_):
             everything = self.learnt.with_augment(None).batch(range(len(self.learnt)))[0]
             known = {image.numpy().tobytes() for image in everything}
             return torch.tensor([[float(image.numpy().tobytes() in known), self.number] for image in images])
