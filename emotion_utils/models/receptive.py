@@ -84,10 +84,11 @@ def receptive_field(model: nn.Module) -> list[Field]:
         stride = kernel if layer.stride is None else _single(layer.stride, "stride", name)
         dilation = _single(getattr(layer, "dilation", 1), "dilation", name)
         reach = dilation * (kernel - 1)
-        if isinstance(layer.padding, str):
-            padding = reach // 2 if layer.padding == "same" else 0
+        padding = getattr(layer, "padding", 0)
+        if isinstance(padding, str):
+            padding = reach // 2 if padding == "same" else 0
         else:
-            padding = _single(getattr(layer, "padding", 0), "padding", name)
+            padding = _single(padding, "padding", name)
         size += reach * jump
         first -= padding * jump
         jump *= stride
