@@ -30,12 +30,12 @@ def as_path(path: str | os.PathLike[str], name: str = "path") -> Path:
         TypeError: not a path; the message calls the argument `name`.
         ValueError: a NUL in it, which no path has.
     """
+    if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
+        raise TypeError(f"{name}={brief(path)}: give the path of a file or folder.")
+    if "\0" in os.fspath(path):
+        raise ValueError(f"{name}={brief(path)}: no path holds a NUL. Check where it comes from.")
     try:
-        if "\0" in str(path):
-            raise ValueError(f"{name}={brief(path)}: no path holds a NUL. Check where it comes from.")
         return Path(path).expanduser()
-    except TypeError as error:
-        raise TypeError(f"{name}={brief(path)}: give the path of a file or folder.") from error
     except RuntimeError:  # nobody knows the home folder
         return Path(path)
 

@@ -1,13 +1,13 @@
 """What a data set holds, as it is given by hand: checked, and made the plain types that are kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from emotion_utils.data.tensors import as_tensor, as_whole
+from emotion_utils.data.tensors import as_tensor, as_whole, is_list
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, check_number, listed
 
@@ -18,7 +18,7 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ValueError: no names, something else than names, or two that are equal.
     """
-    names = () if isinstance(classes, str) or not hasattr(classes, "__iter__") else tuple(classes)
+    names = () if isinstance(classes, str) or not is_list(classes) else tuple(classes)
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"classes={brief(classes)}: give the names of the classes, such as ['happy', 'sad'].")
     names = tuple(str(name) for name in names)  # NumPy's strings are of another type
@@ -73,6 +73,8 @@ def as_labels(labels: Any, classes: tuple[str, ...]) -> Tensor:
 def as_twins(twins: Any) -> Tensor:
     """Make a bool tensor of True and False, or of 1 and 0."""
     twins = as_tensor(twins, "twins")
+    if twins.ndim != 1:
+        raise ValueError(f"twins have shape {tuple(twins.shape)}; give True or False for each image.")
     if twins.dtype != torch.bool and len(twins) and not ((twins == 0) | (twins == 1)).all():
         raise TypeError(f"twins are {twins.dtype}; give True or False for each image.")
     return twins.to(torch.bool)
@@ -99,5 +101,20 @@ def check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str, 
 
 def check_one_for_each(what: str, values: Sequence | Tensor | None, count: int) -> None:
     """Raise a ValueError unless there is one value for each of `count` images, or none at all."""
-    if values is not None and (getattr(values, "ndim", 1) == 0 or len(values) != count):
-        raise ValueError(f"{what} has {len(values)} entries for {count} images; give one for each.")
+    entries = None if values is None else 0 if getattr(values, "ndim", 1) == 0 else len(values)
+    if entries not in (None, count):
+        raise ValueError(f"{what} has {entries} entries for {count} images; give one for each.")
+
+
+def as_texts(values: Any, name: str) -> list[str]:
+    """Make a list of strings; a TypeError for what is no list, a single string among it."""
+    if isinstance(values, str) or not is_list(values):
+        raise TypeError(f"{name}={brief(values)}: give a list of strings.")
+    return [str(value) for value in values]
+
+
+def as_truth(truth: Any) -> dict[str, Tensor]:
+    """Make a dictionary of tensors; a TypeError for what is no dictionary."""
+    if not isinstance(truth, Mapping):
+        raise TypeError(f"truth={brief(type(truth).__name__)}: give a dictionary of tensors.")
+    return {str(key): as_tensor(value, str(key)) for key, value in truth.items()}

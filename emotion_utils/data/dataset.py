@@ -16,6 +16,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from emotion_utils.data.contents import (
     as_labels,
     as_pixels,
+    as_texts,
+    as_truth,
     as_twins,
     check_classes,
     check_images_and_labels,
@@ -24,7 +26,7 @@ from emotion_utils.data.contents import (
 )  # fmt: skip
 from emotion_utils.data.pixels import normalise, pixel_statistics, to_unit
 from emotion_utils.data.splits import SPLITS, check_fractions, group_identical, split
-from emotion_utils.data.tensors import as_index, as_tensor, digest
+from emotion_utils.data.tensors import as_index, digest
 from emotion_utils.device import pick_device
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import check_whole
@@ -77,10 +79,10 @@ class FaceDataset(Dataset):
         self.classes = check_classes(classes)
         self.images, self.labels = as_pixels(images), as_labels(labels, self.classes)
         check_images_and_labels(self.images, self.labels, self.classes)
-        self.name, self.split, self.notes = str(name), str(split), list(notes)
-        self.names = None if names is None else [str(each) for each in names]
+        self.name, self.split, self.notes = str(name), str(split), as_texts(notes, "notes")
+        self.names = None if names is None else as_texts(names, "names")
         self.twins = None if twins is None else as_twins(twins)
-        self.truth = None if truth is None else {key: as_tensor(value, key) for key, value in truth.items()}
+        self.truth = None if truth is None else as_truth(truth)
         for what, values in [("names", self.names), ("twins", self.twins), *(self.truth or {}).items()]:
             check_one_for_each(what, values, len(self.images))
         if mean is None and std is None:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from tqdm.std import tqdm
 
-from emotion_utils.errors import DownloadError, check_number, one_line, reason, say, show
+from emotion_utils.errors import DownloadError, brief, check_number, one_line, reason, say, show
 from emotion_utils.files import (
     as_path,
     atomic_write,
@@ -63,6 +63,9 @@ def fetch_fer2013(
         OSError: the file cannot be written (disk full, no permission).
         ValueError: `patience` or `time_limit` is no number above 0.
     """
+    for name, value in {"url": url, "md5": md5}.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name}={brief(value)}: give a text.")
     patience, time_limit = check_number(above=0, patience=patience), check_number(above=0, time_limit=time_limit)
     folder = writable_dir(data_dir(), user_cache_dir()) if folder is None else as_path(folder, "folder")
     target = folder / "fer2013.tar.gz"

@@ -21,6 +21,7 @@ from emotion_utils import files
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn_cache import draw_once
 from emotion_utils.data.knobs import Knobs
+from emotion_utils.device import pick_device
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import check_whole
 from emotion_utils.faces.action_units import ActionUnits
@@ -74,7 +75,8 @@ def sample_faces(
         ValueError: n < 1, a negative seed, or a knob out of its range.
         TypeError: there is no such knob.
     """
-    n, seed, first = check_whole(1, n=n), check_whole(0, seed=seed), check_whole(0, first=first)
+    n, seed, first = check_whole(1, 10**8, n=n), check_whole(0, seed=seed), check_whole(0, 2**62, first=first)
+    size, device = check_whole(24, 192, size=size), pick_device(device)
     chosen = Knobs.of(difficulty=difficulty, **knobs)
     index = _with_copies(torch.arange(first, first + n), seed, chosen.duplicates)  # (N,) number of each face
     clean_labels = _sample_labels(chosen.class_shares(), seed, index)
@@ -88,7 +90,7 @@ def sample_faces(
         faint=0.60 - 0.32 * level, blend=0.12 + 0.17 * level, stray=0.08 + 0.17 * level,
     )  # fmt: skip
     capture = sample_capture(n, seed, index=index, difficulty=level, occluded=chosen.occluded)
-    images, where = _draw_all(identity, units, capture, size, truth, torch.device(device), progress)
+    images, where = _draw_all(identity, units, capture, size, truth, device, progress)
     known = {
         "action_units": units.mean, "identity": person, "skin_tone": identity.skin_tone, "age": identity.age,
         "clean_labels": clean_labels, **where,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from emotion_utils.data.contents import as_pixels
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.splits import group_identical, members_of
 from emotion_utils.data.variants import as_face_dataset
@@ -52,8 +53,10 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
 
 
 def find_blank(images: Tensor, tolerance: int = 0) -> Tensor:
-    """Return the indices (int64) of uint8 images whose grey levels differ by no more than `tolerance`."""
-    tolerance = check_number(0, tolerance=tolerance)
+    """Return the indices (int64) of uint8 images `(N, …)` whose grey levels differ by no more than `tolerance`."""
+    tolerance, images = check_number(0, 255, tolerance=tolerance), as_pixels(images)
+    if images.ndim < 2 or 0 in images.shape[1:]:
+        raise ValueError(f"images have shape {tuple(images.shape)}; expected (N, 1, height, width).")
     pixels = images.flatten(1)
     spread = pixels.amax(1).to(torch.int16) - pixels.amin(1).to(torch.int16)
     return (spread <= tolerance).nonzero()[:, 0]

@@ -46,8 +46,7 @@ def load_fer2013(
     Raises:
         FileNotFoundError, ValueError: no source, or one that cannot be used.
     """
-    for name in splits:
-        check_split(name)
+    splits = [check_split(name) for name in (splits if isinstance(splits, Sequence) else [splits])]
     seed, source = check_whole(seed=seed), find_source(data_dir)
     rows = load_rows(source, verbose)
     division = _divide(rows, source, seed)

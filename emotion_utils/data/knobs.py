@@ -1,6 +1,6 @@
 """The knobs of a data set of drawn faces: each says one thing about all its faces, and checks itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.errors import check_at_least
+from emotion_utils.errors import brief, check_number, check_whole
 from emotion_utils.faces.parameters import check_range
 
 DIFFICULTIES = {"easy": 0.4, "hard": 1.0}
@@ -69,7 +69,7 @@ class Knobs:
         if self.occluded is not None:
             check_range("occluded", self.occluded)
         check_range("strength", self.strength, 1.5)
-        check_at_least(1, faces_per_person=self.faces_per_person)
+        object.__setattr__(self, "faces_per_person", check_whole(1, 2**31, faces_per_person=self.faces_per_person))
         # Making these tables checks what they are made from.
         self.class_shares()
         self._skin_tone_table()
@@ -79,10 +79,10 @@ class Knobs:
     def level(self) -> float:
         """Difficulty as a number, 0 to 1."""
         if not isinstance(self.difficulty, str):
-            return float(self.difficulty)
+            return float(check_number(0, 1, difficulty=self.difficulty))
         if self.difficulty not in DIFFICULTIES:
             names = " or ".join(f'"{name}"' for name in DIFFICULTIES)
-            raise ValueError(f"difficulty={self.difficulty!r}: it is {names} or a number from 0 to 1.")
+            raise ValueError(f"difficulty={brief(self.difficulty)}: it is {names} or a number from 0 to 1.")
         return DIFFICULTIES[self.difficulty]
 
     def class_shares(self) -> Tensor:
@@ -91,19 +91,28 @@ class Knobs:
         if isinstance(weights, str):
             named = {"uniform": (1,) * len(EMOTIONS), "fer2013": FER2013_COUNTS}
             if weights not in named:
-                raise ValueError(f'balance={weights!r}: it is "uniform", "fer2013" or one weight per class.')
+                raise ValueError(f'balance={brief(weights)}: it is "uniform", "fer2013" or one weight per class.')
             weights = named[weights]
-        shares = torch.as_tensor(weights, dtype=torch.float64)
+        try:
+            shares = torch.as_tensor(weights, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError):
+            shares = torch.zeros(0)
         if shares.shape != (len(EMOTIONS),) or (shares < 0).any() or not 0 < shares.sum() < float("inf"):
-            raise ValueError(f"balance={self.balance}: give {len(EMOTIONS)} weights, none negative and not all 0.")
+            raise ValueError(
+                f"balance={brief(self.balance)}: give {len(EMOTIONS)} weights, none negative and not all 0."
+            )
         shares = shares / shares.sum()
         if self.emotions is None:
             return shares
+        if not isinstance(self.emotions, Sequence | Set) or isinstance(self.emotions, str):
+            raise ValueError(f"emotions={brief(self.emotions)}: give a list of names, such as ['happy', 'sad'].")
         for emotion in self.emotions:
             _check_emotion("emotions", emotion)
         shares = shares * torch.tensor([emotion in self.emotions for emotion in EMOTIONS])
         if not shares.sum() > 0:
-            raise ValueError(f"emotions={self.emotions}: name at least one to which `balance` gives some weight.")
+            raise ValueError(
+                f"emotions={brief(self.emotions)}: name at least one to which `balance` gives some weight."
+            )
         return shares / shares.sum()
 
     def skin_tones(self, labels: Tensor) -> Tensor:
@@ -128,15 +137,15 @@ def _bounds_per_class(name: str, value: Bounds | Mapping[str, Bounds] | None, us
     for emotion, bounds in per_class.items():
         _check_emotion(name, emotion)
         try:
-            low, high = bounds
-        except (TypeError, ValueError):
-            raise ValueError(f"{name}={bounds}: give a pair, (low, high).") from None
+            low, high = (check_number(bound=bound) for bound in bounds)
+        except (TypeError, ValueError, RuntimeError):
+            raise ValueError(f"{name}={brief(bounds)}: give a pair of numbers, (low, high).") from None
         if not limits[0] <= low <= high <= limits[1]:
-            raise ValueError(f"{name}={bounds}: needs {limits[0]:g} <= low <= high <= {limits[1]:g}.")
+            raise ValueError(f"{name}={brief(bounds)}: needs {limits[0]:g} <= low <= high <= {limits[1]:g}.")
         table[EMOTIONS.index(emotion)] = torch.tensor([float(low), float(high)])
     return table
 
 
 def _check_emotion(name: str, emotion: str) -> None:
     if emotion not in EMOTIONS:
-        raise ValueError(f"{name}: there is no emotion {emotion!r}; choose from {', '.join(EMOTIONS)}.")
+        raise ValueError(f"{name}: there is no emotion {brief(emotion)}; choose from {', '.join(EMOTIONS)}.")

@@ -68,7 +68,8 @@ def load_splits(
 def _load(
     name: str | None, splits: Sequence[str], data_dir: str | Path | None, limit: int | None, seed: int, verbose: bool
 ) -> tuple[FaceDataset, ...]:
-    name = name or os.environ.get("EMOTION_DATA") or "synthetic"
+    if name is None or (isinstance(name, str) and not name):
+        name = os.environ.get("EMOTION_DATA") or "synthetic"
     if not isinstance(name, str) or name not in LOADERS:
         raise ValueError(
             f"name={brief(name)}: choose one of {', '.join(LOADERS)} (here, or in the environment variable "

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from emotion_utils.data.grey_levels import grey_arrays
 from emotion_utils.data.image_files import MOST_BYTES, MOST_PIXELS, Picture, decode, from_pillow, read_picture
-from emotion_utils.errors import check_whole, one_line, reason
+from emotion_utils.data.tensors import as_tensor
+from emotion_utils.errors import check_number, check_whole, one_line, reason
 from emotion_utils.files import as_path
 
 # One picture or many: a file's path, its content, the open file, a Pillow image, an array or a tensor.
@@ -29,12 +30,24 @@ def to_unit(images: Tensor) -> Tensor:
 
 def normalise(images: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
     """Scale to [0, 1], subtract the mean and divide by the standard deviation; float32, the shape of `images`."""
+    images, mean, std = _for_normalisation(images, mean, std)
     return (to_unit(images) - mean) / std
 
 
 def denormalise(images: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
     """Undo `normalise`, for looking at what the network sees: float32 clipped to [0, 1]."""
+    images, mean, std = _for_normalisation(images, mean, std)
     return (images * std + mean).clamp(0, 1)
+
+
+def _for_normalisation(images: Tensor, mean: float | Tensor, std: float | Tensor) -> tuple:
+    if not isinstance(images, Tensor):
+        images = as_tensor(images, "images")
+    return (
+        images,
+        mean if isinstance(mean, Tensor) else float(check_number(mean=mean)),
+        std if isinstance(std, Tensor) else float(check_number(above=0, std=std)),
+    )
 
 
 def pixel_statistics(images: Tensor) -> tuple[float, float]:

@@ -28,7 +28,7 @@ def split_of(name: str) -> str | None:
 
 def check_split(split: Any) -> str:
     """Return the name of a split; raise a ValueError for any other."""
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"split={brief(split)}: choose one of {', '.join(SPLITS)}.")
     return split
 

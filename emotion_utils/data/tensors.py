@@ -32,6 +32,11 @@ def as_tensor(values: Any, name: str) -> Tensor:
         ) from error
 
 
+def is_list(values: Any) -> bool:
+    """Say whether there is something to go through: a list, a tuple, an array with dimensions, …"""
+    return hasattr(values, "__iter__") and getattr(values, "ndim", 1) > 0
+
+
 def as_whole(values: Any, name: str) -> Tensor:
     """Make an int64 tensor of one dimension of whole numbers, such as labels.
 
@@ -63,7 +68,8 @@ def as_index(indices: Any, count: int) -> Tensor:
     """
     if isinstance(indices, slice):
         return torch.arange(count)[indices] if (indices.step or 1) > 0 else torch.tensor(range(count)[indices])
-    index = as_tensor(indices if isinstance(indices, Tensor | np.ndarray) else list(indices), "indices")
+    plain = isinstance(indices, Tensor | np.ndarray) or not is_list(indices)
+    index = as_tensor(indices if plain else list(indices), "indices")
     if index.dtype == torch.bool:
         if index.shape != (count,):
             raise ValueError(

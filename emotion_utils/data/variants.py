@@ -9,6 +9,7 @@ from torch.utils.data import Subset
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.pixels import check_size
+from emotion_utils.data.tensors import is_list
 from emotion_utils.errors import brief, listed
 
 
@@ -40,7 +41,7 @@ def keep_classes(dataset: FaceDataset, classes: Sequence[str]) -> FaceDataset:
         ValueError: a name that the data set does not have, a name given twice, fewer than two, or no images of them.
     """
     dataset = as_face_dataset(dataset)
-    classes = (classes,) if isinstance(classes, str) else tuple(classes)
+    classes = tuple(classes) if is_list(classes) and not isinstance(classes, str) else (classes,)
     unknown = [brief(name) for name in classes if name not in dataset.classes]
     if unknown or len(set(classes)) != len(classes) or len(classes) < 2:
         raise ValueError(

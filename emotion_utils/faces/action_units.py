@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotion_utils.errors import check_at_least
+from emotion_utils.errors import check_whole
 
 # Name and the anatomical description of FACS, in the order of the columns of every action-unit tensor.
 AU_DESCRIPTIONS: dict[str, str] = {
@@ -90,7 +90,7 @@ class ActionUnits:
         Raises:
             ValueError: an unknown unit, n < 1, or an intensity outside 0 to 1.
         """
-        check_at_least(1, n=n)
+        n = check_whole(1, n=n)
         left = torch.zeros(n, len(ACTION_UNITS))
         right = torch.zeros(n, len(ACTION_UNITS))
         for name, value in intensities.items():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotion_utils.errors import check_at_least
+from emotion_utils.errors import check_whole
 from emotion_utils.faces.parameters import Parameters, check_range
 from emotion_utils.randomness import normal, stream_key, uniform
 
@@ -57,8 +57,7 @@ def sample_capture(
     Raises:
         ValueError: n < 1, a negative seed, a difficulty or share outside 0 to 1.
     """
-    check_at_least(1, n=n)
-    check_at_least(0, seed=seed)
+    n, seed = check_whole(1, n=n), check_whole(0, seed=seed)
     check_range("difficulty", difficulty)
     occluded = 0.12 * difficulty if occluded is None else occluded
     check_range("occluded", occluded)

@@ -6,6 +6,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from emotion_utils.errors import check_number
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -64,5 +66,4 @@ def check_range(name: str, value: float, high: float = 1.0) -> None:
     Raises:
         ValueError: it is outside, or not a number.
     """
-    if not 0 <= value <= high:
-        raise ValueError(f"{name}={value}: it runs from 0 to {high:g}.")
+    check_number(0, high, **{name: value})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotion_utils.errors import check_at_least
+from emotion_utils.errors import check_whole
 from emotion_utils.faces.action_units import ACTION_UNITS, AU_INDEX
 from emotion_utils.faces.parameters import Parameters
 from emotion_utils.randomness import normal, stream_key, uniform
@@ -98,8 +98,7 @@ def sample_identity(
     Raises:
         ValueError: n < 1 or a negative seed.
     """
-    check_at_least(1, n=n)
-    check_at_least(0, seed=seed)
+    n, seed = check_whole(1, n=n), check_whole(0, seed=seed)
     index = torch.arange(n) if index is None else index
     draws = _Draws(
         uniform(stream_key(seed, "identity"), index, 32).unbind(1),
