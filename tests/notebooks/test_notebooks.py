@@ -75,6 +75,7 @@ def _set(path, value):
     return spoil
 
 
+TAKES_AND_BINDS = [{"cell_type": "markdown", "metadata": {}, "source": "## Again"}, _code(5, "DATA += DATA")]
 SPOILT = {
     "execution counts": _set(["cells", 2, "execution_count"], 7),
     "stores an error": _set(["cells", 2, "outputs"], [{"output_type": "error", "traceback": []}]),
@@ -96,6 +97,7 @@ SPOILT = {
     "inside a room": _set(["cells", 2, "source"], "from emotion_utils.data.loading import load"),
     "twice in one cell": _set(["cells", 2, "source"], "from emotion_utils.a import b\nfrom emotion_utils.a import c"),
     "lines import": _set(["cells", 2, "source"], "".join(f"from emotion_utils.room{i} import a\n" for i in range(9))),
+    "binds it anew": lambda notebook: notebook["cells"].extend(TAKES_AND_BINDS),
     "fewer than three": _set(["cells", 4, "source"], "check.one(...)"),
     "blank line after": _set(["cells", 0, "source"], PROSE + "<details><summary>Answer</summary>\nyes\n\n</details>"),
     "not closed": _set(["cells", 0, "source"], PROSE + "<details><summary>Answer</summary>\n\nyes"),

@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from notebook_names import stale_names
+
 LONGEST_CELL = 25  # lines
 MEDIAN_CELL = 8  # lines
 IMPORT_LINES = 8  # from the package, in the first cell of code
@@ -151,7 +153,7 @@ def lint(notebook: dict, size: int = 0, solution: bool = False) -> list[str]:
     """Return what is wrong with a notebook (the parsed JSON of its file of `size` bytes), one sentence each."""
     cells = [cell for cell in notebook["cells"] if text_of(cell["source"]).strip()]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
-    problems = [*_run(code), *_data(code), *_size(cells, code), *_imports(code)]
+    problems = [*_run(code), *_data(code), *_size(cells, code), *_imports(code), *stale_names(cells)]
     problems += _links([text_of(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"])
     if not solution:
         problems += _lesson(cells, code)
