@@ -113,7 +113,7 @@ def headline(text: Any, width: int = LONGEST_LINE) -> str:
     return "\n".join(lines)
 
 
-def show_figure(fig: Figure, description: str, markup: bool = True) -> None:
+def show_figure(fig: Figure, description: str, markup: bool = True, display_id: str | None = None) -> None:
     """Show `fig` in the notebook with `description` as alt text and as a sentence below it, then close it.
 
     Args:
@@ -121,6 +121,7 @@ def show_figure(fig: Figure, description: str, markup: bool = True) -> None:
         description: one or two sentences that tell someone who doesn't see the figure what it shows.
         markup: let matplotlib read `$…$` as a formula. All figures of this package say False: names of files and
             classes are text, whatever signs they hold.
+        display_id: of an output of this cell whose place the figure takes; None shows a new one.
 
     Outside a notebook there is nothing to show a picture in, so the description is printed alone.
 
@@ -132,6 +133,15 @@ def show_figure(fig: Figure, description: str, markup: bool = True) -> None:
     description = one_line(description, LONGEST_DESCRIPTION)
     if not markup:
         _take_as_text(fig)
+    png = png_of(fig)
+    if in_notebook():
+        show_bundle({"image/png": png, "text/plain": "<Figure>"}, description, display_id=display_id)
+    else:
+        print(description)
+
+
+def png_of(fig: Figure) -> bytes:
+    """Encode a figure as PNG and close it."""
     png = io.BytesIO()
     try:
         with warnings.catch_warnings():
@@ -139,10 +149,7 @@ def show_figure(fig: Figure, description: str, markup: bool = True) -> None:
             fig.savefig(png, format="png", metadata={"Software": None})
     finally:
         plt.close(fig)
-    if _in_notebook():
-        show_bundle({"image/png": png.getvalue(), "text/plain": "<Figure>"}, description)
-    else:
-        print(description)
+    return png.getvalue()
 
 
 def _take_as_text(fig: Figure) -> None:
@@ -160,21 +167,28 @@ def _take_as_text(fig: Figure) -> None:
             text.set_parse_math(False)
 
 
-def show_bundle(bundle: dict[str, Any], description: str) -> None:
+def show_bundle(
+    bundle: dict[str, Any], description: str, live: dict[str, Any] | None = None, display_id: str | None = None
+) -> None:
     """Show a picture in the notebook, with `description` as alt text and as a sentence below it.
 
     Args:
         bundle: by MIME type, the same thing in several forms, of which a viewer takes the best that it can show.
         description: the picture in words.
+        live: what stands below where the viewer shows a form that moves, and the sentence would describe what nobody
+            sees: the bundle of a widget with a caption of its own.
+        display_id: of an output of this cell whose place the picture takes; None shows a new one.
     """
     from IPython.display import display
 
-    display(bundle, metadata={"image/png": {"alt": description}}, raw=True)
+    place = {} if display_id is None else {"display_id": display_id, "update": True}
+    display(bundle, metadata={"image/png": {"alt": description}}, raw=True, **place)
     sentence = f"<p><em>{html.escape(description, quote=False)}</em></p>"
-    display({"text/html": sentence, "text/plain": description}, raw=True)
+    display((live or {}) | {"text/html": sentence, "text/plain": description}, raw=True)
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
+    """Say whether there is a kernel, whose viewer can show pictures."""
     try:
         from IPython import get_ipython
     except ImportError:

@@ -192,7 +192,9 @@ class FaceLab:
     def _ipython_display_(self) -> None:
         with one_thread():
             picture, description = self.sheet()
-        show_bundle(dict(self.widget._repr_mimebundle_()) | {"image/png": picture}, description)
+        live = widgets.HTML("<p><em>Move a slider, or press a button: the face follows.</em></p>")
+        bundle = dict(self.widget._repr_mimebundle_()) | {"image/png": picture}
+        show_bundle(bundle, description, live=dict(live._repr_mimebundle_()))
 
     def sheet(self) -> tuple[bytes, str]:
         """Return a PNG with the seven textbook expressions of this person, and the sentence that describes it."""

@@ -122,8 +122,8 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             continue
         kept = []
         for output in cell.outputs:
-            if output.get("data", {}).pop(WIDGET_VIEW, None) and "image/png" not in output.data:
-                # Without a picture to fall back on, only the widget's repr is left, which tells a reader nothing.
+            if output.get("data", {}).pop(WIDGET_VIEW, None) and not {"image/png", "text/html"} & set(output.data):
+                # With nothing to fall back on, only the widget's repr is left, which tells a reader nothing.
                 continue
             kept.append(output)
         # Twice, because a progress bar that wiped itself out may lie between two pieces of one text.

@@ -125,6 +125,11 @@ def test_moving_a_slider_changes_face_and_bars(jupyterlab):
         face, bars = page.evaluate(FACE_BYTES), page.inner_text(".emotion-bars")
         assert len(face) > 1000
         assert "angry" in bars
+        seen = page.inner_text(".jp-Notebook")
+        assert "the face follows" in seen
+        assert "textbook expressions of one drawn person" not in seen, (
+            "the stand-in's sentence stands below the live lab"
+        )
 
         handle = page.locator(".widget-slider .noUi-handle").first
         handle.focus()
