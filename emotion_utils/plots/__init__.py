@@ -9,7 +9,8 @@ from emotion_utils.plots.charts import (
     plot_lr_range,
 )
 from emotion_utils.plots.face_grid import show_faces
-from emotion_utils.plots.features import show_fields, show_maps, show_pairs, show_window_sum
+from emotion_utils.plots.features import show_maps, show_pairs, show_window_sum
+from emotion_utils.plots.fields import show_fields
 from emotion_utils.plots.figures import COLOURS, PALETTE, show_figure
 
 __all__ = [

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import brief
 
 
@@ -38,3 +40,17 @@ def finite_range(*arrays: np.ndarray) -> tuple[float, float]:
     if not finite:
         return 0.0, 0.0
     return float(min(values.min() for values in finite)), float(max(values.max() for values in finite))
+
+
+def numbers_of(name: str, values: Any) -> np.ndarray:
+    """Turn a map, an image or a kernel to float32 without dimensions of size 1; what is not finite becomes NaN.
+
+    Raises:
+        TypeError: no real numbers; the message calls the argument `name`.
+    """
+    tensor = as_tensor(values, name)
+    if tensor.is_complex() or tensor.is_meta or tensor.layout != torch.strided:
+        what = f"{tensor.layout}, {tensor.dtype}, on {tensor.device.type}"
+        raise TypeError(f"{name}={brief(what)}: give real numbers in a tensor or an array of the usual kind.")
+    array = tensor.cpu().float().squeeze().numpy()
+    return np.where(np.isfinite(array), array, np.nan)

@@ -1,4 +1,4 @@
-"""Figures of what convolutions compute and cost: feature maps, one window's sum, receptive fields, pairs of bars.
+"""Figures of what convolutions compute and cost: feature maps, one window's sum, pairs of bars.
 
 Signed numbers are drawn from blue (negative) over white (zero) to red (positive), which readers with a colour vision
 deficiency can tell apart; every figure ends in `show_figure`, so it has its description beside it.
@@ -8,17 +8,14 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from emotion_utils.errors import brief, check_whole
-from emotion_utils.models.receptive import Field
-from emotion_utils.plots.checks import check_titles, finite_range
+from emotion_utils.plots.checks import check_titles, finite_range, numbers_of
 from emotion_utils.plots.figures import (
-    COLOURS,
     LONGEST_LINE,
     LONGEST_NAME,
     PALETTE,
@@ -39,19 +36,13 @@ def _planes(maps: Tensor | Sequence[Tensor]) -> list[np.ndarray]:
     if isinstance(maps, Tensor | np.ndarray):
         maps = maps[0] if maps.ndim == 4 and len(maps) == 1 else maps
         maps = [maps] if maps.ndim == 2 else list(maps)
-    planes = [_numbers_of(plane) for plane in maps]
+    planes = [numbers_of("maps", plane) for plane in maps]
     for plane in planes:
         if plane.ndim != 2:
             raise ValueError(f"maps hold one of shape {plane.shape}: each must be (height, width).")
     if not planes:
         raise ValueError("maps is empty: there is none to show.")
     return planes
-
-
-def _numbers_of(values: Tensor | np.ndarray | Sequence) -> np.ndarray:
-    """Turn a map, an image or a kernel to floats without dimensions of size 1; what is not finite becomes NaN."""
-    array = torch.as_tensor(values).detach().cpu().float().squeeze().numpy()
-    return np.where(np.isfinite(array), array, np.nan)
 
 
 @drawing
@@ -152,7 +143,7 @@ def show_window_sum(
     Raises:
         ValueError: the window does not lie inside the image.
     """
-    image, weights = _numbers_of(image), _numbers_of(kernel)
+    image, weights = numbers_of("image", image), numbers_of("kernel", kernel)
     row, column = check_whole(row=row), check_whole(column=column)
     if image.ndim != 2 or weights.ndim != 2 or max(weights.shape) > LARGEST_KERNEL:
         raise ValueError(
@@ -184,74 +175,6 @@ def show_window_sum(
         f"kernel's weights and their products as small tables. The products sum to {total:+.2f}.",
         markup=False,
     )
-
-
-@drawing
-def show_fields(
-    image: Tensor,
-    fields: Sequence[Field],
-    pixel: int | None = None,
-    title: str | None = None,
-    note: str = "",
-    description: str | None = None,
-) -> None:
-    """Draw receptive fields as squares on an image, one inside the other: for each layer one unit, near to `pixel`.
-
-    Args:
-        image: float (H, W) in [0, 1], or uint8.
-        fields: rows of `receptive_field`.
-        pixel: row and column, in pixels, around which the squares lie; the middle of the image where it is missing.
-        title: the message of the figure.
-        note: a sentence added to the description.
-        description: what the figure shows; a plain one is made up where it is missing.
-
-    Raises:
-        ValueError: no fields.
-    """
-    if not fields:
-        raise ValueError("fields is empty: give the rows of receptive_field(model).")
-    pixels = _numbers_of(image)  # (H, W)
-    if pixels.ndim != 2:
-        raise ValueError(f"image of shape {pixels.shape}: give one image, (height, width).")
-    height, width = pixels.shape
-    white = 255 if torch.as_tensor(image).dtype == torch.uint8 else 1
-    windows = _nested_windows(fields, width / 2 if pixel is None else pixel)
-    fig, axis = plt.subplots(figsize=(WIDTH * 0.75, 4.6))
-    axis.imshow(pixels, vmin=0, vmax=white)
-    for i, (field, (start, stop)) in enumerate(zip(fields, windows, strict=True)):
-        side, line, label = (
-            stop - start,
-            ("-", "--")[i % 2],
-            f"{legend_name(short(field.name))}: {stop - start} × {stop - start}",
-        )
-        square = Rectangle(
-            (start - 0.5, start - 0.5), side, side, fill=False, edgecolor=COLOURS[i % 7], linewidth=2.5,
-            linestyle=line, label=label, clip_on=False,
-        )  # fmt: skip
-        axis.add_patch(square)
-    # One pixel of room around the image, or around what hangs over its edge.
-    low = min(0, *(start for start, _ in windows)) - 1
-    high = max(stop for _, stop in windows)
-    axis.set_xlim(low, max(width, high))
-    axis.set_ylim(max(height, high), low)
-    axis.set(xlabel="column (pixels)", ylabel="row (pixels)")
-    axis.grid(False)
-    axis.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=10, title="layer: pixels it sees")
-    last = f"A unit of {short(fields[-1].name)} sees {fields[-1].size} × {fields[-1].size} pixels"
-    axis.set_title(headline(title or last, 60))
-    listed = ", ".join(f"{short(field.name)} {field.size}" for field in fields)
-    told = f"Squares around one place of a face, one for each layer, growing in width: {listed} pixels."
-    show_figure(fig, f"{description or told} {note}", markup=False)
-
-
-def _nested_windows(fields: Sequence[Field], middle: float) -> list[tuple[int, int]]:
-    """Choose a unit of each layer, from the last one down, each in the middle of what the one above it sees."""
-    windows = []
-    for field in reversed(fields):
-        unit = max(0, round((middle - field.first - field.size / 2) / field.jump))
-        windows.append(field.window(unit))
-        middle = sum(windows[-1]) / 2
-    return windows[::-1]
 
 
 @drawing
