@@ -4,6 +4,7 @@ Readers give `load_weights` a checkpoint, a pickled model or a page that a serve
 these is damaged. Each gets the sentence that helps.
 """
 
+import json
 import pickletools
 import zipfile
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_safetensors
 from torch import Tensor
 
 from emotion_utils.errors import listed, reason
@@ -82,11 +84,10 @@ def read_content(path: Path) -> Content:
 
 def _read_safetensors(path: Path) -> Content:
     try:
-        with safe_open(path, framework="pt") as file:
-            description = (file.metadata() or {}).get(FORMAT)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dictionary)
+        tensors, metadata = _safetensors_of(path)
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
         return Content(f"is damaged ({reason(error, 80)}). Get or copy it again")
+    description = metadata.get(FORMAT)
     if description is not None:
         return Content(
             "holds weights of save_weights: load_weights(path) from emotion_utils.models reads it", tensors, description
@@ -96,6 +97,25 @@ def _read_safetensors(path: Path) -> Content:
         "into a network that you build",
         tensors,
     )
+
+
+def _safetensors_of(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read the tensors and the metadata of a file."""
+    if _is_utf8(str(path)):
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    with open_file(path) as file:  # safetensors opens no file whose name is not UTF-8
+        content = file.read()
+    tensors = load_safetensors(content)  # which also checks the header
+    return tensors, json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")]).get("__metadata__", {})
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_zip(path: Path) -> bool:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -63,10 +62,8 @@ def save_weights(model: nn.Module, path: str | Path, facts: dict[str, Any] | Non
     )
     with atomic_write(path) as part:
         # One entry only: safetensors writes several in random order, and equal weights would make unequal files.
-        try:
-            save_file(tensors, part, {FORMAT: description.to_json(tensors)})
-        except SafetensorError as error:  # a full disk, among others
-            raise OSError(None, str(error)) from error
+        # Written from here, as `save_file` takes no names that are not UTF-8.
+        part.write_bytes(save(tensors, {FORMAT: description.to_json(tensors)}))
     return path
 
 
@@ -155,7 +152,8 @@ def load_weights(
         model = build_filled(find_factory(factory, None, path), {}, content.tensors, path)
         if classes is not None:
             set_facts(model, None, classes)
-        return model.eval()
+        model.eval()  # which returns nothing in some networks
+        return model
     return _rebuild(content, classes, factory, path)
 
 
@@ -186,7 +184,8 @@ def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory |
     if names and len(names) != getattr(model, "num_classes", len(names)):
         raise WeightsError(f"{show(path)} names {len(names)} classes for {model.num_classes} logits. Save it again.")
     set_facts(model, None if found.mean is None else (found.mean, found.std), names, found.facts)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def _has_sha256(path: Path, sha256: str) -> bool:

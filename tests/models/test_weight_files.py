@@ -3,6 +3,8 @@
 import copy
 import hashlib
 import json
+import os
+import sys
 from functools import partial
 
 import numpy as np
@@ -490,3 +492,23 @@ def test_a_network_of_ours_that_was_changed_by_hand_is_ones_own(model, tmp_path,
 def test_dropout_may_change(model, tmp_path):
     model.dropout.p = 0.9
     assert type(load_weights(save_weights(model, tmp_path / "x"))) is FaceNet
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a system whose names of files are all UTF-8")
+@pytest.mark.parametrize("folder", [b"caf\xe9", b"\xff\xfe"])
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path, folder):
+    place = tmp_path / os.fsdecode(folder)
+    place.mkdir()
+    ours, own = LinearModel(image_size=16), nn.Linear(4, 4)
+    for model, factory in ((ours, None), (own, lambda: nn.Linear(4, 4))):
+        path = save_weights(model, place / os.fsdecode(folder + b".safetensors"), {"protocol": "x"})
+        assert path.read_bytes() == save_weights(model, tmp_path / "plain", {"protocol": "x"}).read_bytes()
+        back = load_weights(path, factory=factory)
+        assert facts_of(back).notes == {"protocol": "x"}
+        for name, value in back.state_dict().items():
+            torch.testing.assert_close(value, model.state_dict()[name], atol=1e-3, rtol=0)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(WeightsError, match="is damaged"):
+        load_weights(path, factory=lambda: nn.Linear(4, 4))
+    torch.save(own.state_dict(), place / "x.pt")
+    assert torch.equal(load_weights(place / "x.pt", factory=lambda: nn.Linear(4, 4)).weight, own.weight)
