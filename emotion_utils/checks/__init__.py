@@ -4,16 +4,19 @@ A check is a function of the reader's answer, decorated with `@check(hints=…)`
 right and raises `Wrong` with what it saw when it is not. The decorator turns that into the three verdicts:
 
 * *not yet*: the stub is still there (`...` or `None`),
-* a staged hint: the first wrong answer hears what was observed; each further one a more telling hint,
+* a hint: a mistake hears at first what was observed (a crash with the line that crashed); when the same mistake comes
+  again, the hint for this very mistake, or else the next of the check's own hints,
 * *correct*.
 """
 
 import functools
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, plain, time_limit
+from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, place, plain, time_limit
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,10 @@ class Verdict:
         return None
 
 
-def require(condition: Any, message: str) -> None:
-    """Raise `Wrong(message)` unless `condition` holds."""
+def require(condition: Any, message: str, hint: str | None = None) -> None:
+    """Raise `Wrong` with a message unless `condition` holds; `hint` is for this very mistake."""
     if not bool(condition):
-        raise Wrong(message)
+        raise Wrong(message, hint)
 
 
 def is_stub(answer: Any) -> bool:
@@ -47,7 +50,10 @@ def is_stub(answer: Any) -> bool:
 
 
 def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., Verdict]]:
-    """Make a check of a function that raises `Wrong` (or any error) for a wrong answer; stage its `hints`.
+    """Make a check of a function that raises `Wrong` (or any error) for a wrong answer.
+
+    A `Wrong` with a hint of its own is answered by that; `hints` are for mistakes that cannot be told apart, in stages
+    that advance only while the same mistake comes again.
 
     A function passed as the answer counts as a stub while calling it returns `...` or `None`: the check then sees
     that return value and should pass it through `unfinished`.
@@ -57,11 +63,10 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., Verdict]:
-        attempts = 0
+        seen: Counter[str] = Counter()  # how often each mistake was made
 
         @functools.wraps(function)
         def wrapper(*answers: Any, **options: Any) -> Verdict:
-            nonlocal attempts
             name = function.__name__
             try:
                 if any(is_stub(answer) for answer in answers):
@@ -71,33 +76,45 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
             except _Unfinished as unfinished_answer:
                 verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
             except (Exception, SystemExit, GeneratorExit, TooLong) as error:
-                hint = (
-                    f" Hint {min(attempts, len(hints))}: {hints[min(attempts, len(hints)) - 1]}"
-                    if attempts and hints
-                    else ""
-                )
-                attempts += 1
-                verdict = Verdict("wrong", f"{name}: not right yet. What happened: {_describe(error)}{hint}")
+                where = place(error, function.__code__)
+                mistake = _mistake(error, where)
+                hint = _hint(error, hints, seen[mistake])
+                seen[mistake] += 1
+                verdict = Verdict("wrong", f"{name}: not right yet. What happened: {_describe(error, where)}{hint}")
             else:
                 verdict = Verdict("correct", f"{name}: correct.")
             print(verdict.message)
             return verdict
 
-        def reset() -> None:
-            nonlocal attempts
-            attempts = 0
-
-        wrapper.reset = reset  # type: ignore[attr-defined]  # the tests start every check from its first hint
+        wrapper.reset = seen.clear  # type: ignore[attr-defined]  # the tests start every check from its first hint
         return wrapper
 
     return decorate
 
 
-def _describe(error: BaseException) -> str:
+def _hint(error: BaseException, hints: Sequence[str], before: int) -> str:
+    """Choose what to say beyond the observation, for a mistake that was made `before` times before."""
+    own = getattr(error, "hint", None)
+    choice = [own] if isinstance(own, str) else hints
+    if not before or not choice:
+        return ""
+    stage = min(before, len(choice))
+    return f" Hint {stage}: {choice[stage - 1]}"
+
+
+def _describe(error: BaseException, where: str) -> str:
     if isinstance(error, Wrong | TooLong):
-        return str(error)
+        return f"{error} ({where})" if where else str(error)
     text = " ".join(str(error).split())
-    return f"your code raised {type(error).__name__}: {text[:300]}{'…' * (len(text) > 300)}"
+    said = f"your code raised {type(error).__name__}: {text[:240]}{'…' * (len(text) > 240)}"
+    return f"{said} ({where})" if where else said
+
+
+def _mistake(error: BaseException, where: str) -> str:
+    """Name the mistake, so that it is known when it comes again: numbers and files may differ then."""
+    if isinstance(error, Wrong):
+        return re.sub(r"[\d.]+", "#", error.hint or str(error))
+    return f"{type(error).__name__} {where}"
 
 
 class _Unfinished(Exception):

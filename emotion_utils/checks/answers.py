@@ -1,26 +1,46 @@
-"""Running answers that somebody else wrote: they may never end, and their objects may lie about what they equal."""
+"""Running answers that somebody else wrote: they may never end, lie about what they equal, call what is forbidden."""
 
 import functools
+import linecache
 import signal
 import sys
+import sysconfig
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 SECONDS = 20.0  # an honest answer takes less than two, on a slow machine that is busy as well
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, types.MethodType, functools.partial)
 # Classes of these packages compare as everybody knows.
 TRUSTED = sys.stdlib_module_names | {"emotion_utils", "matplotlib", "numpy", "PIL", "sklearn", "torch", "torchvision"}
+# Code in these folders is nobody's answer.
+LIBRARIES = tuple(
+    Path(folder).resolve()
+    for folder in {
+        Path(__file__).parents[1],
+        Path(torch.__file__).parents[1],
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+    }
+)
 
 
 class Wrong(Exception):
-    """Raised inside a check, with one sentence on what the reader's answer did (not what it should have done)."""
+    """Raised inside a check, with one sentence on what the reader's answer did (not what it should have done).
+
+    `hint` is a hint for this very mistake, if the check can tell it; the reader sees it when the mistake comes again.
+    """
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 class TooLong(BaseException):
@@ -109,3 +129,68 @@ def _with_plain_results(function: Callable) -> Callable:
         return plain(function(*arguments, **options))
 
     return call
+
+
+class _Watch(TorchFunctionMode):
+    """See every call of a torch function in a block: as a function, a method, a layer, or from `torch.ops`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names, self.found = names, None
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
+        name = getattr(function, "__name__", "").split(".")[0]  # an operator's is `avg_pool2d.default`
+        if name in self.names:
+            self.found = Wrong(f"your code calls PyTorch's {name}, and the exercise asks you to write that yourself")
+            raise self.found
+        return function(*arguments, **(options or {}))
+
+
+@contextmanager
+def without(*names: str) -> Iterator[None]:
+    """Refuse calls of the torch functions of these names in the block: `without("cross_entropy", "nll_loss")`.
+
+    Layers count as the functions they call (`nn.CrossEntropyLoss` as `cross_entropy`). What a function calls inside
+    itself is not seen: name each one that would do.
+
+    Raises:
+        Wrong: a function was called, also where the answer itself swallowed the error.
+    """
+    with _Watch(names) as watch:
+        yield
+    if watch.found is not None:
+        raise watch.found
+
+
+def place(error: BaseException, asker: types.CodeType | None = None) -> str:
+    """Say where an answer's own code was when `error` was raised: function, line, text of the line; "" if nowhere.
+
+    Where the answer called another function of the reader's, the line in that one is named as well. `asker` is the
+    check that called the answer, which is none itself.
+    """
+    frames, step = [], error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        # A comprehension has a frame of its own in older Pythons; the line around it says as much.
+        inner = code.co_name.endswith(("comp>", "genexpr>"))
+        if code is not asker and not inner and not _is_library(code.co_filename):
+            frames.append((code, step.tb_lineno))
+        step = step.tb_next
+    if not frames:
+        return ""
+    last = [(code, line) for code, line in frames if code is frames[0][0]][-1]
+    found = [last, frames[-1]] if frames[-1][0] is not last[0] else [last]
+    return ", which called ".join(_show_line(code, line) for code, line in found)
+
+
+def _is_library(filename: str) -> bool:
+    # What has no file, such as `<ipython-input-3>`, was typed by somebody.
+    return filename.startswith("<frozen") or any(Path(filename).resolve().is_relative_to(one) for one in LIBRARIES)
+
+
+def _show_line(code: types.CodeType, line: int) -> str:
+    """Give `line 3 of accuracy: "return hits / n"`; lines count from the top of the notebook cell or file."""
+    text = " ".join(linecache.getline(code.co_filename, line).split())
+    text = f"{text[:97]}…" if len(text) > 98 else text
+    owner = "a lambda" if code.co_name == "<lambda>" else "your cell" if code.co_name == "<module>" else code.co_name
+    return f"line {line}, in {owner}" + (f": `{text}`" if text else "")

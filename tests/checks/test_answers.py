@@ -1,6 +1,7 @@
 """What readers' code may do to a check: never end, leave Python, or return objects that lie. None of it is correct."""
 
 import inspect
+import linecache
 import os
 import pkgutil
 import subprocess
@@ -212,3 +213,135 @@ def test_hooks_on_a_readers_network_are_taken_off():
         assert ready == [network, 3]
         assert network._forward_hooks
     assert not network._forward_hooks
+
+
+# --- hints follow the mistake --------------------------------------------------------------------------------------
+
+
+@check(hints=("the first of two", "the second of two"))
+def small_and_even(answer) -> None:
+    require(answer % 2 == 0, f"{answer} is odd", hint="half of it must be whole")
+    require(answer < 10, f"{answer} is large")
+
+
+def test_a_hint_is_for_its_own_mistake():
+    small_and_even.reset()
+    odd, again, large, larger, largest, odd_again = (small_and_even(n).message for n in (3, 5, 12, 14, 16, 7))
+    assert "Hint" not in odd
+    assert again.endswith("Hint 1: half of it must be whole")
+    assert "Hint" not in large, "another mistake starts with what was seen"
+    assert larger.endswith("Hint 1: the first of two")
+    assert largest.endswith("Hint 2: the second of two")
+    assert odd_again.endswith("Hint 1: half of it must be whole")
+
+
+# --- the reader's own line -----------------------------------------------------------------------------------------
+
+
+def typed(source: str, name: str, where: str = "<ipython-input-9-aa>"):
+    """Define a function as a notebook does: its lines are in linecache, under a name that is no file."""
+    namespace: dict = {"torch": torch, "functional": functional, "nn": nn}
+    exec(compile(source, where, "exec"), namespace)
+    linecache.cache[where] = (len(source), None, source.splitlines(keepends=True), where)
+    return namespace[name]
+
+
+@check()
+def applied(answer) -> None:
+    require(unfinished(answer(torch.arange(3.0))) == 1, "it did not answer 1")
+
+
+def test_a_crash_names_the_readers_line():
+    crash = typed("def first(x):\n    y = [1]\n    return y[int(x[2])]\n", "first")
+    message = applied(crash).message
+    assert "IndexError: list index out of range (line 3, in first: `return y[int(x[2])]`)" in message
+
+
+def test_a_crash_inside_torch_names_the_readers_line():
+    assert (
+        "(line 2, in shape: `return x @ torch.ones(4)`)"
+        in applied(typed("def shape(x):\n    return x @ torch.ones(4)\n", "shape")).message
+    )
+
+
+def test_a_crash_in_a_helper_names_both_lines():
+    source = "def helper(x):\n    return 1 / 0\n\ndef answer(x):\n    return [helper(v) for v in x]\n"
+    message = applied(typed(source, "answer")).message
+    assert (
+        "line 5, in answer: `return [helper(v) for v in x]`, which called line 2, in helper: `return 1 / 0`" in message
+    )
+
+
+def test_a_crash_in_a_network_and_in_a_lambda():
+    source = "class Net(nn.Module):\n    def forward(self, x):\n        return self.missing(x)\n"
+    assert "line 3, in forward: `return self.missing(x)`" in applied(typed(source, "Net")()).message
+    assert "line 1, in a lambda" in applied(typed("short = lambda x: x.nothing\n", "short")).message
+
+
+def test_a_wrong_answer_that_ran_has_no_line():
+    assert "line" not in applied(lambda x: 2).message
+
+
+def test_a_crash_of_the_check_itself_has_no_line():
+    with pytest.raises(TypeError) as caught:
+        torch.ones("x")
+    assert answers.place(caught.value) != "", "this file counts as a reader's"
+    assert answers.place(ValueError("never raised")) == ""
+
+
+@pytest.mark.skipif(not hasattr(__import__("signal"), "setitimer"), reason="no timers on this platform")
+def test_a_loop_that_never_ends_is_named(monkeypatch):
+    monkeypatch.setattr(emotion_utils.checks, "SECONDS", 0.2)
+    endless = typed("def endless(x):\n    while True:\n        pass\n", "endless")
+    assert "0.2 seconds" in applied(endless).message
+    assert ", in endless: " in applied(endless).message
+
+
+# --- what an exercise forbids --------------------------------------------------------------------------------------
+
+LOGITS, LABELS = torch.randn(4, 7, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1, 2, 6])
+
+
+@check()
+def by_hand(answer) -> None:
+    with answers.without("cross_entropy", "cross_entropy_loss", "nll_loss", "avg_pool2d"):
+        got = answer(LOGITS, LABELS)
+    require(torch.allclose(got, functional.cross_entropy(LOGITS, LABELS)), "it is off")
+
+
+def swallows(logits, labels):
+    try:
+        return functional.cross_entropy(logits, labels)
+    except Exception:
+        return -logits.log_softmax(1)[torch.arange(4), labels].mean()
+
+
+FORBIDDEN = {
+    "a function": functional.cross_entropy,
+    "a layer": nn.CrossEntropyLoss(),
+    "through another": lambda logits, labels: functional.nll_loss(logits.log_softmax(1), labels),
+    "an operator": lambda logits, labels: torch.ops.aten.cross_entropy_loss(logits, labels),
+    "on the way": lambda logits, labels: functional.avg_pool2d(logits[None], 1).mean(),
+    "a layer on the way": lambda logits, labels: nn.AvgPool2d(1)(logits[None]).mean(),
+    "swallowing the error": swallows,
+    "out of sight of autograd": torch.no_grad()(functional.cross_entropy),
+    "a compiled one": torch.func.vmap(lambda z, y: functional.cross_entropy(z[None], y[None])),
+}
+
+
+@pytest.mark.parametrize("answer", FORBIDDEN.values(), ids=FORBIDDEN)
+def test_a_forbidden_function_is_seen(answer):
+    verdict = by_hand(answer)
+    assert verdict.status == "wrong"
+    assert "PyTorch's" in verdict.message
+
+
+def test_what_is_allowed_passes_and_the_watch_ends():
+    assert by_hand(lambda logits, labels: (logits.logsumexp(1) - logits[torch.arange(4), labels]).mean())
+    functional.cross_entropy(LOGITS, LABELS)
+
+
+def test_a_forbidden_call_names_the_readers_line():
+    message = by_hand(typed("def mine(z, y):\n    return functional.cross_entropy(z, y)\n", "mine")).message
+    assert "cross_entropy" in message
+    assert "(line 2, in mine: `return functional.cross_entropy(z, y)`)" in message
