@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+FAR = 10**6  # bounds from there on are named only to who has passed them
+
 
 class CheckpointError(RuntimeError):
     """A checkpoint cannot be read or belongs to something else; the message says what to do."""
@@ -52,10 +54,11 @@ def check_whole(least: int | None = None, most: int | None = None, otherwise: st
     """
     ((name, value),) = named.items()
     number = _plain(value)
+    shown = most if _tells(number, most) else None
     if not isinstance(number, int) and not (isinstance(number, float) and number.is_integer()):
-        raise ValueError(f"{name}={brief(value)}: choose a whole number{_within(least, most)}{otherwise}.")
+        raise ValueError(f"{name}={brief(value)}: choose a whole number{_within(least, shown)}{otherwise}.")
     if (least is not None and number < least) or (most is not None and number > most):
-        raise ValueError(f"{name}={brief(value)}: choose {_bounds(least, most)}{otherwise}.")
+        raise ValueError(f"{name}={brief(value)}: choose {_bounds(least, shown)}{otherwise}.")
     return int(number)
 
 
@@ -69,12 +72,12 @@ def check_number(
     """
     ((name, value),) = named.items()
     number = _plain(value)
-    low = least if above is None else above
+    low, shown = least if above is None else above, most if _tells(number, most) else None
     if not isinstance(number, int | float) or not math.isfinite(number):
-        raise ValueError(f"{name}={brief(value)}: choose a number{_within(low, most, above is not None)}{otherwise}.")
+        raise ValueError(f"{name}={brief(value)}: choose a number{_within(low, shown, above is not None)}{otherwise}.")
     too_low = low is not None and (number <= low if above is not None else number < low)
     if too_low or (most is not None and number > most):
-        raise ValueError(f"{name}={brief(value)}: choose {_bounds(low, most, above is not None)}{otherwise}.")
+        raise ValueError(f"{name}={brief(value)}: choose {_bounds(low, shown, above is not None)}{otherwise}.")
     return number
 
 
@@ -97,6 +100,11 @@ def _plain(value: Any) -> Any:
         except (RuntimeError, ValueError):  # a tensor without values, on the device "meta"
             return None
     return None if isinstance(value, bool) else value
+
+
+def _tells(number: Any, most: float | None) -> bool:
+    """Say whether a message is to name the largest number allowed: not one that only guards against absurd numbers."""
+    return most is not None and (most < FAR or (isinstance(number, int | float) and number > most))
 
 
 def _bounds(low: float | None, high: float | None, open_below: bool = False) -> str:

@@ -3,6 +3,7 @@
 `STYLES` maps a name to a function that builds the network, always with the same weights.
 """
 
+import copy
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,10 +12,15 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 from torch.utils.checkpoint import checkpoint
-from torchvision.models import mobilenet_v3_small, resnet18, shufflenet_v2_x0_5, squeezenet1_1
+from torchvision.models import mobilenet_v2, mobilenet_v3_small, resnet18, shufflenet_v2_x0_5, squeezenet1_1
 from torchvision.models.convnext import CNBlockConfig, ConvNeXt
+from torchvision.models.densenet import DenseNet
+from torchvision.models.efficientnet import EfficientNet, MBConvConfig
+from torchvision.models.regnet import BlockParams, RegNet
+from torchvision.models.vgg import VGG
+from torchvision.models.vgg import make_layers as vgg_layers
 from torchvision.models.vision_transformer import VisionTransformer
 
 from emotion_utils.models.face_net import FaceNet
@@ -392,8 +398,12 @@ class LikeTimm(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         return self.act1(self.bn1(self.conv_stem(x)))
 
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        x = self.global_pool(x).flatten(1)
+        return x if pre_logits else self.classifier(x)
+
     def forward(self, x):
-        return self.classifier(self.global_pool(self.forward_features(x)).flatten(1))
+        return self.forward_head(self.forward_features(x))
 
 
 class Backbone(nn.Module):
@@ -443,6 +453,117 @@ class Hyper(nn.Module):
         return x.flatten(1) @ self.maker(self.codes).T / math.sqrt(PIXELS)
 
 
+class LikeLightning(nn.Module):
+    """Has the methods of a LightningModule, and its loss as a part."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.loss = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, CLASSES)), nn.CrossEntropyLoss()
+        self.hparams = {"lr": 0.1}
+
+    def forward(self, x):
+        return self.net(x)
+
+    def training_step(self, batch, batch_idx):
+        images, labels = batch
+        return self.loss(self(images), labels)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.hparams["lr"])
+
+
+class LowRank(nn.Module):
+    """Leaves a layer as it is, and learns what to add to it, as in LoRA."""
+
+    def __init__(self, layer: nn.Linear, rank: int = 2):
+        super().__init__()
+        self.layer, self.down = layer.requires_grad_(False), nn.Linear(layer.in_features, rank, bias=False)
+        self.up = nn.Parameter(torch.zeros(rank, layer.out_features))
+
+    def forward(self, x):
+        return self.layer(x) + self.down(x) @ self.up
+
+
+class Complex(nn.Module):
+    """Has complex weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights = nn.Parameter(0.1 * torch.randn(SIZE * 9, CLASSES, dtype=torch.complex64))
+
+    def forward(self, x):
+        return (torch.fft.rfft2(x[:, 0]).flatten(1) @ self.weights).abs() / SIZE - 1
+
+
+class Stacked(nn.Module):
+    """Asks three networks at once, with torch.func."""
+
+    def __init__(self):
+        super().__init__()
+        nets = [nn.Linear(PIXELS, CLASSES) for _ in range(3)]
+        weights, _ = torch.func.stack_module_state(nets)
+        self.weights = nn.ParameterDict({name: value.detach() for name, value in weights.items()})
+        self.outline = [nets[0].to("meta")]  # in a list, so that it is no part
+
+    def forward(self, x):
+        ask = partial(torch.func.functional_call, self.outline[0])
+        answers = torch.vmap(ask, in_dims=(0, None))(dict(self.weights.items()), (x.flatten(1),))  # (3, N, C)
+        return answers.mean(0)
+
+
+class KeepsAPartFrozen(nn.Module):
+    """Its first part stays in evaluation mode; `train` and `eval` return nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.BatchNorm2d(4)).requires_grad_(False)
+        self.head = nn.Linear(4 * 49, CLASSES)
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.first.eval()
+
+    def eval(self):
+        self.train(False)
+
+    def forward(self, x):
+        return self.head(self.first(x).flatten(1))
+
+
+class Hooked(nn.Module):
+    """Keeps a feature map by a hook, and a hook changes what it returns."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head, self.seen = nn.Conv2d(1, 4, 3, 2), nn.Linear(4 * 49, CLASSES), {}
+        self.conv.register_forward_hook(self.keep)
+        self.head.register_forward_hook(self.halve)
+
+    def keep(self, module, inputs, output):
+        self.seen["conv"] = output
+
+    @staticmethod
+    def halve(module, inputs, output):
+        return output / 2
+
+    def forward(self, x):
+        return self.head(self.conv(x).flatten(1))
+
+
+def pruned() -> nn.Module:
+    model = nn.Sequential(nn.Conv2d(1, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 49, CLASSES))
+    prune.l1_unstructured(model[0], "weight", 0.3)
+    prune.ln_structured(model[3], "weight", 0.2, n=2, dim=1)
+    return model
+
+
+def averaged() -> nn.Module:
+    model = plain()
+    average = torch.optim.swa_utils.AveragedModel(model, use_buffers=True)
+    average.update_parameters(model)
+    return average
+
+
 def resnet() -> nn.Module:
     model = resnet18(num_classes=CLASSES)
     model.conv1 = nn.Conv2d(1, 64, 3, padding=1, bias=False)
@@ -458,6 +579,37 @@ def mobilenet() -> nn.Module:
 def shufflenet() -> nn.Module:
     model = shufflenet_v2_x0_5(num_classes=CLASSES)
     model.conv1[0], model.maxpool = nn.Conv2d(1, 24, 3, padding=1, bias=False), nn.Identity()
+    return model
+
+
+def mobilenet_two() -> nn.Module:
+    model = mobilenet_v2(num_classes=CLASSES, width_mult=0.1, dropout=0.0)
+    model.features[0][0] = nn.Conv2d(1, model.features[0][0].out_channels, 3, 2, 1, bias=False)
+    return model
+
+
+def efficientnet() -> nn.Module:
+    model = EfficientNet([MBConvConfig(1, 3, 1, 8, 8, 1), MBConvConfig(4, 3, 2, 8, 16, 1)], 0.0, num_classes=CLASSES)
+    model.features[0][0] = nn.Conv2d(1, 8, 3, 2, 1, bias=False)
+    return model
+
+
+def regnet() -> nn.Module:
+    model = RegNet(BlockParams([1, 1], [8, 16], [8, 8], [1.0, 1.0], [2, 2], 0.25), num_classes=CLASSES, stem_width=8)
+    model.stem[0] = nn.Conv2d(1, 8, 3, 2, 1, bias=False)
+    return model
+
+
+def densenet() -> nn.Module:
+    model = DenseNet(4, (2, 2), 8, num_classes=CLASSES)
+    model.features.conv0 = nn.Conv2d(1, 8, 3, padding=1, bias=False)
+    return model
+
+
+def vgg() -> nn.Module:
+    model = VGG(vgg_layers([8, "M", 16, "M"], batch_norm=True), num_classes=CLASSES)
+    model.features[0], model.avgpool = nn.Conv2d(1, 8, 3, padding=1), nn.AdaptiveAvgPool2d(2)
+    model.classifier = nn.Sequential(nn.Linear(64, 32), nn.ReLU(True), nn.Dropout(), nn.Linear(32, CLASSES))
     return model
 
 
@@ -550,6 +702,25 @@ STYLES: dict[str, Callable[[], nn.Module]] = {
     ),
     "weight norm": partial(normed, parametrizations.weight_norm),
     "spectral norm": partial(normed, parametrizations.spectral_norm),
+    "like Lightning": LikeLightning,
+    "low rank, as in LoRA": lambda: nn.Sequential(nn.Flatten(), LowRank(nn.Linear(PIXELS, CLASSES))),
+    "complex weights": Complex,
+    "torch.func": Stacked,
+    "frozen part": KeepsAPartFrozen,
+    "hooks": Hooked,
+    "pruned": pruned,
+    "weight norm, as of old": partial(normed, nn.utils.weight_norm),
+    "spectral norm, as of old": partial(normed, nn.utils.spectral_norm),
+    "AveragedModel": averaged,
+    "channels last": lambda: nn.Sequential(
+        nn.Conv2d(1, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, CLASSES)
+    ).to(memory_format=torch.channels_last),
+    "a copy": lambda: copy.deepcopy(sequential()),
+    "torchvision vgg": vgg,
+    "torchvision mobilenet_v2": mobilenet_two,
+    "torchvision efficientnet": efficientnet,
+    "torchvision regnet": regnet,
+    "torchvision densenet": densenet,
     "torchvision resnet18": resnet,
     "torchvision mobilenet_v3_small": mobilenet,
     "torchvision shufflenet_v2": shufflenet,

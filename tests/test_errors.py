@@ -3,6 +3,7 @@
 import io
 import math
 import os
+import re
 import sys
 
 import numpy as np
@@ -103,3 +104,15 @@ def test_every_console_can_show_a_line(monkeypatch, encoding):
     sys.stdout.flush()
     assert written.getvalue().decode(encoding).startswith("Angry ")
     monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0, "n=0: choose 1 or more."), ("x", "n='x': choose a whole number, 1 or more."),
+     (10**12, "n=1000000000000: choose 1 to 1000000000.")],
+)  # fmt: skip
+def test_a_bound_that_guards_against_absurd_numbers_is_named_only_to_who_passed_it(value, words):
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
+        check_whole(1, 10**9, n=value)
+    with pytest.raises(ValueError, match="choose 0 to 255"):
+        check_whole(0, 255, n=-1)

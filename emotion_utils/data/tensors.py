@@ -18,6 +18,9 @@ def as_tensor(values: Any, name: str) -> Tensor:
         TypeError: neither of them; the message calls the argument `name`.
     """
     if isinstance(values, Tensor):
+        if values.is_complex() or values.is_meta or values.layout != torch.strided or values.is_quantized:
+            what = f"{values.dtype}, {values.layout}, on {values.device.type}"
+            raise TypeError(f"{name} are {what}: give real numbers, in a tensor of the usual kind.")
         return values.detach() if values.requires_grad else values
     try:
         array = np.asarray(values)

@@ -81,7 +81,9 @@ def check_dropout(dropout: float) -> float:
 def check_yes(**named: Any) -> bool:
     """Return the one value that is named, which says yes or no, as True or False."""
     ((name, value),) = named.items()
-    value = value.item() if isinstance(value, np.generic | Tensor) and np.ndim(value) == 0 else value
-    if value not in (True, False) or isinstance(value, str | float):
+    one = isinstance(value, np.generic | np.ndarray | Tensor) and value.ndim == 0
+    one = one and not getattr(value, "is_meta", False)
+    value = value.item() if one else value
+    if not isinstance(value, int) or value not in (True, False):
         raise ValueError(f"{name}={brief(value)}: choose True or False.")
     return bool(value)

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import listed
 from emotion_utils.models.facts import facts_of
@@ -42,11 +44,11 @@ def match_classes(model: nn.Module | Sequence[str], data: FaceDataset | Sequence
     classes of the same number, say so first: `model.classes = None`.
 
     Raises:
-        ValueError: other classes; the message names the difference.
+        ValueError: other classes; the message names the difference. Or no names of classes at all.
     """
-    names = tuple(getattr(data, "classes", data))
+    names = check_classes(getattr(data, "classes", data))
     is_model = isinstance(model, nn.Module)
-    known = facts_of(model).classes if is_model else tuple(model)
+    known = facts_of(model).classes if is_model else check_classes(model)
     if known is None or known == names or (is_model and len(known) != len(names)):
         return ClassMatch(known if known == names else None, names, None, None)
     here, there = _comparable(known, names)
@@ -72,8 +74,10 @@ def with_classes_of(dataset: FaceDataset, classes: Sequence[str]) -> FaceDataset
     """Return the same images with labels in the order of `classes`, and with those names.
 
     Raises:
+        TypeError: no FaceDataset.
         ValueError: other classes than the data set's.
     """
+    dataset = as_face_dataset(dataset)
     match = match_classes(classes, dataset)
     return dataset if tuple(classes) == dataset.classes else dataset.with_labels(match.labels(dataset.labels), classes)
 

@@ -4,7 +4,6 @@ The exported graph takes pixels and gives probabilities. Normalisation and softm
 file can get them wrong.
 """
 
-import copy
 import io
 import json
 import warnings
@@ -18,8 +17,10 @@ from torch import Tensor, nn
 
 from emotion_utils.errors import check_whole, reason
 from emotion_utils.files import as_path, atomic_write
+from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import check_model, place_of, undisturbed, unwrap
+from emotion_utils.models.handling import check_model, copied, place_of, undisturbed, unwrap
+from emotion_utils.models.pictures import channels_of
 from emotion_utils.models.shapes import trace_shapes
 
 
@@ -61,8 +62,9 @@ def export_onnx(
     """
     check_model(model)
     path, network, known = as_path(path), unwrap(model), facts_of(model)
-    side = check_whole(1, image_size=image_size or getattr(network, "image_size", 48))
-    channels = check_whole(1, in_channels=in_channels or getattr(network, "in_channels", 1))
+    own = getattr(network, "image_size", None)
+    side = check_image_size((own if isinstance(own, int) else 48) if image_size is None else image_size)
+    channels = check_whole(1, 1024, in_channels=channels_of(model) if in_channels is None else in_channels)
     mean, std = known.normalisation or _first_guess(network)
     try:
         import onnx
@@ -71,7 +73,7 @@ def export_onnx(
         raise ImportError('Exporting needs two more packages: python -m pip install "onnx" "onnxscript".') from error
     trace_shapes(network, (2, channels, side, side))  # says which layer does not fit
     if place_of(network)[1] in (torch.float16, torch.bfloat16):  # which other programs hardly compute with
-        network = copy.deepcopy(network).float()
+        network = copied(network).float()
     proto = _export(PixelsToProbabilities(network, mean, std), channels, side)
     names = list(known.classes or [])
     onnx.helper.set_model_props(proto, {"classes": ",".join(names), "names": json.dumps(names)})

@@ -11,9 +11,10 @@ from typing import Any
 
 from torch import nn
 
+from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.errors import check_number, listed
-from emotion_utils.models.handling import unwrap
+from emotion_utils.errors import brief, check_number, listed
+from emotion_utils.models.handling import check_model, unwrap
 
 ATTRIBUTE = "learnt_from"
 
@@ -39,8 +40,10 @@ def facts_of(model: nn.Module) -> ModelFacts:
     What the network itself was told counts. If it was told nothing, the networks inside it are asked.
 
     Raises:
+        TypeError: no network.
         ValueError: networks inside it know different things, so nobody can say which images the whole is to see.
     """
+    check_model(model)
     model = unwrap(model)
     own = _own_facts(model)
     if own.normalisation and own.classes:
@@ -61,12 +64,16 @@ def set_facts(
     """Tell a network, ours or one's own, how its images are normalised and what its classes are called.
 
     Raises:
-        ValueError: a mean or a standard deviation that cannot be.
+        TypeError: no network, or notes that are no dictionary.
+        ValueError: a mean or a standard deviation that cannot be, or classes that are no names.
     """
+    check_model(model)
     model = unwrap(model)
     if normalisation is not None:
-        mean, std = (float(value) for value in normalisation)
-        normalisation = check_number(mean=mean), check_number(above=0, std=std)
+        normalisation = _check_normalisation(normalisation)
+    classes = None if classes is None or (isinstance(classes, list | tuple) and not classes) else check_classes(classes)
+    if not isinstance(notes, dict | None):
+        raise TypeError(f"notes={brief(notes)}: give a dictionary, or None.")
     if hasattr(model, "known_facts"):  # one of ours
         if normalisation is not None:
             model.set_normalisation(*normalisation)
@@ -75,6 +82,14 @@ def set_facts(
     mean, std = normalisation or (None, None)
     known = {"mean": mean, "std": std, "classes": list(classes) if classes else None, "notes": dict(notes or {})}
     setattr(model, ATTRIBUTE, known)
+
+
+def _check_normalisation(normalisation: Any) -> tuple[float, float]:
+    """Return a mean and a standard deviation as plain numbers."""
+    pair = normalisation.tolist() if hasattr(normalisation, "tolist") else normalisation
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise ValueError(f"normalisation={brief(normalisation)}: give (mean, std), or None.")
+    return float(check_number(mean=pair[0])), float(check_number(above=0, std=pair[1]))
 
 
 def remember(model: nn.Module, dataset: FaceDataset) -> None:

@@ -92,7 +92,10 @@ def _check_logits(output: Any, classes: tuple[str, ...], trace: Trace, when: str
     """Raise ShapeError unless the output for two images is float `(2, C)`."""
     count = len(classes)
     if not isinstance(output, Tensor):
-        raise ShapeError(f"The model returned {_tell(output)}{when}: return the logits alone, one tensor (N, {count}).")
+        raise ShapeError(
+            f"The model returned {_tell(output)}{when}: return the logits alone, one tensor (N, {count})."
+            f"{_advise_on_several(output)}"
+        )
     shape = tuple(output.shape)
     if not output.is_floating_point():
         raise ShapeError(
@@ -126,6 +129,17 @@ def _check_weights(model: nn.Module, logits: Tensor) -> None:
     """Raise ValueError for a network that is spoilt; for other reasons two images may have no logits, and others do."""
     if not logits.float().isfinite().all() and spoilt_weights(model):
         check_finite(logits.float(), model)
+
+
+def _advise_on_several(output: Any) -> str:
+    """Say how to get at the logits of a model that returns more, as those of Hugging Face and GoogLeNet do."""
+    named = isinstance(output, Mapping) and "logits" in output
+    if isinstance(getattr(output, "logits", output["logits"] if named else None), Tensor):
+        name = "output['logits']" if named and not hasattr(output, "logits") else "output.logits"
+        if any(field.startswith("aux_logits") for field in getattr(output, "_fields", ())):
+            return " Build it with aux_logits=False."
+        return f" They are in {name}: give a small nn.Module whose forward returns that."
+    return ""
 
 
 def _tell(output: Any) -> str:

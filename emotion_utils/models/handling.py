@@ -1,5 +1,6 @@
 """Handle any network with care: what it is wrapped in, where its weights lie; looked at, it stays as it was."""
 
+import copy
 import random
 import sys
 import warnings
@@ -69,6 +70,25 @@ def as_input(images: Tensor, model: nn.Module) -> Tensor:
     return images.to(device, dtype)
 
 
+def copied(model: nn.Module) -> nn.Module:
+    """Copy a network, also one that was run with gradients and keeps a tensor that was computed then.
+
+    Pruning and the older `weight_norm` and `spectral_norm` compute a layer's weight before each call and leave it as an
+    attribute, which PyTorch refuses to copy; so do hooks that keep feature maps. The copy gets the numbers alone.
+
+    Raises:
+        Exception: whatever a part of the network raises that cannot be copied, such as an open file.
+    """
+    computed = [
+        value
+        for module in model.modules()
+        for kept in vars(module).values()
+        for value in (kept.values() if type(kept) is dict else [kept])
+        if isinstance(value, Tensor) and value.grad_fn is not None
+    ]
+    return copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})
+
+
 @contextmanager
 def moved_to(model: nn.Module, device: torch.device | None) -> Iterator[None]:
     """Move a network to `device`, where it stays; after an error it is back where it was."""
@@ -96,25 +116,44 @@ def undisturbed(model: nn.Module, training: bool = False) -> Iterator[None]:
 
     Afterwards modes, buffers and random numbers are as they were, whatever the model did to them.
     """
-    buffers = [
-        (module, name, buffer, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
-        if not is_lazy(buffer)
-    ]
     devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()] if tensor.device.type == "cuda"}
     python, numpy = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng(devices=list(devices)), _mode(model, training), _uncompiled(model):
+        with (
+            torch.random.fork_rng(devices=list(devices)),
+            _mode(model, training),
+            _uncompiled(model),
+            _copied_buffers(model),
+        ):
             yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
-        with torch.no_grad():
-            for module, name, buffer, before in buffers:
-                buffer.copy_(before)
-                if getattr(module, name, None) is not buffer:  # the model has put another tensor in its place
-                    setattr(module, name, buffer)
+
+
+@contextmanager
+def _copied_buffers(model: nn.Module) -> Iterator[None]:
+    """Let `model` work on copies of its buffers, which nobody keeps.
+
+    To copy their contents back afterwards would leave the numbers as they were, and yet break the backward pass of
+    somebody who has run the model before the look: autograd counts how often a tensor was written to.
+    """
+    copies: dict[int, Tensor] = {}  # a buffer under two names stays one
+    buffers = [
+        (module, name, buffer)
+        for module in model.modules()
+        for name, buffer in module._buffers.items()
+        if buffer is not None and not is_lazy(buffer)
+    ]
+    try:
+        for module, name, buffer in buffers:
+            if id(buffer) not in copies:
+                copies[id(buffer)] = buffer.detach().clone()
+            module._buffers[name] = copies[id(buffer)]
+        yield
+    finally:
+        for module, name, buffer in buffers:
+            module._buffers[name] = buffer
 
 
 def materialise(model: nn.Module, images: Tensor) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import ShapeError, brief, check_whole, listed, reason
+from emotion_utils.models.arguments import check_yes
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, eval_mode, place_of, unwrap, warn
@@ -27,10 +28,13 @@ def compute_logits(model: nn.Module, dataset: FaceDataset, batch_size: int = 512
 
     Raises:
         TypeError: no network, or no FaceDataset.
+        ValueError: another precision, or a batch size that is none.
         ShapeError: a layer does not fit, or the model does not give one row of logits per image.
     """
     check_model(model, values=True)
     batch_size = check_whole(1, batch_size=batch_size)
+    if not isinstance(precision, str) or precision not in ("fp32", "bf16"):
+        raise ValueError(f"precision={brief(precision)}: choose fp32 or bf16.")
     dataset = as_face_dataset(dataset)
     plain = normalised_for(model, dataset).with_augment(None)
     device, dtype = place_of(model)
@@ -79,6 +83,7 @@ def predict_proba(
     """
     check_model(model, values=True)
     batch_size = check_whole(1, batch_size=batch_size)
+    bgr = None if bgr is None else check_yes(bgr=bgr)
     match = None if classes is None else match_classes(model, classes)
     pixels, count = as_pixels(model, images, scale=scale, size=size, bgr=bgr), _count_classes(model)
     device, dtype = place_of(model)

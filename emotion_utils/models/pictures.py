@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from emotion_utils.data.grey_levels import in_rows
 from emotion_utils.data.pixels import as_images, normalise
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import brief
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import unwrap, warn
@@ -47,9 +48,9 @@ def as_pixels(
     Raises:
         TypeError, ValueError, OSError: no images, or nobody can say what they hold.
     """
-    if scale not in (None, *SCALES):
+    if scale is not None and (not isinstance(scale, str) or scale not in SCALES):
         raise ValueError(f"scale={brief(scale)}: choose one of {', '.join(SCALES)}, or None to look at the pixels.")
-    channels, floats = _channels(model), _as_floats(images)
+    channels, floats = channels_of(model), _as_floats(images)
     if floats is None or (scale != "normalised" and not _is_laid_out(floats, channels)):
         return _grey_levels(model, images, channels, size, bgr)
     if floats.numel() == 0:
@@ -104,7 +105,7 @@ def _normalisation(model: nn.Module) -> tuple[float, float]:
     )
 
 
-def _channels(model: nn.Module) -> int:
+def channels_of(model: nn.Module) -> int:
     """Say how many channels a network's images have, as far as that can be seen."""
     own = getattr(unwrap(model), "in_channels", None)
     if isinstance(own, int):
@@ -114,12 +115,12 @@ def _channels(model: nn.Module) -> int:
 
 def _as_tensor(images: Any) -> Tensor | None:
     if isinstance(images, list | tuple) and images and all(isinstance(each, np.ndarray | Tensor) for each in images):
-        parts = [torch.as_tensor(each) for each in images]
+        parts = [as_tensor(each, "images") for each in images]
         alike = len({(part.dtype, part.shape) for part in parts}) == 1
         return torch.stack(parts).squeeze(1) if alike and parts[0].ndim == 4 else torch.stack(parts) if alike else None
     if isinstance(images, np.ndarray) and images.dtype.kind in "bfiu":
         return torch.from_numpy(np.ascontiguousarray(images))
-    return images.detach() if isinstance(images, Tensor) else None
+    return as_tensor(images, "images") if isinstance(images, Tensor) else None
 
 
 def _as_floats(images: Any) -> Tensor | None:

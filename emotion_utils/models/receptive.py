@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import ShapeError
 from emotion_utils.models.handling import as_input, check_model, undisturbed, unwrap
 from emotion_utils.models.shapes import explained
@@ -105,12 +106,12 @@ def influence(model: nn.Module, images: Tensor) -> Tensor:
     is run in eval mode and put back as it was; its own gradients are left alone.
 
     Raises:
-        TypeError: not a network.
+        TypeError: not a network, or no images.
         ShapeError: images that it does not take, or an output that is no map.
     """
     check_model(model, values=True)
-    model = unwrap(model)
-    if not images.is_floating_point() or images.ndim != 4:
+    model, images = unwrap(model), as_tensor(images, "images")
+    if not images.numel() or not images.is_floating_point() or images.ndim != 4:
         raise ShapeError(f"images are {images.dtype} {tuple(images.shape)}: give floats, (N, channels, height, width).")
     images = as_input(images.detach(), model).clone().requires_grad_(True)
     with explained(model), undisturbed(model), torch.enable_grad():

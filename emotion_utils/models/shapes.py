@@ -14,6 +14,8 @@ from torch.nn.parameter import is_lazy
 from emotion_utils.errors import ShapeError, brief, check_whole, reason
 from emotion_utils.models.handling import check_model, materialise, place_of, undisturbed, unwrap
 
+MOST_NUMBERS = 2**30  # in a batch of images
+
 
 @dataclass(frozen=True)
 class Row:
@@ -88,6 +90,7 @@ def trace_shapes(model: nn.Module, input_shape: tuple[int, ...] = (1, 1, 48, 48)
 
     Raises:
         TypeError: not a network.
+        ValueError: sizes that are none, or of images that fit no memory.
         ShapeError: a layer cannot take what the layer before it gives, or the code of `forward` fails.
     """
     check_model(model)
@@ -96,6 +99,8 @@ def trace_shapes(model: nn.Module, input_shape: tuple[int, ...] = (1, 1, 48, 48)
     if not isinstance(input_shape, tuple | list | torch.Size):
         raise TypeError(f"input_shape={brief(input_shape)}: give (N, channels, height, width).")
     sizes = [check_whole(1, input_shape=size) for size in input_shape]
+    if math.prod(sizes) > MOST_NUMBERS:
+        raise ValueError(f"input_shape={brief(input_shape)}: that is more than fits the memory; choose smaller images.")
     images = torch.zeros(sizes, device=device, dtype=dtype)
     rows: list[Row] = []
     with _explained(model, rows), torch.no_grad():

@@ -8,7 +8,7 @@ rebuild the network and to use it rightly, and a SHA-256, since safetensors woul
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from emotion_utils.data.contents import check_classes
 from emotion_utils.errors import WeightsError, brief, listed, reason, show
 from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.arguments import plain
@@ -98,7 +99,11 @@ def _arguments(network: nn.Module) -> dict[str, Any]:
 
 
 def _facts(facts: dict[str, Any] | None) -> dict[str, Any]:
+    if facts is not None and not isinstance(facts, Mapping):
+        raise TypeError(f"facts={brief(facts)}: give a dictionary, or None.")
     facts = {name: plain(value) for name, value in (facts or {}).items()}
+    if wrong := [name for name in facts if not isinstance(name, str)]:
+        raise TypeError(f"facts: {brief(wrong[0])} is no name; give texts as the dictionary's keys.")
     for name, value in facts.items():
         try:
             json.dumps({name: value}, allow_nan=False)
@@ -136,10 +141,13 @@ def load_weights(
         WeightsError: the file is missing, damaged, of another kind, or made for other classes; the message says which,
             and what reads it.
         CheckpointError: the weights do not fit the architecture that the file names, or that `factory` builds.
-        TypeError: a path or a factory that is none.
+        TypeError: a path, a factory or a checksum that is none.
+        ValueError: classes that are no names.
     """
-    path = as_path(path)
+    path, classes = as_path(path), None if classes is None else check_classes(classes)
     check_factory(factory)
+    if not isinstance(sha256, str | None):
+        raise TypeError(f"sha256={brief(sha256)}: give 64 hexadecimal digits as a text, or None.")
     try:
         if sha256 is not None and not _has_sha256(path, sha256):
             raise WeightsError(f"{show(path)} is damaged or was changed: its SHA-256 is not the one expected.")
@@ -190,7 +198,7 @@ def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory |
 
 def _has_sha256(path: Path, sha256: str) -> bool:
     with open_file(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256.strip().lower()
 
 
 def _check_classes(names: tuple[str, ...], wanted: tuple[str, ...], path: Path) -> None:

@@ -1,6 +1,7 @@
 """`check_fit` judges a network by its own output for two images, before any training, and leaves it as it was."""
 
 import warnings
+from collections import namedtuple
 
 import pytest
 import torch
@@ -85,9 +86,22 @@ class Returns(nn.Module):
         return self.make(self.layer(x.flatten(1)), self.training)
 
 
+class HasLogits:
+    """As Hugging Face's networks return them."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+
+GoogLeNetOutputs = namedtuple("GoogLeNetOutputs", ["logits", "aux_logits2", "aux_logits1"])
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
+        (lambda z, _: HasLogits(z), ["HasLogits", "output.logits"]),
+        (lambda z, _: {"logits": z, "loss": None}, ["output['logits']"]),
+        (lambda z, training: GoogLeNetOutputs(z, z, z) if training else z, ["of 3", "training", "aux_logits=False"]),
         (lambda z, _: (z, z), ["tuple of 2", "(2, 7)", "logits alone"]),
         (lambda z, _: [z], ["list of 1"]),
         (lambda z, _: {"logits": z, "features": z}, ["dict with logits", "features"]),

@@ -127,3 +127,31 @@ def test_a_warning_points_out_of_the_package():
         warnings.simplefilter("always")
         warn("hm")
     assert caught[0].filename == __file__
+
+
+class HoldsABuffer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(256))
+        self.register_buffer("table", torch.rand(256, 7, generator=torch.Generator().manual_seed(0)))
+        self.register_buffer("twin", self.table)
+
+    def forward(self, x):
+        if self.training:
+            self.twin.add_(1)
+        return (x.flatten(1) * self.scale) @ self.table
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_look_breaks_no_backward_pass_that_somebody_has_begun(training):
+    model = HoldsABuffer().eval()
+    table, images = model.table, torch.rand(2, 1, 16, 16)
+    expected = images.flatten(1).sum(0) * table.sum(1)
+    loss = model(images).sum()
+    with undisturbed(model, training):
+        assert model.table is model.twin, "one buffer under two names stays one"
+        model(images)
+    assert model.table is table
+    assert model.twin is table
+    loss.backward()
+    torch.testing.assert_close(model.scale.grad, expected)
