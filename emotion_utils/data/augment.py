@@ -7,6 +7,9 @@ seen with `python tests/benchmarks/loader.py`. What we need is short: PyTorch's 
 places that we compute.
 """
 
+import inspect
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +18,8 @@ from torch import Tensor
 
 from emotion_utils.errors import brief, check_number, check_share, check_whole
 from emotion_utils.randomness import normal, stream_key, uniform
+
+FARTHEST = 10  # from 0, of a pixel that an augmentation of one's own may return
 
 
 @dataclass(frozen=True)
@@ -121,3 +126,59 @@ def _check_scale(scale: tuple[float, float]) -> tuple[float, float]:
     if low > high:
         raise ValueError(f"scale={brief(scale)}: give two factors above 0, the smaller one first.")
     return low, high
+
+
+def augmented(augment: Callable[..., Tensor], images: Tensor, index: Tensor, seed: int, epoch: int) -> Tensor:
+    """Call an augmentation and look at what it returns: the same number of images, float `(N, C, h, w)` in 0 … 1.
+
+    Another height and width are allowed, as after a crop; whether a network takes them is its business. On a GPU the
+    pixels themselves are not looked at, which would make it wait.
+
+    Raises:
+        TypeError: it returned no tensor.
+        ValueError: another number of images or channels, no floats, or pixels that are not finite or far outside 0 … 1.
+    """
+    if isinstance(augment, Augment):
+        return augment(images, index, seed, epoch)
+    name = f"augment={brief(getattr(augment, '__name__', type(augment).__name__))}"
+    try:
+        made = augment(images, index, seed, epoch)
+    except TypeError as error:
+        if _takes_four(augment):
+            raise  # the traceback leads into the reader's own lines
+        raise TypeError(
+            f"{name}: give a function of (images, index, seed, epoch). A transform of images alone becomes one by "
+            "lambda images, *_: transform(images); it draws once for a whole batch, and anew in each run."
+        ) from error
+    if not len(images):
+        return images
+    if not isinstance(made, Tensor):
+        raise TypeError(f"{name}: it returned {brief(made)}, no tensor. Return the images that it changed.")
+    if made.ndim == images.ndim and len(made) != len(images):
+        raise ValueError(f"{name}: it returned {len(made)} images for {len(images)}; give one for each.")
+    if made.ndim != images.ndim or made.shape[1] != images.shape[1] or not made.numel():
+        shape = tuple(images.shape)
+        raise ValueError(f"{name}: it returned shape {tuple(made.shape)} for images of shape {shape}; keep (N, C, …).")
+    if not made.is_floating_point():
+        raise ValueError(f"{name}: it returned {made.dtype}; give floats from 0 to 1, as it gets them.")
+    made = made.detach().to(images)
+    low, high = map(float, made.aminmax()) if made.device.type == "cpu" else (0.0, 1.0)
+    if not (low >= -FARTHEST and high <= FARTHEST):  # NaN, too
+        raise ValueError(f"{name}: it returned pixels from {low:.3g} to {high:.3g}; give 0 to 1, as it gets them.")
+    if low < -1 or high > 2:
+        warnings.warn(
+            f"{name}: it returned pixels from {low:.3g} to {high:.3g}, and gets them from 0 to 1. The data set "
+            "normalises afterwards, so the augmentation is not to.",
+            stacklevel=3,
+        )
+    return made
+
+
+def _takes_four(function: Callable) -> bool:
+    try:
+        inspect.signature(getattr(function, "forward", function)).bind(0, 1, 2, 3)
+    except TypeError:
+        return False
+    except ValueError:  # written in another language
+        return True
+    return True

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from emotion_utils.data.augment import augmented
 from emotion_utils.data.contents import (
     as_labels,
     as_pixels,
@@ -103,7 +104,7 @@ class FaceDataset(Dataset):
         index = as_index(indices, len(self)).to(self.images.device)
         images = to_unit(self.images[index])
         if self.augment is not None:
-            images = self.augment(images, index, self.seed, self.epoch)
+            images = augmented(self.augment, images, index, self.seed, self.epoch)
         return normalise(images, self.mean, self.std), self.labels[index]
 
     def __getitem__(self, i: int | slice | Sequence[int] | Tensor) -> tuple[Tensor, int | Tensor]:

@@ -1,6 +1,6 @@
 """Averages of weights: along one run, and of several networks that started from the same weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import device_of
 from emotion_utils.errors import brief, check_share, check_whole, reason
 from emotion_utils.models.base import FaceModel
+from emotion_utils.models.fit import check_fit
+from emotion_utils.models.handling import copied
 from emotion_utils.models.inference import spoilt_weights
 
 
@@ -37,8 +39,8 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
                 mean.copy_(value)
 
     try:
-        average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
-    except (RuntimeError, TypeError) as error:  # old weight_norm and spectral_norm, open files, …
+        average = AveragedModel(copied(model), multi_avg_fn=update, use_buffers=True)
+    except (RuntimeError, TypeError) as error:  # open files, …
         raise ValueError(f"{type(model).__name__} cannot be copied, so choose average=0 ({reason(error)}).") from error
     average.update_parameters(model)  # the first call copies the weights
     return average
@@ -54,6 +56,8 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
         TypeError: something else than networks of this package.
         ValueError: fewer than two, networks that differ in more than their weights, or weights that are not finite.
     """
+    if not isinstance(models, Iterable):
+        models = [models]
     models = [models] if isinstance(models, nn.Module) else list(models)
     for model in models:
         if not isinstance(model, FaceModel):
@@ -92,6 +96,10 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
     """Measure batch norm's means and variances anew, over images as `dataset` gives them (augmented, if it augments).
 
     Averaged weights make other sums in each layer than any one of the networks made, so their statistics do not fit.
+
+    Raises:
+        TypeError, ValueError, ShapeError: model and data do not fit together, see `check_fit`.
     """
+    check_fit(model, dataset)  # before anything is changed
     batch_size, images = check_whole(1, batch_size=batch_size), as_face_dataset(dataset).to(device_of(model))
     update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)

@@ -111,6 +111,8 @@ def mix_targets(probabilities: Tensor, targets: Tensor, share: float) -> Tensor:
     share, probabilities = check_share(share=share), _check_probabilities(probabilities=probabilities)
     count, classes = probabilities.shape
     targets = as_tensor(targets, "targets").to(probabilities.device)
+    if not targets.numel():
+        raise ValueError(f"targets have shape {tuple(targets.shape)}: there are none.")
     if targets.ndim == 2:
         soft_labels = _check_probabilities(targets=targets)
     elif targets.is_floating_point() or targets.dtype == torch.bool or int(targets.min()) < 0:

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +24,51 @@ class History:
     accuracies lie in [0, 1], `seconds` is wall time including validation. Without a validation set its two columns
     are nan.
 
+    Args:
+        rows: to begin with, a list of dictionaries, one per epoch; None for no epoch yet.
+
     Attributes:
         rows: a list of dictionaries, one per epoch.
         best_weights: the state_dict of the epoch with the highest validation accuracy, on the CPU, or None.
+
+    Raises:
+        TypeError: something else than a list of dictionaries.
+        ValueError: a row with other columns, or a cell that is no number.
     """
 
-    def __init__(self, rows: list[dict[str, float]] | None = None) -> None:
-        self.rows = [as_plain(dict(row)) for row in rows or []]
+    def __init__(self, rows: Iterable[Mapping[str, float]] | None = None) -> None:
+        self.rows: list[dict[str, float]] = []
         self.best_weights: dict[str, Tensor] | None = None
+        if rows is not None and (not isinstance(rows, Iterable) or isinstance(rows, str | bytes | Mapping)):
+            raise TypeError(f"rows={brief(rows)}: give a list of dictionaries, or History.from_csv(path).")
+        for row in () if rows is None else rows:
+            if not isinstance(row, Mapping):
+                raise TypeError(f"rows: {brief(row)} is no row; give dictionaries, one per epoch.")
+            self.append(**{str(column): value for column, value in row.items()})
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, column: str) -> list[float]:
-        if column not in COLUMNS:
-            raise KeyError(f"{column!r} is no column of a History; there are {', '.join(COLUMNS)}.")
+        if not isinstance(column, str) or column not in COLUMNS:
+            raise KeyError(f"{brief(column)} is no column of a History; there are {', '.join(COLUMNS)}.")
         return [row[column] for row in self.rows]
 
     def append(self, **row: float) -> None:
-        """Add an epoch; every column must be given."""
+        """Add an epoch; every column must be given, as a number.
+
+        Raises:
+            ValueError: other columns, or a cell that is no number.
+        """
         if row.keys() != set(COLUMNS):
             raise ValueError(f"row={brief(list(row))}: give a number for each of {', '.join(COLUMNS)}.")
-        self.rows.append(as_plain({column: row[column] for column in COLUMNS}))
+        plain = as_plain({column: row[column] for column in COLUMNS})
+        for column, cell in plain.items():
+            if isinstance(cell, bool) or not isinstance(cell, int | float):
+                raise ValueError(f"{column}={brief(row[column])}: give a number.")
+        if not math.isfinite(plain["epoch"]) or plain["epoch"] < 1:
+            raise ValueError(f"epoch={brief(row['epoch'])}: epochs count from 1.")
+        self.rows.append(plain)
 
     @property
     def best_epoch(self) -> int:

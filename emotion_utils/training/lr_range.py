@@ -1,6 +1,5 @@
 """Which learning rates work? Raise the rate from step to step and watch the loss (Smith, WACV 2017)."""
 
-import copy
 import math
 from dataclasses import dataclass
 
@@ -8,13 +7,15 @@ import torch
 from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
-from emotion_utils.errors import DivergedError, check_number, check_share, check_whole, reason
+from emotion_utils.errors import DivergedError, brief, check_number, check_share, check_whole, reason
 from emotion_utils.models.fit import check_fit
-from emotion_utils.models.handling import place_of, unwrap
+from emotion_utils.models.handling import copied, place_of, unwrap
 from emotion_utils.randomness import stream_key
 from emotion_utils.training.config import LARGEST, TrainConfig, check_config
+from emotion_utils.training.layout import take_channels_last
 from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer
 
 
@@ -23,11 +24,24 @@ class LRRange:
     """Result of `lr_range_test`: a loss for each rate, smoothed, up to where it went out of bounds.
 
     `suggestion` is where the smoothed loss falls fastest per factor of the rate, a good `learning_rate` to start from.
+
+    Raises:
+        ValueError: lists of unequal length, or of something else than numbers.
     """
 
     rates: list[float]
     losses: list[float]
     suggestion: float
+
+    def __post_init__(self) -> None:
+        for name in ("rates", "losses"):
+            values = as_tensor(getattr(self, name), name)
+            if values.ndim != 1 or values.dtype == torch.bool:
+                raise ValueError(f"{name}={brief(getattr(self, name))}: give a list of numbers.")
+            object.__setattr__(self, name, values.tolist())
+        if len(self.rates) != len(self.losses):
+            raise ValueError(f"{len(self.losses)} losses for {len(self.rates)} rates: give one for each.")
+        object.__setattr__(self, "suggestion", check_number(above=0, suggestion=self.suggestion))
 
 
 def lr_range_test(
@@ -83,11 +97,13 @@ def _try_rates(
     """Take a step with a copy of the model at each rate; give those before the loss ran away, and smoothed losses."""
     device = pick_device(config.device)
     try:
-        trial = copy.deepcopy(unwrap(model)).to(device).train()
+        trial = copied(unwrap(model)).to(device)
+        trial.train()
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise ValueError(f"model={type(model).__name__}: it cannot be copied to be tried ({reason(error)}).") from error
     dtype, optimizer = place_of(trial)[1], make_optimizer(trial, config)
     data = train_set.with_augment(config.augment or train_set.augment, config.seed)
+    config = take_channels_last(trial, data, config)
     losses, running, epoch, batches = [], 0.0, 0, []
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for step, rate in enumerate(rates):

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion_utils.errors import check_whole
+from emotion_utils.errors import ShapeError, check_whole
 from emotion_utils.models.arguments import MOST_PIXELS
-from emotion_utils.models.handling import as_input
+from emotion_utils.models.handling import as_input, unwrap
+from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.randomness import permutation, stream_key
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.losses import CheckedLoss, cross_entropy_of_each
@@ -82,6 +83,7 @@ def forward_losses(
     `loss` replaces cross-entropy, and may give the mean over the batch, `()`, instead.
 
     Raises:
+        ShapeError: images of a size that the network does not take, such as from `config.sizes` or an augmentation.
         ValueError: batch norm was given a single value per channel, or the loss is none.
     """
     if config.channels_last:
@@ -89,8 +91,11 @@ def forward_losses(
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         try:
             logits = model(as_input(images, model)).float()
-        except ValueError as error:
+        except ShapeError:
+            raise
+        except (ValueError, RuntimeError) as error:
             if "more than 1 value per channel" not in str(error):
+                _explain(model, images, error)
                 raise
             raise ValueError(
                 "Batch norm compares the values of a channel over the batch, and here a batch has only one. Use a "
@@ -99,3 +104,9 @@ def forward_losses(
     if loss is not None:
         return logits, loss(logits, labels, index)
     return logits, cross_entropy_of_each(logits, labels, config.label_smoothing)
+
+
+def _explain(model: nn.Module, images: Tensor, error: Exception) -> None:
+    """Raise a ShapeError that names the layer if it is the size of the images that the network does not take."""
+    if not isinstance(error, torch.OutOfMemoryError):
+        trace_shapes(unwrap(model), tuple(images.shape))

@@ -50,3 +50,36 @@ def test_wrong_files_and_columns_are_explained(tmp_path):
         History.from_csv(tmp_path / "broken.csv")
     with pytest.raises(KeyError, match=r"'accuracy'.*val_accuracy"):
         History()["accuracy"]
+    with pytest.raises(KeyError, match="3"):
+        History()[3]
+
+
+@pytest.mark.parametrize("wrong", [5, "x", b"x", rows(0.1)[0], True])
+def test_what_is_no_list_of_rows(wrong):
+    with pytest.raises(TypeError, match="rows="):
+        History(wrong)
+
+
+@pytest.mark.parametrize(
+    ("row", "kind", "words"),
+    [
+        (3, TypeError, "rows: 3"),
+        ({"epoch": 1}, ValueError, "row="),
+        (rows(0.1)[0] | {"accuracy": 1}, ValueError, "row="),
+        (rows(0.1)[0] | {"train_loss": "1"}, ValueError, "train_loss='1'"),
+        (rows(0.1)[0] | {"seconds": None}, ValueError, "seconds=None"),
+        (rows(0.1)[0] | {"val_loss": True}, ValueError, "val_loss=True"),
+        (rows(0.1)[0] | {"epoch": math.nan}, ValueError, "epoch=nan"),
+        (rows(0.1)[0] | {"epoch": 0}, ValueError, "epoch=0"),
+    ],
+)
+def test_a_row_that_is_none_is_named(row, kind, words):
+    with pytest.raises(kind, match=words):
+        History([row])
+
+
+def test_rows_of_any_kind_are_copied():
+    given = rows(0.1, 0.2)
+    history = History(iter(given))
+    given[0]["train_loss"] = 99.0
+    assert history.rows == rows(0.1, 0.2)

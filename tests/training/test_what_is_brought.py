@@ -1,16 +1,18 @@
 """What readers bring: networks of every style, parts of data sets, classes in another order."""
 
+import threading
 import warnings
 
 import pytest
 import torch
+from network_styles import build
 from small_faces import small_faces
 from small_runs import QUIET, small_cnn, weights_equal
 from torch import nn
 from torch.nn.parallel import DataParallel
 from torch.utils.data import Subset, random_split
 
-from emotion_utils.errors import CheckpointError, DivergedError, ShapeError
+from emotion_utils.errors import CheckpointError, ShapeError
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.models.networks import LinearModel
 from emotion_utils.training.config import TrainConfig
@@ -212,25 +214,77 @@ def test_gradients_that_the_caller_has_switched_off(switched_off):
     assert weights_equal(model, twin)
 
 
+class HoldsAFile(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.log = plain_linear(), threading.Lock()
+
+    def forward(self, x):
+        return self.net(x)
+
+
 def test_a_network_that_cannot_be_copied_is_not_averaged():
-    model = nn.Sequential(nn.Flatten(), nn.utils.spectral_norm(nn.Linear(256, 7)))
-    train(model, small_faces(40), small_faces(14), CONFIG)
+    train(HoldsAFile(), small_faces(40), small_faces(14), CONFIG)
     with pytest.raises(ValueError, match="average=0"):
-        train(model, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"average": 0.9}))
+        train(HoldsAFile(), small_faces(40), None, TrainConfig(**vars(CONFIG) | {"average": 0.9}))
+
+
+@pytest.mark.parametrize("style", ["pruned", "weight norm, as of old", "spectral norm, as of old", "hooks"])
+def test_a_network_that_keeps_what_it_computed_is_copied_all_the_same(style):
+    model, config = build(style), TrainConfig(**vars(CONFIG) | {"average": 0.5})
+    model(torch.rand(2, 1, 16, 16)).sum()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert lr_range_test(model, small_faces(40), config, steps=3).rates
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    history = train(model, small_faces(40), small_faces(14), config)
+    accuracy = (compute_logits(model, small_faces(14)).argmax(1) == small_faces(14).labels).double().mean().item()
+    assert accuracy == pytest.approx(history["val_accuracy"][-1])
 
 
 @pytest.mark.parametrize(
     ("augment", "kind", "words"),
     [
-        (lambda images, *_: images[:3], ValueError, "augment: it returned 3 images for 10"),
-        (lambda images, *_: images * float("nan"), DivergedError, "the first one.*augmentation"),
+        (lambda images, *_: None, TypeError, "augment=.*None"),
+        (lambda images, *_: images.numpy(), TypeError, "augment=.*tensor"),
+        (lambda images, *_: images[:3], ValueError, "augment=.*3 images for 10"),
+        (lambda images, *_: images[:, 0], ValueError, r"augment=.*\(10, 16, 16\)"),
+        (lambda images, *_: images.expand(-1, 3, -1, -1), ValueError, r"augment=.*\(10, 3, 16, 16\)"),
+        (lambda images, *_: images[:, :, :0], ValueError, r"augment=.*\(10, 1, 0, 16\)"),
+        (lambda images, *_: (255 * images).byte(), ValueError, r"augment=.*uint8"),
+        (lambda images, *_: 255 * images, ValueError, "augment=.*from .* to 2"),
+        (lambda images, *_: images * float("nan"), ValueError, "augment=.*nan"),
+        (lambda images, *_: images / 0, ValueError, "augment=.*(inf|nan)"),
+        (nn.Dropout(0.1), TypeError, r"augment='Dropout'.*lambda images, \*_"),
+        (lambda images: images, TypeError, r"augment=.*lambda images, \*_"),
+        (lambda images, *_: images[:, :, 2:], ShapeError, "in_features=224"),
     ],
 )
 def test_an_augmentation_that_goes_wrong(augment, kind, words):
     model = plain_linear()
-    with pytest.raises(kind, match=words):
-        train(model, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"augment": augment}))
+    config = TrainConfig(**vars(CONFIG) | {"augment": augment})
+    for begin in (
+        lambda: train(model, small_faces(40), None, config),
+        lambda: lr_range_test(model, small_faces(40), config),
+    ):
+        with pytest.raises(kind, match=words) as caught:
+            begin()
+        assert len(str(caught.value)) <= 400
     assert weights_equal(model, plain_linear())
+
+
+def test_an_augmentation_may_compute_in_other_floats_and_crop():
+    plain, double = plain_linear(), plain_linear()
+    train(plain, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"augment": lambda images, *_: images * 0.5}))
+    train(double, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"augment": lambda x, *_: x.double() * 0.5}))
+    assert weights_equal(plain, double)
+    pooled = nn.Sequential(nn.Conv2d(1, 7, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    train(pooled, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"augment": lambda images, *_: images[:, :, 2:]}))
+
+
+def test_an_augmentation_that_normalises_is_noticed():
+    config = TrainConfig(**vars(CONFIG) | {"augment": lambda images, *_: (images - 0.5) / 0.2})
+    with pytest.warns(UserWarning, match="augment=.*normalises afterwards"):
+        train(plain_linear(), small_faces(40), None, config)
 
 
 @pytest.mark.parametrize("run_dir", ["", 5, "a\0b", "/tmp/" + "x" * 300])
