@@ -4,7 +4,6 @@ Notebooks 03 and 04 end their marked cells here: `measure` says what a network c
 `compare_with_baseline` puts two such results side by side and says whether the difference could be luck.
 """
 
-import copy
 import time
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -14,15 +13,18 @@ from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.errors import check_whole, reason
+from emotion_utils.errors import brief, check_whole, reason
+from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.fit import check_fit
-from emotion_utils.models.handling import as_input, check_model, eval_mode
+from emotion_utils.models.handling import as_input, check_model, copied, eval_mode
 from emotion_utils.models.inference import check_finite, compute_logits
-from emotion_utils.models.shapes import Row, Trace
+from emotion_utils.models.shapes import Row, Trace, trace_shapes
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
+
+MOST_REPEATS = 10**6
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +51,15 @@ def milliseconds(model: nn.Module, image_size: int = 48, faces: int = 16, repeat
     """Time the network on a batch of `faces` random grey images; return the fastest run, in milliseconds a face.
 
     A small batch takes about a millisecond, so at least one run is not interrupted by what else the computer does.
+
+    Raises:
+        TypeError, ValueError: no network, or numbers that are none.
+        ShapeError: a network that does not take such images.
     """
-    check_model(model)
-    faces, repeats = check_whole(1, faces=faces), check_whole(1, repeats=repeats)
-    image_size = check_whole(1, image_size=image_size)
+    check_model(model, values=True)
+    faces, repeats = check_whole(1, 100_000, faces=faces), check_whole(1, MOST_REPEATS, repeats=repeats)
+    image_size = check_image_size(image_size)
+    trace_shapes(model, (faces, 1, image_size, image_size))  # says which layer does not fit
     images = torch.randn(faces, 1, image_size, image_size, generator=torch.Generator().manual_seed(0))
     images, best = as_input(images, model), float("inf")
     with eval_mode(model), torch.no_grad():
@@ -91,7 +98,7 @@ def measure(model: nn.Module, train_set: FaceDataset, val_set: FaceDataset, conf
 
 def _copy(model: nn.Module) -> nn.Module:
     try:
-        return copy.deepcopy(model)
+        return copied(model)
     except Exception as error:  # a network may hold anything
         raise TypeError(
             f"model={type(model).__name__}: a copy is trained, and it cannot be copied ({reason(error)})."
@@ -156,14 +163,29 @@ def compare_with_baseline(mine: Measured, baseline: Measured) -> Comparison:
 
     The interval of the difference is paired: faces that both get right, or both wrong, say nothing about which is
     better. It covers the choice of validation faces, not the luck of the seed, and the verdict says so.
+
+    Raises:
+        TypeError: something else than results of `measure`.
     """
+    for name, value in (("mine", mine), ("baseline", baseline)):
+        if not isinstance(value, Measured):
+            raise TypeError(f"{name}={brief(type(value).__name__)}: give what measure(model, …) returned.")
     same_task = _same_classes(mine.classes, baseline.classes) and torch.equal(mine.labels, baseline.labels)
     difference = mine.accuracy - baseline.accuracy
     margin = float("nan")
     if same_task:
-        paired = mine.correct.float() - baseline.correct.float()
-        margin = 1.96 * float(paired.std(correction=0)) / len(paired) ** 0.5
+        margin = paired_margin(mine.correct, baseline.correct)
     return Comparison(mine, baseline, same_task, difference, margin, _verdict(mine, baseline, same_task, margin))
+
+
+def paired_margin(mine: Tensor, baseline: Tensor) -> float:
+    """Give half of the 95 % interval of the difference of two accuracies on the same faces, bool `(N,)` each.
+
+    Faces that both recognise, or neither, add nothing to it: what counts is how often the two disagree (the test of
+    McNemar, 1947, as an interval).
+    """
+    paired = mine.float() - baseline.float()
+    return 1.96 * float(paired.std(correction=0)) / len(paired) ** 0.5
 
 
 def _same_classes(mine: tuple[str, ...], baseline: tuple[str, ...]) -> bool:

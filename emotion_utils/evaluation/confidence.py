@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import check_number, check_whole
 from emotion_utils.models.inference import warn_if_probabilities
 from emotion_utils.randomness import stream_key
@@ -43,8 +44,8 @@ def bootstrap_interval(values: Tensor, draws: int = 1000, level: float = 0.95, s
     Raises:
         ValueError: no values, values that are not finite, no draws, or a level outside (0, 1).
     """
-    values = torch.as_tensor(values).detach().cpu()
-    if values.ndim != 1 or len(values) == 0 or values.is_complex():
+    values = as_tensor(values, "values").cpu()
+    if values.ndim != 1 or len(values) == 0:
         what = "is empty" if values.numel() == 0 else f"have shape {tuple(values.shape)}"
         raise ValueError(f"values {what}: give one number for each image.")
     values = values.double()
@@ -150,14 +151,14 @@ def check_scores(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor, Ten
     Raises:
         ValueError: other shapes, lengths that differ, numbers that are not finite, labels that are no classes.
     """
-    scores, labels = torch.as_tensor(scores).detach().cpu(), torch.as_tensor(labels).detach().cpu()
+    scores, labels = as_tensor(scores, name).cpu(), as_tensor(labels, "labels").cpu()
     if scores.ndim != 2 or scores.numel() == 0 or not scores.is_floating_point():
         raise ValueError(f"{name} are {scores.dtype} {tuple(scores.shape)}: give floats (N, C), a row for each image.")
     if labels.shape != scores.shape[:1]:
         raise ValueError(
             f"labels have shape {tuple(labels.shape)} for {len(scores):,} rows of {name}: give one for each."
         )
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+    if labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(f"labels are {labels.dtype}: give whole numbers, labels.long().")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= scores.shape[1]:

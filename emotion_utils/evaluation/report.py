@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.tensors import as_tensor, as_whole
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
-from emotion_utils.errors import check_whole, one_line
+from emotion_utils.errors import brief, check_number, check_whole, one_line
 from emotion_utils.evaluation.confidence import MOST_DRAWS, bootstrap_interval, calibration
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import facts_of
@@ -24,7 +27,11 @@ LONGEST_NAME = 30  # of a class, in a table
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Report:
-    """What `evaluate` measured; `print(report)` shows it as a table. Fractions lie in [0, 1], tensors on the CPU."""
+    """What `evaluate` measured; `print(report)` shows it as a table. Fractions lie in [0, 1], tensors on the CPU.
+
+    Raises:
+        ValueError: parts that do not fit together, such as labels that are no classes.
+    """
 
     probabilities: Tensor  # (N, C) float32, each row adds up to 1
     logits: Tensor  # (N, C) float32
@@ -34,6 +41,33 @@ class Report:
     interval: tuple[float, float]  # lower and upper end of the accuracy's 95 % bootstrap interval
     twins: Tensor | None = None  # (N,) bool: has an identical twin in training; None where that is unknown
     notes: tuple[str, ...] = ()  # what was decided on the way, a sentence each
+
+    def __post_init__(self) -> None:
+        classes, labels = check_classes(self.classes), as_whole(self.labels, "labels")
+        checked: dict[str, Any] = {"classes": classes, "labels": labels}
+        for name in ("probabilities", "logits"):
+            scores = as_tensor(getattr(self, name), name)
+            if tuple(scores.shape) != (len(labels), len(classes)) or not scores.is_floating_point():
+                raise ValueError(
+                    f"{name} are {scores.dtype} {tuple(scores.shape)}: give floats, a row for each of {len(labels):,} "
+                    f"labels and a column for each of {len(classes)} classes."
+                )
+            checked[name] = scores
+        if not len(labels) or int(labels.min()) < 0 or int(labels.max()) >= len(classes):
+            raise ValueError(f"labels={brief(labels.tolist())}: give numbers of classes, 0 to {len(classes) - 1}.")
+        try:
+            low, high = self.interval
+            checked["interval"] = check_number(interval=low), check_number(interval=high)
+        except (TypeError, ValueError):
+            raise ValueError(f"interval={brief(self.interval)}: give its lower and its upper end.") from None
+        if self.twins is not None:
+            twins = checked["twins"] = as_tensor(self.twins, "twins")
+            if twins.dtype != torch.bool or twins.shape != labels.shape:
+                raise ValueError(f"twins are {twins.dtype} {tuple(twins.shape)}: give True or False for each label.")
+        if isinstance(self.notes, str) or not isinstance(self.notes, tuple | list):
+            raise ValueError(f"notes={brief(self.notes)}: give a tuple of sentences.")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     # Each of these is computed when it is first asked for, and kept.
 
@@ -116,6 +150,7 @@ class Report:
 
     def confident_mistakes(self, k: int = 16) -> Tensor:
         """Find the `k` wrong predictions of highest probability, the surest first: indices, int64 `(≤ k,)`."""
+        k = check_whole(1, k=k)
         wrong = (~self.correct).nonzero()[:, 0]
         order = self.probabilities.amax(1)[wrong].argsort(descending=True, stable=True)
         return wrong[order[:k]]
