@@ -26,40 +26,47 @@ def read_units(answer: Any) -> Tensor:
         raise Wrong(f"these units cannot be drawn: {error}") from None
 
 
-def nearest_expression(mine: Tensor) -> tuple[str, float]:
-    """Find the emotion whose textbook recipe points in the most similar direction.
+def likenesses(mine: Tensor) -> dict[str, float]:
+    """Compare with the textbook recipes of each emotion, of which the most similar one counts.
 
     Args:
         mine: intensities, float `(K,)`, as `ACTION_UNITS`.
 
     Returns:
-        its name, and the cosine of the angle between the two.
+        for each emotion the cosine of the angle between the two, the most similar emotion first.
     """
-    nearest, best = "", -1.0
+    found = {}
     for emotion, variants in EMOTION_TO_AUS.items():
-        for variant in variants:
-            textbook = torch.tensor([variant.units.get(name, 0.0) for name in ACTION_UNITS])
-            likeness = float(cosine_similarity(mine, textbook, dim=0))
-            if likeness > best:
-                nearest, best = emotion, likeness
-    return nearest, best
+        textbook = torch.tensor([[v.units.get(name, 0.0) for name in ACTION_UNITS] for v in variants])  # (V, K)
+        found[emotion] = float(cosine_similarity(mine[None], textbook, dim=1).max())
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
-def require_expression(mine: Tensor, wanted: str, enough: float) -> None:
+def require_expression(mine: Tensor, wanted: str, enough: float, rival: str | None = None, margin: float = 0.0) -> None:
     """Stop a check unless action units make an expression of one emotion that can be seen.
 
     Args:
         mine: intensities, float `(K,)`, as `ACTION_UNITS`.
         wanted: the emotion; its textbook recipes are to be the nearest ones, and no smile may mix with them.
         enough: smallest likeness (cosine) to the nearest of them.
+        rival: the emotion that it is not to be taken for.
+        margin: how much less the likeness to the rival must be.
     """
     strongest = float(mine.max())
     require(strongest >= FAINT, f"your strongest unit is at {strongest:g}; hardly anyone would see it")
-    nearest, likeness = nearest_expression(mine)
+    likeness = likenesses(mine)
+    nearest = next(iter(likeness))
     require(nearest == wanted, f"the textbook expression that comes closest to yours is one of {nearest}")
     require(mine[AU_INDEX["AU12"]] == 0, f"a smile (AU12) mixes with the {wanted}")
     require(
-        likeness >= enough,
-        f"{wanted} is the closest, and yet main units are missing, or others too many (likeness {likeness:.2f} of 1; "
-        f"{enough} is enough)",
+        likeness[wanted] >= enough,
+        f"{wanted} is the closest, and yet main units are missing, or others too many (likeness "
+        f"{likeness[wanted]:.2f} of 1; {enough} is enough)",
     )
+    if rival is not None:
+        require(
+            likeness[wanted] >= likeness[rival] + margin,
+            f"{wanted} is the closest (likeness {likeness[wanted]:.2f}), but {rival} comes near "
+            f"({likeness[rival]:.2f}), and many people would say that",
+            f"Which of your units do {wanted} and {rival} share? Weaken those, or strengthen one of {wanted} alone.",
+        )

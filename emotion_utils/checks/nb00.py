@@ -22,8 +22,7 @@ def _draw(rows: int, seed: int) -> Tensor:
 @check(
     hints=[
         "Each row belongs to one face and each column to one emotion. Which column do you want in each row?",
-        "`tensor.argmax(…)` finds positions of largest values. Along which axis do the emotions lie?",
-        "Along axis 1, argmax gives each face a number, and classes[number] is its name. `int(…)` helps with tensors.",
+        "Section 2 found, for each row of a table, the column of its largest number. How did it say 'for each row'?",
     ]
 )
 def decide(answer: Callable[[Tensor, tuple[str, ...]], list[str]]) -> None:
@@ -36,8 +35,16 @@ def decide(answer: Callable[[Tensor, tuple[str, ...]], list[str]]) -> None:
             got = list(got)
         except TypeError:
             raise Wrong(f"decide returned {type(got).__name__}, not a list of names") from None
-        require(len(got) == rows, f"for {rows} faces, decide returned {len(got)} results")
-        require(all(isinstance(name, str) for name in got), f"decide returned {type(got[0]).__name__}s, not names")
+        require(
+            len(got) == rows,
+            f"for {rows} faces, decide returned {len(got)} results",
+            "Which dimension must disappear, so that one result is left for each face, not for each emotion?",
+        )
+        require(
+            all(isinstance(name, str) for name in got),
+            f"decide returned {type(got[0]).__name__}s, not names",
+            "You have found positions. `classes` turns a position, as a Python number, into a name.",
+        )
         want = [classes[row.tolist().index(max(row.tolist()))] for row in probabilities]
         wrong = [i for i in range(rows) if got[i] != want[i]]
         require(not wrong, f"for {rows} faces, {len(wrong)} names are not those of the largest probability")
@@ -46,8 +53,7 @@ def decide(answer: Callable[[Tensor, tuple[str, ...]], list[str]]) -> None:
 @check(
     hints=[
         "Compare the two tensors first. What does `predictions == labels` contain?",
-        "A share is a count divided by a count: which two?",
-        "True counts as 1 and False as 0, once they are floats. `tensor.float()` turns them; then take a mean.",
+        "A share is a count divided by a count: which two? Section 2 measured one of scores over 3.",
     ]
 )
 def accuracy(answer: Callable[[Tensor, Tensor], float]) -> None:
@@ -60,15 +66,23 @@ def accuracy(answer: Callable[[Tensor, Tensor], float]) -> None:
         hits = sum(a == b for a, b in zip(predictions.tolist(), labels.tolist(), strict=True))
         got = number(answer(predictions, labels), "the accuracy")
         case = f"for {n} image{'s' * (n > 1)}, {hits} of them right,"
-        require(0 <= got <= 1, f"{case} accuracy returned {got:g}; a share lies between 0 and 1")
+        require(
+            0 <= got <= 1,
+            f"{case} accuracy returned {got:g}; a share lies between 0 and 1",
+            "That may be a count, or a percentage. By what must it be divided?",
+        )
+        require(
+            abs(got - (1 - hits / n)) > 1e-4 or 2 * hits == n or abs(got - hits / n) < 1e-4,
+            f"{case} accuracy returned {got:.4f}",
+            "That is the share of mistakes.",
+        )
         require(abs(got - hits / n) < 1e-4, f"{case} accuracy returned {got:.4f}")
 
 
 @check(
     hints=[
         "Rows are true classes, columns are predictions. Where do the right answers stand, and should they compete?",
-        "Copy the matrix and set its diagonal to zero: `mistakes = confusion.clone()`, `mistakes.fill_diagonal_(0)`.",
-        "argmax of a matrix counts through all its entries. `divmod(position, columns)` gives row and column.",
+        "Three steps: take the right answers out of a copy, find the position of the largest, turn it into two names.",
     ]
 )
 def most_confused(answer: Callable[[Tensor, tuple[str, ...]], tuple[str, str]]) -> None:
@@ -78,16 +92,24 @@ def most_confused(answer: Callable[[Tensor, tuple[str, ...]], tuple[str, str]]) 
         confusion = torch.randperm(49, generator=generator).reshape(7, 7) + 100 * torch.eye(7, dtype=torch.int64)
         kept = confusion.clone()
         got = unfinished(answer(confusion, EMOTIONS))
-        require(torch.equal(confusion, kept), "most_confused changed the matrix it was given; work on a copy")
+        require(
+            torch.equal(confusion, kept),
+            "most_confused changed the matrix it was given",
+            "Work on a copy, so that the report keeps its numbers.",
+        )
         require(
             isinstance(got, tuple | list) and len(got) == 2 and all(isinstance(name, str) for name in got),
             f"most_confused returned {got!r}, not two names",
         )
         pairs = {(i, j): int(kept[i, j]) for i in range(7) for j in range(7) if i != j}
         true, predicted = max(pairs, key=pairs.get)
-        require(got[0] != got[1], f"most_confused returned {got[0]!r} twice; being right is no confusion")
+        require(
+            got[0] != got[1],
+            f"most_confused returned {got[0]!r} twice; being right is no confusion",
+            "The largest number of all stands on the diagonal. What must happen to the diagonal before you look?",
+        )
         swapped = tuple(got) == (EMOTIONS[predicted], EMOTIONS[true])
-        require(not swapped, "the pair is right, its order is not")
+        require(not swapped, "the pair is right, its order is not", "Rows are the truth. Which name comes first?")
         require(tuple(got) == (EMOTIONS[true], EMOTIONS[predicted]), f"{got[0]} taken for {got[1]} is not the largest")
 
 
@@ -95,7 +117,7 @@ def most_confused(answer: Callable[[Tensor, tuple[str, ...]], tuple[str, str]]) 
     hints=[
         "Open your eyes in fear before a mirror, or press the fear button of the face lab, and note which units move.",
         "Fear shares raised brows and wide eyes with surprise. What do brows and lips do in fear that they don't then?",
-        "Brows go up and together at once (1 and 4), lids up (5), and the lips are drawn to the sides (20).",
+        "The brows do two things at once, the upper lids one, the lips one. Search the names of the sliders for each.",
     ]
 )
 def frightened(units: Mapping[str, float]) -> None:

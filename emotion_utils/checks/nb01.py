@@ -20,7 +20,11 @@ def _indices(value: Any, what: str) -> Tensor:
         tensor = torch.as_tensor(sorted(value) if isinstance(value, set) else value)
     except (TypeError, ValueError, RuntimeError):
         raise Wrong(f"{what} should be indices, and your function returned {type(value).__name__}") from None
-    require(tensor.dtype != torch.bool, f"{what} should be indices, and your function returned a mask of bools")
+    require(
+        tensor.dtype != torch.bool,
+        f"{what} should be indices, and your function returned a mask of bools",
+        "A mask says yes or no for each image. Where are the yes? Look at `nonzero`.",
+    )
     require(tensor.numel() == 0 or not tensor.is_floating_point(), f"{what} are {tensor.dtype}, not whole numbers")
     return tensor.to(torch.int64).flatten()
 
@@ -29,21 +33,21 @@ def _indices(value: Any, what: str) -> Tensor:
     hints=(
         "Make a face at spoilt milk before a mirror. What do nose and upper lip do? Open the list of units again.",
         "Anger has lowered brows and tense lids, too, and presses or opens the lips. What works hardest in disgust?",
-        "Disgust wrinkles the nose, or raises the upper lip, at full strength; brows and lids only go along with that.",
+        "Two units sit at nose and upper lip. Which other units may go along without turning the face angry?",
     )
 )
 def build_disgust(answer: Mapping[str, float]) -> None:
-    """Check that the recipe is closest, by the angle between intensities, to one of the textbook recipes of disgust."""
+    """Check that the recipe is closest, by the angle between intensities, to disgust, with anger well behind."""
     mine = read_units(answer)
     require((mine > 0).sum() >= 3, f"{int((mine > 0).sum())} units are at work, and at least three are asked for")
-    require_expression(mine, "disgust", enough=0.7)
+    require_expression(mine, "disgust", enough=0.55, rival="angry", margin=0.12)
 
 
 @check(
     hints=(
         "Count the labels of each class, then divide. By what?",
         "The result always has one entry for each class, even if the last classes do not occur among the labels.",
-        "`(labels == c).sum()` counts one class; `torch.bincount` counts all, and knows `minlength`.",
+        "PyTorch counts whole numbers with `torch.bincount`; its help says what becomes of missing classes.",
     )
 )
 def class_shares(answer: Callable[[Tensor, int], Any]) -> None:
@@ -55,8 +59,16 @@ def class_shares(answer: Callable[[Tensor, int], Any]) -> None:
         labels = torch.randint(0, used, (int(torch.randint(1, 60, (), generator=generator)),), generator=generator)
         got = torch.as_tensor(unfinished(answer(labels.clone(), classes)), dtype=torch.float64).flatten()
         case = f"for {len(labels)} labels and {classes} classes"
-        require(len(got) == classes, f"{case} you returned {len(got)} numbers")
-        require(abs(float(got.sum()) - 1) < 1e-4, f"{case} your shares add up to {float(got.sum()):.3f}")
+        require(
+            len(got) == classes,
+            f"{case} you returned {len(got)} numbers",
+            "Classes that do not occur have a share, too. Which number is it?",
+        )
+        require(
+            abs(float(got.sum()) - 1) < 1e-4,
+            f"{case} your shares add up to {float(got.sum()):.3f}",
+            "You have counts. By what must they be divided, so that they add up to 1?",
+        )
         truth = F.one_hot(labels, classes).double().mean(0)
         wrong = (got - truth).abs() > 1e-4
         require(not wrong.any(), f"{case} the share of class {int(wrong.int().argmax())} is off")
@@ -85,8 +97,16 @@ def find_blank(answer: Callable[[Tensor], Any]) -> None:
         got = _indices(unfinished(answer(images.clone())), "the blank images")
         missed = set(flat.tolist()) - set(got.tolist())
         extra = set(got.tolist()) - set(flat.tolist())
-        require(not missed, f"you missed a flat image whose pixels are all {int(images[min(missed or {0}), 0, 0, 0])}")
-        require(not extra, f"you reported an image with grey levels {_levels(images, extra)}, which is not flat")
+        require(
+            not missed,
+            f"you missed a flat image whose pixels are all {int(images[min(missed or {0}), 0, 0, 0])}",
+            "Flat is a matter of differences within an image. Does your rule depend on the grey level itself?",
+        )
+        require(
+            not extra,
+            f"you reported an image with grey levels {_levels(images, extra)}, which is not flat",
+            "Each pixel of the image counts, not a row, a column or a mean of it.",
+        )
 
 
 def _levels(images: Tensor, which: set[int]) -> str:
@@ -99,7 +119,7 @@ def _levels(images: Tensor, which: set[int]) -> str:
     hints=(
         "For each test image ask a question with the answer yes or no, then count the yes.",
         "Two images are identical when *all* pixels agree. Equal means or sums are not enough.",
-        "A row of bytes can be looked up in a set: `image.numpy().tobytes()`.",
+        "Comparing all with all works. Faster: turn each image into something that a Python set can hold.",
     )
 )
 def count_leaks(answer: Callable[[Tensor, Tensor], Any]) -> None:
@@ -121,14 +141,20 @@ def count_leaks(answer: Callable[[Tensor, Tensor], Any]) -> None:
         truth = twins + (twins > 1)
         got = number(answer(train.clone(), test.clone()), "the count")
         size = "too many" if got > truth else "too few"
-        require(got == truth, f"with 12 test images and 30 training images you counted {got:g}, which is {size}")
+        require(
+            got == truth,
+            f"with 12 test images and 30 training images you counted {got:g}, which is {size}",
+            "You may count pairs: a test image with three twins counts once."
+            if got > truth
+            else "You may count kinds of pictures: two equal test images are two test images.",
+        )
 
 
 @check(
     hints=(
         "Three steps: scale to 0…1, subtract, divide. In which unit are the mean and the standard deviation given?",
         "`uint8` cannot hold negative numbers or fractions: convert before you calculate.",
-        "An operation that ends in `_`, or `/=`, changes the tensor that you were given.",
+        "Undo your result by hand for one pixel: multiply, add. Do you get the grey level back?",
     )
 )
 def normalise(answer: Callable[[Tensor, float, float], Tensor]) -> None:
@@ -139,10 +165,18 @@ def normalise(answer: Callable[[Tensor, float, float], Tensor]) -> None:
         mean, std = (0.2 + 0.5 * float(torch.rand((), generator=generator)) for _ in range(2))
         given = images.clone()
         got = unfinished(answer(given, mean, std))
-        require(torch.equal(given, images), "your function changed the images that it was given")
+        require(
+            torch.equal(given, images),
+            "your function changed the images that it was given",
+            "An operation that ends in `_`, or `/=`, changes the tensor itself.",
+        )
         require(isinstance(got, Tensor), f"a tensor is asked for, and your function returned {type(got).__name__}")
         require(got.shape == images.shape, f"for shape {tuple(images.shape)} you returned shape {tuple(got.shape)}")
-        require(got.dtype == torch.float32, f"you returned {got.dtype}")
+        require(
+            got.dtype == torch.float32,
+            f"you returned {got.dtype}",
+            "`uint8` cannot hold fractions, and float64 takes twice the memory: which dtype is asked for?",
+        )
         restored = (got.double() * std + mean) * 255
         worst = float((restored - images.double()).abs().max())
         require(worst < 0.05, f"undoing your result gives pixels that are off by up to {worst:.1f} grey levels")
@@ -175,11 +209,23 @@ def stratified_split(answer: Callable[[Tensor, float, int], tuple[Tensor, Tensor
             got = int((labels[held] == c).sum())
             asked = share * int(counts[c])
             where = f"{got} of the {int(counts[c])} images of class {c} are in the second part"
-            require(abs(got - asked) <= 1, f"{case}, {where}")
+            require(
+                abs(got - asked) <= 1,
+                f"{case}, {where}",
+                "Stratified: the share holds in each class, not only over all. Treat one class after the other.",
+            )
         again = _indices(answer(labels.clone(), share, 1)[1], "each part")
-        require(set(again.tolist()) == set(held.tolist()), f"{case}, the same seed gave two different splits")
+        require(
+            set(again.tolist()) == set(held.tolist()),
+            f"{case}, the same seed gave two different splits",
+            "`torch.randperm` takes a generator; a generator takes a seed.",
+        )
         other = _indices(answer(labels.clone(), share, 2)[1], "each part")
-        require(set(other.tolist()) != set(held.tolist()), f"{case}, the seeds 1 and 2 gave the same split")
+        require(
+            set(other.tolist()) != set(held.tolist()),
+            f"{case}, the seeds 1 and 2 gave the same split",
+            "Where in your function does the seed make a difference?",
+        )
     # Moving a window along the images with the seed gives at most one choice for each image.
     labels = torch.arange(80) % 4
     chosen = [_indices(answer(labels.clone(), 0.25, seed)[1], "each part") for seed in range(60)]
@@ -207,14 +253,22 @@ def only_shift(answer: Augment) -> None:
     require((level - 0.3).abs().max() < 0.01 and (peak - 0.7).abs().max() < 0.03, "it changes grey levels, too")
     dx = (weight * x).sum((1, 2)) / mass - 14
     dy = (weight * y).sum((1, 2)) / mass - 20
-    require(dx.abs().max() < 8, f"a spot on the left came out {float(dx.abs().max()):.0f} pixels away, as if mirrored")
+    require(
+        dx.abs().max() < 8,
+        f"a spot on the left came out {float(dx.abs().max()):.0f} pixels away, as if mirrored",
+        "Which knob is the chance of a mirror, and what is it when you don't name it?",
+    )
     wide = (weight * (x - 14 - dx[:, None, None]) ** 2).sum((1, 2)) / mass
     tall = (weight * (y - 20 - dy[:, None, None]) ** 2).sum((1, 2)) / mass
     lean = (weight * (x - 14 - dx[:, None, None]) * (y - 20 - dy[:, None, None])).sum((1, 2)) / mass
     require((wide - 9).abs().max() < 0.5 and (tall - 25).abs().max() < 1, "it changes the size of the face, too")
     require(lean.abs().max() < 0.5, "it turns the face, too")
     reach = max(float(dx.abs().max()), float(dy.abs().max()))
-    require(2.7 < reach < 3.2, f"the largest shift among 256 draws is {reach:.1f} pixels")
+    require(
+        2.7 < reach < 3.2,
+        f"the largest shift among 256 draws is {reach:.1f} pixels",
+        "`shift` is a part of the width, and the width is 48 pixels.",
+    )
     # What is left is too rare or too small to show in the spot.
     off = Augment(flip=0, rotate=0, scale=(1, 1), shift=answer.shift, brightness=0, contrast=0)
     on = [knob for knob in vars(off) if not _same(getattr(off, knob), getattr(answer, knob))]

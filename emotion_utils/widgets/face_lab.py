@@ -7,6 +7,7 @@ can. The face is drawn at `SCREEN_SIZE` for the eye and at 48 by 48 for the netw
 
 import html
 import io
+from typing import Any
 
 import ipywidgets as widgets
 import torch
@@ -14,9 +15,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.device import one_thread
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.errors import check_whole
+from emotion_utils.errors import ShapeError, brief, check_whole
 from emotion_utils.faces.action_units import ACTION_UNITS, AU_DESCRIPTIONS, AU_REGION, ActionUnits
 from emotion_utils.faces.capture import Capture, sample_capture
 from emotion_utils.faces.drawing import render
@@ -48,6 +50,7 @@ class FaceLab:
         units: the slider of each action unit, by its name ("AU12").
         settings: the sliders of person, light and pose, by their names.
         face: the image widget; `face.value` are the bytes of a PNG.
+        small: beside it, where there is a model, the 48 × 48 pixels that the model gets.
         bars: the HTML widget with one bar per class.
         variant: what the last emotion button has set, such as "happy: toothy smile".
 
@@ -80,6 +83,7 @@ class FaceLab:
             "light hardness": _setting("light hardness", 0.5, 0, 1, 0.05),
         }
         self.face = widgets.Image(format="png", layout=widgets.Layout(width="288px", height="288px"))
+        self.small = widgets.Image(format="png", layout=widgets.Layout(width="96px", height="96px"))
         self.shown = widgets.HTML()
         self.bars = widgets.HTML()
         self._meet(person)
@@ -104,7 +108,11 @@ class FaceLab:
             groups.append(widgets.VBox([widgets.HTML(f"<b>{region}</b>"), *sliders]))
         tabs = widgets.Tab([widgets.VBox(groups[:-1]), groups[-1], widgets.VBox(list(self.settings.values()))])
         tabs.titles = ["brows, eyes, nose", "mouth", "person, light"]
-        left = widgets.VBox([self.face, self.bars], layout=widgets.Layout(min_width="300px"))
+        faces: list[widgets.Widget] = [self.face]
+        if self.model is not None:
+            caption = widgets.HTML("<p>What the network<br>gets: 48 × 48 pixels</p>")
+            faces.append(widgets.VBox([self.small, caption]))
+        left = widgets.VBox([widgets.HBox(faces), self.bars], layout=widgets.Layout(min_width="300px"))
         presets = widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap"))
         right = widgets.VBox([presets, self.shown, tabs])
         return widgets.HBox([left, right])
@@ -166,7 +174,7 @@ class FaceLab:
     def _ask(self, face: Tensor) -> Tensor:
         """Return what the model makes of one face, uint8 `(1, 1, 48, 48)`: float32 `(C,)`."""
         own = getattr(self.model, "predict_proba", None)
-        return (own(face) if own else predict_proba(self.model, face))[0].cpu()
+        return _probabilities_of_one(own(face)) if own else predict_proba(self.model, face)[0].cpu()
 
     def _name_classes(self) -> tuple[str, ...]:
         if self.model is None:
@@ -187,7 +195,9 @@ class FaceLab:
         with one_thread():
             self.face.value = png(self.draw()[0, 0])
             if self.model is not None:
-                self.bars.value = bars_html(self.classes, self.probabilities().tolist())
+                face = self.draw(NETWORK_SIZE)  # (1, 1, 48, 48)
+                self.small.value = png(face[0, 0].repeat_interleave(4, 0).repeat_interleave(4, 1))
+                self.bars.value = bars_html(self.classes, self._ask(face).tolist())
 
     def _ipython_display_(self) -> None:
         with one_thread():
@@ -227,6 +237,16 @@ class FaceLab:
             return note
         seen = self._ask(render(identity, units, capture, size=NETWORK_SIZE))  # (C,)
         return f"{short(self.classes[int(seen.argmax())], 14)} {seen.max():.2f}\n{note}"
+
+
+def _probabilities_of_one(answer: Any) -> Tensor:
+    """Return what a stranger's `predict_proba` gave for one face as float32 `(C,)`, if it can be that."""
+    told = as_tensor(answer, "predict_proba").cpu().float()
+    if told.ndim != 2 or len(told) != 1 or not told.numel():
+        raise ShapeError(f"predict_proba gave shape {tuple(told.shape)} for one face: give probabilities, (1, C).")
+    if not (told.isfinite().all() and (told >= 0).all() and abs(float(told.sum()) - 1) < 0.01):
+        raise ValueError(f"predict_proba gave {brief(told[0].tolist())}: give probabilities, which add up to 1.")
+    return told[0]
 
 
 def _setting(name: str, value: float, low: float, high: float, step: float) -> widgets.FloatSlider:

@@ -96,15 +96,32 @@ def test_right_answers_are_accepted(name, answer):
 
 
 @pytest.mark.parametrize(("name", "answer"), WRONG)
-def test_wrong_answers_get_staged_hints(name, answer):
+def test_wrong_answers_get_a_hint_when_the_mistake_comes_again(name, answer):
     messages = []
     for _ in range(4):
         verdict = getattr(nb00, name)(answer)
         assert verdict.status == "wrong"
         messages.append(verdict.message)
     assert "Hint" not in messages[0]
-    assert [f"Hint {stage}:" in message for stage, message in enumerate(messages[1:], start=1)] == [True] * 3
-    assert len({message.split("Hint")[1] for message in messages[1:]}) == 3
+    assert all("Hint" in message for message in messages[1:])
+
+
+HINTS = {
+    "seven results for nine faces": ("decide", lambda p, classes: [classes[0]] * 7, "dimension"),
+    "numbers, not names": ("decide", CASES["decide"]["wrong"][1], "`classes`"),
+    "a count": ("accuracy", CASES["accuracy"]["wrong"][0], "divided"),
+    "the share of mistakes": ("accuracy", CASES["accuracy"]["wrong"][1], "mistakes"),
+    "a percentage": ("accuracy", CASES["accuracy"]["wrong"][2], "divided"),
+    "turned round": ("most_confused", CASES["most_confused"]["wrong"][0], "Rows are the truth"),
+    "the diagonal": ("most_confused", CASES["most_confused"]["wrong"][1], "diagonal"),
+    "the matrix was changed": ("most_confused", in_place, "copy"),
+}
+
+
+@pytest.mark.parametrize(("name", "answer", "word"), HINTS.values(), ids=HINTS.keys())
+def test_the_hint_follows_the_mistake(name, answer, word):
+    getattr(nb00, name)(answer)
+    assert word in getattr(nb00, name)(answer).message.split("Hint")[1]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -108,6 +108,16 @@ def test_another_person_brings_age_and_skin_along():
     assert torch.equal(lab.draw(64), render(identity, units, capture, size=64))
 
 
+def test_eyes_can_look_at_what_the_network_gets(lab):
+    """The large face beside the 48 by 48 pixels, each of them drawn four times as wide."""
+    lab.units["AU12"].value = 0.7
+    small = pixels(lab.small.value)
+    lab_face = lab.draw(48)[0, 0].numpy()
+    lab.units["AU12"].value = 0.0
+    assert small.shape == (192, 192)
+    np.testing.assert_array_equal(small[::4, ::4], lab_face)
+
+
 def test_without_a_model_there_are_no_bars():
     lab = FaceLab()
     assert lab.probabilities() is None
