@@ -8,6 +8,7 @@ from emotion_utils.plots.charts import (
     plot_history,
     plot_lr_range,
 )
+from emotion_utils.plots.curves import plot_training
 from emotion_utils.plots.face_grid import show_faces
 from emotion_utils.plots.features import show_maps, show_pairs, show_window_sum
 from emotion_utils.plots.fields import show_fields
@@ -22,6 +23,7 @@ __all__ = [
     "plot_confusion",
     "plot_history",
     "plot_lr_range",
+    "plot_training",
     "show_faces",
     "show_fields",
     "show_figure",

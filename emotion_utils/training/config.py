@@ -13,6 +13,7 @@ from emotion_utils.models.arguments import MOST_PIXELS, check_yes, plain
 from emotion_utils.randomness import MOST_SEED
 from emotion_utils.training.distributed import ProcessGroup
 from emotion_utils.training.identity import as_plain, name_of
+from emotion_utils.training.watching import Moment
 
 SCHEDULES = ("onecycle", "cosine", "constant")
 PRECISIONS = ("fp32", "bf16")
@@ -29,12 +30,15 @@ class Machine:
         progress: print a line per epoch and show a bar while an epoch runs.
         tensorboard: folder for TensorBoard's event files; None writes none.
         group: the processes that share the work; by default this one works alone.
+        watch: a function that is handed a `Moment` after each epoch, at the end and, now and then, after a step:
+            `LiveCurves()` from `emotion_utils.widgets` draws them. If it fails, the run goes on without it.
     """
 
     device: str = "auto"
     progress: bool = True
     tensorboard: str | Path | None = None
     group: ProcessGroup = field(default_factory=ProcessGroup, repr=False, compare=False)
+    watch: Callable[[Moment], Any] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "device", str(self.device))  # a torch.device may be given, too
@@ -43,6 +47,8 @@ class Machine:
             object.__setattr__(self, "tensorboard", as_path(self.tensorboard, "tensorboard"))
         if not isinstance(self.group, ProcessGroup):
             raise ValueError(f"group={brief(self.group)}: give what init_process_group() returns.")
+        if self.watch is not None and not callable(self.watch):
+            raise ValueError(f"watch={brief(self.watch)}: give LiveCurves(), a function of one argument, or None.")
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,10 @@ def _learn(
             if folder:
                 _go_on_or_clear(run, folder, resume, holder)
             with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
-                _train_to_the_end(run, folder if writes else None, checkpoint_every, holder)
+                try:
+                    _train_to_the_end(run, folder if writes else None, checkpoint_every, holder)
+                finally:  # after an interruption, too, a picture is finished with what was there
+                    run.watching.end(run.history.rows)
         run.model.load_state_dict(run.eval_model.state_dict())
     except BaseException as error:
         before.restore(weights=run is None or run.steps_taken == 0 or isinstance(error, DivergedError))
@@ -203,7 +206,7 @@ def _train_to_the_end(run: Run, folder: Path | None, checkpoint_every: int | Non
                 _write_what_follows(run, folder, holder, improved)
             for column in row if writer else ():
                 writer.add_scalar(column, row[column], row["epoch"])
-            if run.config.progress and writes:
+            if run.shows_lines:
                 print(describe_row(row, run.config.epochs), flush=True)
 
 

@@ -27,6 +27,7 @@ from emotion_utils.training.history import History
 from emotion_utils.training.losses import Loss, check_loss, cross_entropy_of_each
 from emotion_utils.training.schedule import image_size_at, learning_rate_at
 from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer, resize_images
+from emotion_utils.training.watching import Watching, shows_progress
 
 
 @dataclass
@@ -54,6 +55,7 @@ class Run:
         train_set, val_set: the data sets, on the device, augmented and normalised as the run needs them.
         history: of the finished epochs.
         progress: of the present epoch.
+        watching: calls who watches.
         steps_taken: since the run was put together here.
     """
 
@@ -95,6 +97,7 @@ class Run:
         self.history = History()
         exact = torch.float32 if self.device.type == "mps" else torch.float64
         self.progress = EpochProgress(torch.zeros(3, dtype=exact, device=self.device))
+        self.watching = Watching(config.watch if self.group.rank == 0 else None, config.epochs)
         self.steps_taken = 0
 
     @property
@@ -103,6 +106,11 @@ class Run:
         done, patience = len(self.history), self.config.patience
         waited = done - self.history.best_epoch
         return done >= self.config.epochs or (patience is not None and self.val_set is not None and waited >= patience)
+
+    @property
+    def shows_lines(self) -> bool:
+        """True if this process prints a line per epoch and shows a bar: not beside a picture that says the same."""
+        return self.config.progress and self.group.rank == 0 and not shows_progress(self.config.watch)
 
     def batches(self, epoch: int) -> list[Tensor]:
         """Give the batches of an epoch as tensors of indices, the same for all processes."""
@@ -135,6 +143,7 @@ class Run:
                 progress.seconds = time.perf_counter() - begun
                 self._gather_sums()
                 save()
+            self.watching.step(progress.sums, epoch - 1 + progress.batch / len(batches), self.history.rows)
         self._check_finite(progress.sums[0], f"after epoch {epoch}", epoch * len(batches) - 1)
         return self._end_epoch(epoch, begun)
 
@@ -168,7 +177,7 @@ class Run:
 
     def _bar(self, numbers: range, epoch: int) -> tqdm:
         """Show a bar while a long epoch runs; it goes away at the end, so that stored notebooks stay clean."""
-        quiet = not self.config.progress or self.group.rank > 0
+        quiet = not self.shows_lines
         text = f"epoch {epoch}/{self.config.epochs}"
         return tqdm(numbers, text, leave=False, delay=2, mininterval=0.5, disable=quiet, file=sys.stderr, unit="step")
 
@@ -211,6 +220,7 @@ class Run:
             val_accuracy=val_accuracy,
             seconds=time.perf_counter() - begun,
         )
+        self.watching.epoch(self.progress.sums, self.history.rows)
         self.progress = EpochProgress(torch.zeros_like(self.progress.sums))
         improved = self.history.best_epoch == epoch
         if improved:
@@ -270,3 +280,4 @@ class Run:
         # Rank 0 goes on with the sums of all processes, see `_gather_sums`.
         sums = self.progress.sums.new_tensor(state.sums) * (self.group.rank == 0)
         self.progress = EpochProgress(sums, state.batch, state.seconds)
+        self.watching.go_on(sums)
