@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotion_utils.errors import check_whole
+from emotion_utils.device import pick_device
+from emotion_utils.errors import brief, check_whole
+from emotion_utils.faces.parameters import MOST_FACES, as_floats, as_rows
 
 # Name and the anatomical description of FACS, in the order of the columns of every action-unit tensor.
 AU_DESCRIPTIONS: dict[str, str] = {
@@ -59,14 +61,15 @@ class ActionUnits:
 
     Raises:
         ValueError: an intensity outside 0 to 1 or not finite, or shapes that do not fit.
+        TypeError: something that is no number.
     """
 
     left: Tensor
     right: Tensor | None = None
 
     def __post_init__(self) -> None:
-        left = torch.as_tensor(self.left, dtype=torch.float32)
-        right = left if self.right is None else torch.as_tensor(self.right, dtype=torch.float32)
+        left = as_floats(self.left, "left")
+        right = left if self.right is None else as_floats(self.right, "right")
         if left.ndim != 2 or left.shape[1] != len(ACTION_UNITS) or right.shape != left.shape:
             raise ValueError(
                 f"Action units need two tensors of shape (N, {len(ACTION_UNITS)}), a column per name in ACTION_UNITS; "
@@ -90,15 +93,20 @@ class ActionUnits:
         Raises:
             ValueError: an unknown unit, n < 1, or an intensity outside 0 to 1.
         """
-        n = check_whole(1, n=n)
+        n = check_whole(1, MOST_FACES, n=n)
         left = torch.zeros(n, len(ACTION_UNITS))
         right = torch.zeros(n, len(ACTION_UNITS))
         for name, value in intensities.items():
             if name not in AU_INDEX:
-                raise ValueError(f"Unknown action unit {name!r}; known are {', '.join(ACTION_UNITS)}.")
+                raise ValueError(f"Unknown action unit {brief(name)}; known are {', '.join(ACTION_UNITS)}.")
             pair = value if isinstance(value, tuple) else (value, value)
-            left[:, AU_INDEX[name]] = torch.as_tensor(pair[0], dtype=torch.float32)
-            right[:, AU_INDEX[name]] = torch.as_tensor(pair[1], dtype=torch.float32)
+            if len(pair) != 2:
+                raise ValueError(f"{name}={brief(pair)}: give one intensity, or a pair for left and right.")
+            for half, one in zip((left, right), pair, strict=True):
+                intensity = as_floats(one, name)
+                if intensity.shape not in ((), (n,)):
+                    raise ValueError(f"{name} has shape {tuple(intensity.shape)}: give one for each of {n}.")
+                half[:, AU_INDEX[name]] = intensity
         return cls(left, right)
 
     @property
@@ -110,9 +118,10 @@ class ActionUnits:
         return len(self.left)
 
     def __getitem__(self, index: int | slice | list[int] | Tensor) -> "ActionUnits":
-        index = slice(index, index + 1 or None) if isinstance(index, int) else index
+        index = as_rows(index, len(self))
         return ActionUnits(self.left[index], self.right[index])
 
     def to(self, device: torch.device | str) -> "ActionUnits":
         """Move both halves to a device."""
+        device = pick_device(device)
         return ActionUnits(self.left.to(device), self.right.to(device))

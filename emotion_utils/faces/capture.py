@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.errors import check_whole
-from emotion_utils.faces.parameters import Parameters, check_range
+from emotion_utils.faces.parameters import MOST_FACES, Parameters, as_numbers, check_range
 from emotion_utils.randomness import normal, stream_key, uniform
 
 
@@ -41,6 +41,11 @@ class Capture(Parameters):
     occluder_tone: Tensor
     texture: Tensor  # 0 to 1, names the noise
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.scale > 0).all():
+            raise ValueError(f"scale={self.scale.min().item():g}: choose more than 0; 1 fills the picture.")
+
 
 def sample_capture(
     n: int, seed: int = 0, *, index: Tensor | None = None, difficulty: float = 0.5, occluded: float | None = None
@@ -57,11 +62,10 @@ def sample_capture(
     Raises:
         ValueError: n < 1, a negative seed, a difficulty or share outside 0 to 1.
     """
-    n, seed = check_whole(1, n=n), check_whole(0, seed=seed)
-    check_range("difficulty", difficulty)
-    occluded = 0.12 * difficulty if occluded is None else occluded
-    check_range("occluded", occluded)
-    index = torch.arange(n) if index is None else index
+    n, seed = check_whole(1, MOST_FACES, n=n), check_whole(0, seed=seed)
+    difficulty = check_range("difficulty", difficulty)
+    occluded = 0.12 * difficulty if occluded is None else check_range("occluded", occluded)
+    index = torch.arange(n) if index is None else as_numbers(index, "index", n)
     d = difficulty
     u = uniform(stream_key(seed, "capture"), index, 24).unbind(1)
     z = normal(stream_key(seed, "pose"), index, 12).clamp(-2.2, 2.2).unbind(1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from emotion_utils.errors import check_whole
 from emotion_utils.faces.action_units import ActionUnits
 from emotion_utils.faces.around import add_body, add_ears, add_glasses, comb_hair
 from emotion_utils.faces.camera import background, develop, occlude
@@ -68,7 +69,7 @@ def render_with_truth(
         "landmarks" float32 (N, L, 2), x and y in pixels as in `LANDMARKS`, and "masks" bool (N, R, size, size) as
         in `REGIONS`. It is empty where `truth` is False.
     """
-    _check_drawing(identity, action_units, capture, size)
+    size = _check_drawing(identity, action_units, capture, size)
     _keep_memory()
     step = batch_size(size)
     images, points, masks = [], [], []
@@ -145,13 +146,20 @@ def _plain_face(skin: Skin, face: Face, view: View) -> tuple[Tensor, Tensor]:
     return face.person.skin_tone * (0.7 + 0.22 * skin.grain.sign()), mask.float()
 
 
-def _check_drawing(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> None:
-    if not 24 <= size <= 192:
-        raise ValueError(f"size={size}: faces are drawn at 24 to 192 pixels.")
-    if not isinstance(units, ActionUnits):
-        raise TypeError(f"action_units is a {type(units).__name__}: make one with ActionUnits.of(AU12=0.8, …).")
+def _check_drawing(identity: Identity, units: ActionUnits, capture: Capture, size: int) -> int:
+    """Return the size as a plain number; raise an error unless the three fit together."""
+    for name, value, kind, how in (
+        ("identity", identity, Identity, "sample_identity(3, seed=1)"),
+        ("action_units", units, ActionUnits, "ActionUnits.of(3, AU12=0.8, …)"),
+        ("capture", capture, Capture, "sample_capture(3, seed=1)"),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is a {type(value).__name__}: make one with {how}.")
     if not len(identity) == len(units) == len(capture):
         raise ValueError(
             f"identity, action_units and capture hold {len(identity)}, {len(units)} and {len(capture)} faces: "
             "they must agree."
         )
+    if not len(identity):
+        raise ValueError("identity holds 0 faces: give one or more.")
+    return check_whole(24, 192, size=size)

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from emotion_utils.emotions import EMOTIONS
+from emotion_utils.errors import brief, check_whole
 from emotion_utils.faces.action_units import ACTION_UNITS, AU_INDEX, ActionUnits
-from emotion_utils.faces.parameters import check_range
+from emotion_utils.faces.parameters import as_numbers, check_range
 from emotion_utils.randomness import stream_key, uniform
 
 
@@ -97,16 +98,16 @@ def prototype(emotion: str, strength: float = 1.0, variant: int | str = 0) -> Ac
     Raises:
         ValueError: an unknown emotion or variant, or a strength outside 0 to 1.
     """
-    if emotion not in EMOTION_TO_AUS:
-        raise ValueError(f"emotion={emotion!r}: choose one of {', '.join(EMOTIONS)}.")
+    if not isinstance(emotion, str) or emotion not in EMOTION_TO_AUS:
+        raise ValueError(f"emotion={brief(emotion)}: choose one of {', '.join(EMOTIONS)}.")
     variants = EMOTION_TO_AUS[emotion]
     names = [v.name for v in variants]
-    number = names.index(variant) if variant in names else variant
-    if not isinstance(number, int) or not 0 <= number < len(variants):
-        raise ValueError(
-            f"variant={variant!r}: {emotion} has variants 0 to {len(variants) - 1}, by name {', '.join(names)}."
-        )
-    check_range("strength", strength)
+    if isinstance(variant, str) and variant not in names:
+        raise ValueError(f"variant={brief(variant)}: {emotion} has {', '.join(names)}, or 0 to {len(names) - 1}.")
+    otherwise = f", or one of {', '.join(names)}"
+    number = names.index(variant) if isinstance(variant, str) else variant
+    number = check_whole(0, len(names) - 1, otherwise, variant=number)
+    strength = check_range("strength", strength)
     return ActionUnits.of(**{name: value * strength for name, value in variants[number].units.items()})
 
 
@@ -126,12 +127,18 @@ def sample_action_units(
         labels: int64 (N,), numbers of `EMOTIONS`.
         index: int64 (N,), the number of each face, which alone with `seed` decides its random draws.
         seed: names the random numbers.
-        strength: factor on all intensities, 0 to about 1.3.
+        strength: factor on all intensities, 0 to 1.5.
         faint: weakest overall intensity; strengths are spread from here to 1.
         blend: share of faces with a second emotion mixed in.
         stray: mean intensity of units that have nothing to do with the label.
+
+    Raises:
+        ValueError, TypeError: labels or indices that are none, or a number out of its range.
     """
-    index = torch.arange(len(labels)) if index is None else index
+    labels, seed = as_numbers(labels, "labels", most=len(EMOTIONS) - 1), check_whole(0, seed=seed)
+    index = torch.arange(len(labels)) if index is None else as_numbers(index, "index", len(labels))
+    strength, faint = check_range("strength", strength, 1.5), check_range("faint", faint)
+    blend, stray = check_range("blend", blend), check_range("stray", stray)
     u = uniform(stream_key(seed, "expression"), index, 8)  # (N, 8)
     overall = (faint + (1 - faint) * u[:, 1].sqrt())[:, None]  # (N, 1)
     jitter = uniform(stream_key(seed, "jitter"), index, len(ACTION_UNITS))  # (N, K)

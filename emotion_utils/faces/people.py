@@ -4,13 +4,14 @@ Nothing in here knows the emotion.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from emotion_utils.errors import check_whole
 from emotion_utils.faces.action_units import ACTION_UNITS, AU_INDEX
-from emotion_utils.faces.parameters import Parameters
+from emotion_utils.faces.parameters import MOST_FACES, Parameters, as_floats, as_numbers
 from emotion_utils.randomness import normal, stream_key, uniform
 
 
@@ -57,6 +58,8 @@ class Identity(Parameters):
     texture: Tensor  # 0 to 1, names the person's skin and hair pattern
     rest: Tensor  # (N, K) what this face's action units show at rest
 
+    _columns: ClassVar[dict[str, int]] = {"rest": len(ACTION_UNITS)}
+
 
 @dataclass(frozen=True)
 class _Draws:
@@ -96,10 +99,12 @@ def sample_identity(
         age: youngest and oldest in years, likewise.
 
     Raises:
-        ValueError: n < 1 or a negative seed.
+        ValueError: n < 1, a negative seed, or bounds that are none.
+        TypeError: something that is no number.
     """
-    n, seed = check_whole(1, n=n), check_whole(0, seed=seed)
-    index = torch.arange(n) if index is None else index
+    n, seed = check_whole(1, MOST_FACES, n=n), check_whole(0, seed=seed)
+    index = torch.arange(n) if index is None else as_numbers(index, "index", n)
+    skin_tone, age = _bounds("skin_tone", skin_tone, n, 0, 1), _bounds("age", age, n, 0, 120)
     draws = _Draws(
         uniform(stream_key(seed, "identity"), index, 32).unbind(1),
         normal(stream_key(seed, "shape"), index, 32).clamp(-2.3, 2.3).unbind(1),
@@ -120,13 +125,24 @@ def sample_identity(
     )
 
 
-def _between(bounds: tuple[float, float] | Tensor, position: Tensor) -> Tensor:
-    """Turn positions of 0 to 1, (N,), into values between bounds, one pair for all or one per face."""
-    bounds = torch.as_tensor(bounds, dtype=torch.float32).expand(len(position), 2)
+def _bounds(name: str, bounds: tuple[float, float] | Tensor, n: int, least: float, most: float) -> Tensor:
+    """Check bounds, one pair for all or one per face: float32 (n, 2)."""
+    rows = as_floats(bounds, name)
+    if rows.shape not in ((2,), (n, 2)):
+        raise ValueError(f"{name} has shape {tuple(rows.shape)}: give a pair (low, high), or {n} of them.")
+    fitting = (rows[..., 0] >= least) & (rows[..., 0] <= rows[..., 1]) & (rows[..., 1] <= most)
+    if not fitting.all():
+        wrong = rows.expand(n, 2)[int((~fitting.expand(n)).nonzero()[0])]
+        raise ValueError(f"{name}=({wrong[0]:g}, {wrong[1]:g}): needs {least} <= low <= high <= {most}.")
+    return rows.expand(n, 2)
+
+
+def _between(bounds: Tensor, position: Tensor) -> Tensor:
+    """Turn positions of 0 to 1, (N,), into values between bounds, float32 (N, 2)."""
     return bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) * position
 
 
-def _sample_life(draws: _Draws, age: tuple[float, float] | Tensor, skin_tone: tuple[float, float] | Tensor) -> _Life:
+def _sample_life(draws: _Draws, age: Tensor, skin_tone: Tensor) -> _Life:
     u = draws.uniform
     # Mostly adults, some children, some old people.
     years = _between(age, torch.where(u[0] < 0.18, 0.16 * u[1], 0.16 + 0.84 * u[1] ** 1.5))
