@@ -5,6 +5,8 @@ import os
 import matplotlib
 import pytest
 
+import emotion_utils  # noqa: F401  (before PyTorch: how threads wait; notebooks that nbval runs inherit it)
+
 os.environ.pop("EMOTION_DATA", None)
 matplotlib.use("agg")  # no window, whatever the machine has
 

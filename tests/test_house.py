@@ -8,7 +8,7 @@ from places import PACKAGE
 
 # From the ground up. A room may import from the rooms before it and from itself.
 FLOORS = (
-    {"errors"},
+    {"errors", "threads"},
     {"emotions", "files", "randomness"},
     {"device"},
     {"faces"},
@@ -24,6 +24,7 @@ FLOORS = (
 )
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 LEVEL["checks"] = LEVEL["plots"] + 0.5  # may use all but widgets and commands; nobody uses it
+LEVEL[""] = LEVEL["threads"] + 0.5  # the package itself, which imports that and nothing else
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
