@@ -75,7 +75,8 @@ class Hyperparameters:
         sizes: progressive resizing: sides in pixels that the training images are scaled to, each for an equal share of
             the epochs, such as (32, 40, 48); () never scales. Early epochs then cost a fraction. It needs a network
             that takes smaller images in training, such as `FaceNet`. (Howard 2018, in fast.ai's entry to DAWNBench.)
-        channels_last: store images with the channel as the innermost dimension, which is faster for convolutions.
+        channels_last: store images with the channel as the innermost dimension, which is faster for convolutions. A
+            network that cannot work so, as one with `x.view(len(x), -1)` behind a convolution, keeps the usual order.
         origin: what else the run learns from, such as its starting weights or a teacher, as a name or a digest of your
             choice. A run goes on only from a checkpoint with the same.
 

@@ -24,6 +24,7 @@ from emotion_utils.training.checkpoint import RunDescription, RunState, copy_wei
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.description import describe_run
 from emotion_utils.training.history import History
+from emotion_utils.training.layout import take_channels_last
 from emotion_utils.training.losses import Loss, check_loss, cross_entropy_of_each
 from emotion_utils.training.schedule import image_size_at, learning_rate_at
 from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer, resize_images
@@ -82,14 +83,13 @@ class Run:
         self.description = describe_run(self.model, train_set, val_set, config, loss)
         remember(self.model, train_set)
         self.model.to(self.device)
-        if config.channels_last:
-            self.model.to(memory_format=torch.channels_last)
         self.dtype = place_of(self.model)[1]
         seed = config.seed if config.augment else train_set.seed
         self.train_set = train_set.with_augment(config.augment or train_set.augment, seed).to(self.device)
         if val_set is not None:  # seen as the network is used to seeing images
             val_set = val_set.with_augment(None).with_normalisation(train_set.mean, train_set.std).to(self.device)
         self.val_set = val_set
+        self.config = take_channels_last(self.model, self.train_set, config)
         self.wrapped = self.group.wrap(model)
         self.average = moving_average(self.model, config.average) if config.average else None
         self.eval_model = self.average.module if self.average else self.model
