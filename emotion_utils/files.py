@@ -17,7 +17,10 @@ from platformdirs import user_cache_path
 
 from emotion_utils.errors import brief, show
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parent.parent  # installed from a wheel: the folder of all packages
+IN_REPOSITORY = (REPOSITORY / "pyproject.toml").is_file()
+# Numbers that took hours and that notebooks show. A wheel brings a copy, beside the package.
+RESULTS = REPOSITORY / "notebooks" / "results" if IN_REPOSITORY else REPOSITORY / "emotion_utils_results"
 
 _HALF_WRITTEN = re.compile(r"\..+\.[^.]+\.part")  # as atomic_write calls them: .last.pt.k3x_9a1b.part
 _DAY = 24 * 60 * 60
@@ -28,10 +31,12 @@ def as_path(path: str | os.PathLike[str], name: str = "path") -> Path:
 
     Raises:
         TypeError: not a path; the message calls the argument `name`.
-        ValueError: a NUL in it, which no path has.
+        ValueError: nothing in it, or a NUL, which no path has.
     """
     if not isinstance(path, str | os.PathLike) or isinstance(os.fspath(path), bytes):
         raise TypeError(f"{name}={brief(path)}: give the path of a file or folder.")
+    if not os.fspath(path):  # most often a variable that is not set; Python takes it for the current folder
+        raise ValueError(f"{name}='': give the path of a file or folder, such as '.' for the current one.")
     if "\0" in os.fspath(path):
         raise ValueError(f"{name}={brief(path)}: no path holds a NUL. Check where it comes from.")
     try:
@@ -58,10 +63,12 @@ def named_file() -> Path | None:
 def data_dir() -> Path:
     """Return the folder of the data: `EMOTION_DATA_DIR`, else `data/` of the repository (may be read-only).
 
+    Installed from a wheel, the package lies in no repository; then it is `data/` of the folder that one works in.
     Where `EMOTION_DATA_DIR` names a file, such as a table, it is the folder of that file.
     """
     file = named_file()
-    return file.parent if file else as_path(os.environ.get("EMOTION_DATA_DIR") or REPOSITORY / "data")
+    home = REPOSITORY if IN_REPOSITORY else Path.cwd()
+    return file.parent if file else as_path(os.environ.get("EMOTION_DATA_DIR") or home / "data")
 
 
 def user_cache_dir() -> Path:

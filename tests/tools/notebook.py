@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from anywhere import adapt, address
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
@@ -172,6 +173,7 @@ def build(source: Path, target: Path) -> None:
     state_time(notebook, time.perf_counter() - begin)
     name_cells(notebook)
     clean(notebook)
+    adapt(notebook, target, address())
     nbformat.validate(notebook)
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target) as part:
@@ -190,6 +192,7 @@ def to_text(notebook_file: Path, target: Path, force: bool) -> None:
     if target.exists() and not force and target.stat().st_mtime > notebook_file.stat().st_mtime:
         raise SystemExit(f"{target} is newer than {notebook_file.name}; add --force to overwrite it.")
     notebook = nbformat.read(notebook_file, as_version=4)
+    adapt(notebook, notebook_file, "")
     for cell in notebook.cells:
         cell.pop("id", None)
         if cell.cell_type == "code":
