@@ -61,7 +61,11 @@ def images_needed(answer: Callable[[float, float], int]) -> None:
             def width(n: float, p: float = accuracy) -> float:
                 return 1.96 * math.sqrt(p * (1 - p) / n)
 
-            require(width(got) <= half * (1 + 1e-9), f"{case}, {got:g} images give a half-width of {width(got):.6f}")
+            require(
+                width(got) <= half * (1 + 1e-9),
+                f"{case}, {got:g} images give a half-width of {width(got):.6f}",
+                "Just too wide? Then look at how you round. Far too wide? Then at the formula solved for n.",
+            )
             fewer = f"{case}, fewer than {got:g} images are enough"
             require(got < 2 or width(got - 1) > half * (1 - 1e-9), fewer)
 
@@ -79,9 +83,18 @@ def confusion_matrix(answer: Callable[[Tensor, Tensor, int], Any]) -> None:
         labels, predictions = _guesses(generator, count, min(classes, 7))
         got = _tensor(answer(labels.clone(), predictions.clone(), classes), "the matrix")
         case = f"for {count} images and {classes} classes"
-        require(got.shape == (classes, classes), f"{case} your matrix has shape {tuple(got.shape)}")
+        require(
+            got.shape == (classes, classes),
+            f"{case} your matrix has shape {tuple(got.shape)}",
+            "Classes that never occur have a row and a column, too.",
+        )
         require(float(got.sum()) == count, f"{case} your cells add up to {float(got.sum()):g}")
         truth = metrics.confusion_matrix(labels, predictions, labels=range(classes))
+        require(
+            not np.array_equal(got.numpy().T, truth) or np.array_equal(truth.T, truth),
+            f"{case} rows and columns have changed places",
+            "The true class chooses the row.",
+        )
         off = np.argwhere(got.numpy() != truth)
         require(len(off) == 0, f"{case} the cell in row {off[0][0]}, column {off[0][1]} is off" if len(off) else "")
 
@@ -104,7 +117,11 @@ def macro_f1(answer: Callable[[Tensor], Any]) -> None:
         truth = metrics.f1_score(labels, predictions, labels=range(7), average="macro", zero_division=0)
         got = number(answer(torch.from_numpy(matrix.copy())), "macro-F1")
         case = "with a class that is never predicted" if trial % 3 == 1 else f"for {len(labels)} images"
-        require(not math.isnan(got), f"{case} you returned nan")
+        require(
+            not math.isnan(got),
+            f"{case} you returned nan",
+            "0 divided by 0 is nan. What does the text say about the F1 of such a class?",
+        )
         require(abs(got - truth) < 1e-4, f"{case} your value {got:.4f} is too {'large' if got > truth else 'small'}")
 
 
@@ -127,9 +144,17 @@ def bootstrap(answer: Callable[[Tensor, int, int], Any]) -> None:
         width = float((got[1] - got[0]) / (2 * half))
         middle = float((got.mean() - share).abs() / half)
         require(middle < 0.2, f"{case} the middle of your interval is {float(got.mean()):.3f}")
-        require(0.85 < width < 1.15, f"{case} your interval is {width:.2f} times as wide as the usual formula says")
+        require(
+            0.85 < width < 1.15,
+            f"{case} your interval is {width:.2f} times as wide as the usual formula says",
+            "How many images are in one resample, may one come twice, and which 95 % do you keep?",
+        )
         again = _tensor(answer(correct.clone(), 1000, 1), "the interval").double().flatten()
-        require(torch.equal(got, again), f"{case} the same seed gave two different intervals")
+        require(
+            torch.equal(got, again),
+            f"{case} the same seed gave two different intervals",
+            "Random numbers that repeat come from a generator with a seed: `torch.Generator().manual_seed(seed)`.",
+        )
         other = _tensor(answer(correct.clone(), 1000, 2), "the interval").double().flatten()
         require(not torch.equal(got, other), f"{case} two seeds gave the same interval")
         one = _tensor(answer(correct.clone(), 1, 1), "the interval").double().flatten()
@@ -154,8 +179,29 @@ def calibration_error(answer: Callable[[Tensor, Tensor, int], Any]) -> None:
         truth = sum(abs(gap[place == b].sum()) for b in range(bins)) / count
         got = number(answer(probabilities.clone(), labels.clone(), bins), "the calibration error")
         case = f"for {count} images in {bins} bins"
-        require(not math.isnan(got), f"{case} you returned nan; look at empty bins")
+        require(
+            not math.isnan(got),
+            f"{case} you returned nan",
+            "Is there a bin without an image? The mean of nothing is nan.",
+        )
         require(abs(got - truth) < 2e-3, f"{case} your error {got:.4f} is too {'large' if got > truth else 'small'}")
+    _require_one_last_bin(answer)
+
+
+def _require_one_last_bin(answer: Callable[[Tensor, Tensor, int], Any]) -> None:
+    """Ask for the error where those of confidence 1 are wrong too often and others of their bin too rarely.
+
+    In one bin the two gaps cancel: (10 · 1 + 30 · 0.95 - 35) / 40. In two bins they add up.
+    """
+    confidence = torch.cat([torch.ones(10), torch.full((30,), 0.95)])
+    probabilities = torch.stack([confidence, 1 - confidence], 1)  # (40, 2)
+    labels = torch.cat([torch.ones(5), torch.zeros(35)]).long()  # five of the surest are wrong
+    got = number(answer(probabilities, labels, 10), "the calibration error")
+    require(
+        abs(got - 3.5 / 40) < 2e-3,
+        f"with 10 images of confidence exactly 1 and 30 of 0.95 your error is {got:.4f}",
+        "All forty belong to one bin, the last. In which bin is a confidence of exactly 1, by your arithmetic?",
+    )
 
 
 @check(
@@ -180,7 +226,9 @@ def keep_confident(answer: Callable[[Tensor, float], Any]) -> None:
         if 0 < kept < count:
             lowest, highest = float(confidence[mask].min()), float(confidence[~mask].max())
             require(
-                lowest >= highest, f"{case} you kept one of confidence {lowest:.2f} and dropped one of {highest:.2f}"
+                lowest >= highest,
+                f"{case} you kept one of confidence {lowest:.2f} and dropped one of {highest:.2f}",
+                "Confidence is the largest probability of an image. Which end of the sorted list do you keep?",
             )
 
 
@@ -223,4 +271,8 @@ def predict_files(answer: Callable[[nn.Module, list[Path]], Any]) -> None:
         require(len(got) == len(paths), f"for {len(paths)} files you returned {len(got)} answers")
         require(any(got), "you answered None for every file; does your `except` hide an error of your own code?")
         for path, name, right in zip(paths, got, truth, strict=True):
-            require(name == right, f"for the file {path.name} you answered {name!r}")
+            require(
+                name == right,
+                f"for the file {path.name} you answered {name!r}",
+                "A file that is no image has the answer None." if right is None else None,
+            )
