@@ -1,10 +1,12 @@
 """Pictures that move; where nothing can move, each leaves a picture that stands still."""
 
+from emotion_utils.widgets.convolution_lab import ConvolutionLab
 from emotion_utils.widgets.face_lab import FaceLab
 from emotion_utils.widgets.live_curves import LiveCurves
 from emotion_utils.widgets.scoreboard import Scoreboard
 
 __all__ = [
+    "ConvolutionLab",
     "FaceLab",
     "LiveCurves",
     "Scoreboard",
