@@ -28,13 +28,13 @@ class Augment:
 
     Attributes:
         flip: probability of swapping left and right.
-        rotate: largest angle in degrees, either way.
-        scale: smallest and largest factor of size.
+        rotate: largest angle in degrees, either way; at most 180.
+        scale: smallest and largest factor of size, at most 10.
         shift: largest shift as a fraction of the width (and of the height), either way.
         brightness: largest amount added to all pixels of an image, either way, where black is 0 and white 1.
         contrast: largest relative change of the distance from the image's mean, either way.
         erase: probability of replacing a rectangle (a fifth to a half of each side) by the image's mean.
-        noise: standard deviation of the noise added to each pixel.
+        noise: standard deviation of the noise added to each pixel. All but angle and scale are at most 1.
 
     Raises:
         ValueError: a number that is none, or out of its range.
@@ -51,8 +51,8 @@ class Augment:
 
     def __post_init__(self) -> None:
         plain = {name: check_share(**{name: getattr(self, name)}) for name in ("flip", "erase")}
-        for name in ("rotate", "shift", "brightness", "contrast", "noise"):
-            plain[name] = check_number(0, **{name: getattr(self, name)})
+        for name, most in {"rotate": 180, "shift": 1, "brightness": 1, "contrast": 1, "noise": 1}.items():
+            plain[name] = check_number(0, most, **{name: getattr(self, name)})
         plain["scale"] = _check_scale(self.scale)
         for name, value in plain.items():  # NumPy's numbers would not read back from a checkpoint
             object.__setattr__(self, name, value)
@@ -120,11 +120,11 @@ class Augment:
 
 def _check_scale(scale: tuple[float, float]) -> tuple[float, float]:
     try:
-        low, high = (check_number(above=0, scale=factor) for factor in scale)
+        low, high = (check_number(None, 10, above=0, scale=factor) for factor in scale)
     except (TypeError, ValueError):
         low, high = 1, 0
     if low > high:
-        raise ValueError(f"scale={brief(scale)}: give two factors above 0, the smaller one first.")
+        raise ValueError(f"scale={brief(scale)}: give two factors above 0, at most 10, the smaller one first.")
     return low, high
 
 

@@ -30,8 +30,8 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_normalisation(mean: float | None, std: float | None) -> tuple[float, float]:
-    """Return mean and standard deviation as plain floats; a ValueError names what cannot be one."""
-    return float(check_number(mean=mean)), float(check_number(above=0, std=std))
+    """Return mean and standard deviation of pixels from 0 to 1 as plain floats; a ValueError names what is none."""
+    return float(check_number(0, 1, mean=mean)), float(check_number(None, 1, above=0, std=std))
 
 
 def as_pixels(images: Any) -> Tensor:
@@ -108,9 +108,34 @@ def check_one_for_each(what: str, values: Sequence | Tensor | None, count: int) 
 
 def as_texts(values: Any, name: str) -> list[str]:
     """Make a list of strings; a TypeError for what is no list, a single string among it."""
-    if isinstance(values, str) or not is_list(values):
+    if isinstance(values, str | bytes | Mapping) or not is_list(values):
         raise TypeError(f"{name}={brief(values)}: give a list of strings.")
     return [str(value) for value in values]
+
+
+def as_text(value: Any, name: str) -> str:
+    """Return a plain string; a TypeError for what is none."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={brief(value)}: give a string.")
+    return str(value)
+
+
+def check_flag(**named: Any) -> bool:
+    """Return the one value that is named as True or False; a TypeError for what is neither.
+
+    Anything in Python counts as true or false, and `bgr="no"` as true.
+    """
+    ((name, value),) = named.items()
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={brief(value)}: choose True or False.")
+    return bool(value)
+
+
+def check_augment(augment: Any) -> Any:
+    """Return an augmentation; a TypeError for what cannot be called."""
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment={brief(augment)}: give Augment(…), a function of your own, or None.")
+    return augment
 
 
 def as_truth(truth: Any) -> dict[str, Tensor]:

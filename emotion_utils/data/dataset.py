@@ -17,10 +17,13 @@ from emotion_utils.data.augment import augmented
 from emotion_utils.data.contents import (
     as_labels,
     as_pixels,
+    as_text,
     as_texts,
     as_truth,
     as_twins,
+    check_augment,
     check_classes,
+    check_flag,
     check_images_and_labels,
     check_normalisation,
     check_one_for_each,
@@ -80,7 +83,7 @@ class FaceDataset(Dataset):
         self.classes = check_classes(classes)
         self.images, self.labels = as_pixels(images), as_labels(labels, self.classes)
         check_images_and_labels(self.images, self.labels, self.classes)
-        self.name, self.split, self.notes = str(name), str(split), as_texts(notes, "notes")
+        self.name, self.split, self.notes = as_text(name, "name"), as_text(split, "split"), as_texts(notes, "notes")
         self.names = None if names is None else as_texts(names, "names")
         self.twins = None if twins is None else as_twins(twins)
         self.truth = None if truth is None else as_truth(truth)
@@ -89,7 +92,7 @@ class FaceDataset(Dataset):
         if mean is None and std is None:
             mean, std = pixel_statistics(self.images)
         self.mean, self.std = check_normalisation(mean, std)
-        self.augment, self.seed, self.epoch = augment, check_whole(seed=seed), 0
+        self.augment, self.seed, self.epoch = check_augment(augment), check_whole(seed=seed), 0
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -131,8 +134,9 @@ class FaceDataset(Dataset):
 
     def loader(self, batch_size: int, shuffle: bool = False, seed: int = 0, drop_last: bool = False) -> DataLoader:
         """Return PyTorch's DataLoader; with `shuffle`, the order is a function of `(seed, self.epoch)` alone."""
-        batch_size, order = check_whole(1, batch_size=batch_size), EpochOrder(self, seed) if shuffle else None
-        return DataLoader(self, batch_size=batch_size, sampler=order, drop_last=drop_last)
+        batch_size, order = check_whole(1, 2**31, batch_size=batch_size), EpochOrder(self, seed)
+        order = order if check_flag(shuffle=shuffle) else None
+        return DataLoader(self, batch_size=batch_size, sampler=order, drop_last=check_flag(drop_last=drop_last))
 
     def _copy(self, **changes: Any) -> "FaceDataset":
         """Make a new data set that shares whatever is not named in `changes`."""
@@ -159,7 +163,7 @@ class FaceDataset(Dataset):
             names=None if self.names is None else [self.names[i] for i in index.tolist()],
             twins=None if self.twins is None else self.twins[index],
             truth=None if self.truth is None else {key: value[index] for key, value in self.truth.items()},
-            split=self.split if split is None else split,
+            split=self.split if split is None else as_text(split, "split"),
         )
 
     def limited(self, limit: int | None, seed: int = 0) -> "FaceDataset":
@@ -174,7 +178,7 @@ class FaceDataset(Dataset):
 
     def with_augment(self, augment: Augmentation | None, seed: int = 0) -> "FaceDataset":
         """Return the same images, in the same memory, augmented whenever they are read (None: not augmented)."""
-        return self._copy(augment=augment, seed=check_whole(seed=seed), epoch=0)
+        return self._copy(augment=check_augment(augment), seed=check_whole(seed=seed), epoch=0)
 
     def with_normalisation(self, mean: float, std: float) -> "FaceDataset":
         """Return the same images, in the same memory, normalised with another mean and standard deviation."""

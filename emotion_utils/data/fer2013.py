@@ -46,7 +46,8 @@ def load_fer2013(
     Raises:
         FileNotFoundError, ValueError: no source, or one that cannot be used.
     """
-    splits = [check_split(name) for name in (splits if isinstance(splits, Sequence) else [splits])]
+    several = isinstance(splits, Sequence) and not isinstance(splits, str)
+    splits = [check_split(name) for name in (splits if several else [splits])]
     seed, source = check_whole(seed=seed), find_source(data_dir)
     rows = load_rows(source, verbose)
     division = _divide(rows, source, seed)

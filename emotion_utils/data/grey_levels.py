@@ -24,6 +24,7 @@ def eight_bits(values: np.ndarray, depth: int | None = None) -> np.ndarray:
     Raises:
         ValueError: NaN, infinity, negative numbers or a range that may be one thing or another; the message says which.
     """
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)  # else 16 bits of another machine were no uint16
     if values.size == 0 or values.dtype == np.uint8:
         return values.astype(np.uint8, copy=False)
     if values.dtype == np.bool_:
@@ -39,6 +40,10 @@ def _from_whole_numbers(values: np.ndarray, depth: int | None) -> np.ndarray:
     low, high = int(values.min()), int(values.max())
     if low < 0:
         raise ValueError(f"the pixels run from {low} to {high}; grey levels are not negative")
+    if high == 1:
+        raise ValueError(
+            "the pixels are 0 and 1, which is black among 0 … 255; if 1 is white, convert them to bool, else to uint8"
+        )
     if depth != 16 and high <= 255:
         return values.astype(np.uint8)
     if high > 65535:

@@ -108,7 +108,7 @@ def _levels(image: Image.Image) -> Image.Image:
     # Older Pillows open PNG's 16 bits as whole numbers of 32.
     depth = 16 if image.mode.startswith("I;16") or image.format in ("PNG", "PPM") else None
     levels = eight_bits(np.asarray(image), depth)
-    if depth == 16 and image.format == "TIFF" and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0:  # 0 is white
+    if image.format == "TIFF" and image.tag_v2.get(_TIFF_PHOTOMETRIC) == 0:  # 0 is white
         levels = 255 - levels  # as Pillow does with 8 bits
     return Image.fromarray(levels)
 

@@ -11,10 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from emotion_utils.data.grey_levels import grey_arrays
+from emotion_utils.data.contents import as_pixels, check_flag
+from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT, grey_arrays
 from emotion_utils.data.image_files import MOST_BYTES, MOST_PIXELS, Picture, decode, from_pillow, read_picture
 from emotion_utils.data.tensors import as_tensor
-from emotion_utils.errors import check_number, check_whole, one_line, reason
+from emotion_utils.errors import brief, check_number, check_whole, one_line, reason
 from emotion_utils.files import as_path
 
 # One picture or many: a file's path, its content, the open file, a Pillow image, an array or a tensor.
@@ -31,23 +32,46 @@ def to_unit(images: Tensor) -> Tensor:
 def normalise(images: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
     """Scale to [0, 1], subtract the mean and divide by the standard deviation; float32, the shape of `images`."""
     images, mean, std = _for_normalisation(images, mean, std)
+    if not images.is_floating_point():
+        images = as_pixels(images)
+    elif images.device.type == "cpu" and images.numel() and float(images.max()) >= DARKEST:  # a GPU would have to wait
+        high = float(images.max())
+        raise ValueError(f"images reach {high:.4g}; floats are from 0 to 1 here. Divide them by 255, or give uint8.")
     return (to_unit(images) - mean) / std
 
 
 def denormalise(images: Tensor, mean: float | Tensor, std: float | Tensor) -> Tensor:
     """Undo `normalise`, for looking at what the network sees: float32 clipped to [0, 1]."""
     images, mean, std = _for_normalisation(images, mean, std)
+    if not images.is_floating_point():
+        raise TypeError(f"images are {images.dtype}; normalised images are floats. These are grey levels already.")
     return (images * std + mean).clamp(0, 1)
 
 
 def _for_normalisation(images: Tensor, mean: float | Tensor, std: float | Tensor) -> tuple:
-    if not isinstance(images, Tensor):
-        images = as_tensor(images, "images")
-    return (
-        images,
-        mean if isinstance(mean, Tensor) else float(check_number(mean=mean)),
-        std if isinstance(std, Tensor) else float(check_number(above=0, std=std)),
+    images = as_tensor(images, "images")
+    if images.ndim == 0:
+        raise ValueError(f"images={brief(images.item())}: give images, (N, 1, height, width).")
+    return images, _statistic("mean", mean, images), _statistic("std", std, images, above=0)
+
+
+def _statistic(name: str, value: Any, images: Tensor, above: float | None = None) -> float | Tensor:
+    """Check a mean or a standard deviation: one number, or a tensor of several, such as one for each channel."""
+    least = 0 if above is None else None
+    if not isinstance(value, Tensor) or value.ndim == 0:
+        return float(check_number(least, 1, above=above, **{name: value}))
+    value = as_tensor(value, name)
+    if value.dtype == torch.bool or not ((value <= 1) & (value >= 0 if above is None else value > above)).all():
+        raise ValueError(f"{name}={brief(value)}: choose numbers{' more than' if above == 0 else ' from'} 0 to 1.")
+    fitting = value.ndim <= images.ndim and all(
+        one in (1, many) for one, many in zip(reversed(value.shape), reversed(images.shape), strict=False)
     )
+    if not fitting:
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}, images {tuple(images.shape)}: give one number, or one for each "
+            "channel as (C, 1, 1)."
+        )
+    return value
 
 
 def pixel_statistics(images: Tensor) -> tuple[float, float]:
@@ -104,6 +128,9 @@ def as_images(images: Source | Sequence[Source], size: int | None = None, bgr: b
             of different sizes.
         TypeError: no images.
     """
+    bgr = check_flag(bgr=bgr)
+    if isinstance(images, list | tuple):
+        _check_alike(images)
     if size is not None:
         size = check_size(size)
     elif isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 1:
@@ -121,6 +148,27 @@ def as_images(images: Source | Sequence[Source], size: int | None = None, bgr: b
             "them. Give size=48, or another, to make them equal."
         )
     return torch.from_numpy(np.stack(greys))[:, None]
+
+
+def _check_alike(images: Sequence[Any]) -> None:
+    """Raise a ValueError where the images of a list seem to be of two ranges: a dark one among bright ones, or not?
+
+    An array is looked at as a whole, so that its dark images stay dark; a list of arrays is to be no different.
+    """
+    limits = {"f": 1 + OVERSHOOT, "i": 255, "u": 255}
+    highest: dict[str, list[tuple[float, int]]] = {kind: [] for kind in limits}
+    for number, image in enumerate(images):
+        if isinstance(image, np.ndarray | Tensor) and (array := _as_array(image)).size:
+            stated = array.dtype.itemsize == 1 or (array.dtype.kind == "u" and array.dtype.itemsize == 2)
+            if array.dtype.kind in limits and not stated and array.max() > 0:  # NaN is looked at later
+                highest[array.dtype.kind].append((float(array.max()), number))
+    for kind, found in highest.items():
+        if found and min(found)[0] <= limits[kind] < max(found)[0]:
+            (low, dark), (high, bright) = min(found), max(found)
+            raise ValueError(
+                f"images[{dark}] reaches {low:g}, images[{bright}] {high:g}: is the first dark, or in another range? "
+                "Convert all to uint8, or put them into one array."
+            )
 
 
 def check_size(size: Any) -> int:

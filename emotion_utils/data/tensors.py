@@ -1,7 +1,7 @@
 """What is given for a tensor: NumPy arrays, lists, masks; and a digest that tells whether two of them hold the same."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -71,6 +71,8 @@ def as_index(indices: Any, count: int) -> Tensor:
     """
     if isinstance(indices, slice):
         return torch.arange(count)[indices] if (indices.step or 1) > 0 else torch.tensor(range(count)[indices])
+    if isinstance(indices, str | bytes | Mapping | Set):  # their order, or what they hold, means something else
+        raise TypeError(f"indices={brief(indices)}: give a list of whole numbers, a slice or a mask.")
     plain = isinstance(indices, Tensor | np.ndarray) or not is_list(indices)
     index = as_tensor(indices if plain else list(indices), "indices")
     if index.dtype == torch.bool:

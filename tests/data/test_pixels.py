@@ -255,9 +255,9 @@ def test_a_dark_16_bit_image_stays_dark(tmp_path):
     assert image.unique().tolist() == [3000 * 255 // 65535]
 
 
-def test_a_16_bit_image_in_which_0_is_white(tmp_path):
-    levels = Image.fromarray(gradient().astype(np.uint16) * 257)
-    path = save(tmp_path / "white.tif", levels, tiffinfo={262: 0})
+@pytest.mark.parametrize("levels", [gradient().astype(np.uint16) * 257, gradient().astype(np.float32) / 255])
+def test_a_deep_image_in_which_0_is_white(tmp_path, levels):
+    path = save(tmp_path / "white.tif", Image.fromarray(levels), tiffinfo={262: 0})
     with Image.open(path) as image:
         assert image.tag_v2[262] == 0
     assert np.array_equal(load_image(path)[0, 0].numpy(), 255 - gradient())
