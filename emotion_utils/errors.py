@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+LARGEST_WHOLE = 2**63 - 1  # that a tensor can hold
 FAR = 10**6  # bounds from there on are named only to who has passed them
 
 
@@ -54,6 +55,7 @@ def check_whole(least: int | None = None, most: int | None = None, otherwise: st
     """
     ((name, value),) = named.items()
     number = _plain(value)
+    most = LARGEST_WHOLE if most is None and least is not None else most
     shown = most if _tells(number, most) else None
     if not isinstance(number, int) and not (isinstance(number, float) and number.is_integer()):
         raise ValueError(f"{name}={brief(value)}: choose a whole number{_within(least, shown)}{otherwise}.")

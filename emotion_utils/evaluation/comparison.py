@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.errors import brief, check_whole, reason
+from emotion_utils.errors import ShapeError, brief, check_whole, reason
 from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.fit import check_fit
@@ -59,7 +59,9 @@ def milliseconds(model: nn.Module, image_size: int = 48, faces: int = 16, repeat
     check_model(model, values=True)
     faces, repeats = check_whole(1, 100_000, faces=faces), check_whole(1, MOST_REPEATS, repeats=repeats)
     image_size = check_image_size(image_size)
-    trace_shapes(model, (faces, 1, image_size, image_size))  # says which layer does not fit
+    shape = trace_shapes(model, (faces, 1, image_size, image_size)).output_shape  # says which layer does not fit
+    if not shape:
+        raise ShapeError(f"model={type(model).__name__}: it returned no tensor (N, C); return the logits alone.")
     images = torch.randn(faces, 1, image_size, image_size, generator=torch.Generator().manual_seed(0))
     images, best = as_input(images, model), float("inf")
     with eval_mode(model), torch.no_grad():

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from emotion_utils.errors import brief, check_number, check_whole, listed
@@ -17,6 +18,8 @@ MOST_LAYERS = 1000
 
 def plain(value: Any) -> Any:
     """Turn NumPy's and PyTorch's numbers and arrays to Python's, and lists to tuples; leave anything else as it is."""
+    if isinstance(value, Tensor) and (value.is_meta or value.layout != torch.strided):
+        return value
     if isinstance(value, np.ndarray | Tensor):
         value = value.tolist()
     elif isinstance(value, np.generic):
@@ -44,7 +47,7 @@ def check_classes(classes: int | Sequence[str]) -> tuple[int, tuple[str, ...] | 
         names, classes = classes, len(classes)
     else:
         names = None
-    if classes == 1 and not isinstance(classes, bool):
+    if isinstance(classes, int | float) and classes == 1 and not isinstance(classes, bool):
         raise ValueError("classes=1: a classifier chooses between at least two classes.")
     return check_whole(2, MOST_CLASSES, ", or a list of names", classes=classes), names
 

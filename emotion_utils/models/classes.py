@@ -77,7 +77,7 @@ def with_classes_of(dataset: FaceDataset, classes: Sequence[str]) -> FaceDataset
         TypeError: no FaceDataset.
         ValueError: other classes than the data set's.
     """
-    dataset = as_face_dataset(dataset)
+    dataset, classes = as_face_dataset(dataset), check_classes(classes)
     match = match_classes(classes, dataset)
     return dataset if tuple(classes) == dataset.classes else dataset.with_labels(match.labels(dataset.labels), classes)
 

@@ -60,7 +60,7 @@ class Description:
         for name, kind in kinds.items():
             if not isinstance(getattr(self, name), kind):
                 raise ValueError(f"gives {name}={brief(getattr(self, name))}")
-        if not all(isinstance(name, str) for name in self.classes):
+        if not all(isinstance(name, str) for name in self.classes) or len(set(self.classes)) < len(self.classes):
             raise ValueError(f"gives classes={brief(self.classes)}")
         if (self.mean is None) != (self.std is None):
             raise ValueError(f"gives mean={brief(self.mean)}, std={brief(self.std)}")

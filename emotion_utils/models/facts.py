@@ -14,6 +14,7 @@ from torch import nn
 from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import brief, check_number, listed
+from emotion_utils.models.arguments import plain
 from emotion_utils.models.handling import check_model, unwrap
 
 ATTRIBUTE = "learnt_from"
@@ -86,8 +87,8 @@ def set_facts(
 
 def _check_normalisation(normalisation: Any) -> tuple[float, float]:
     """Return a mean and a standard deviation as plain numbers."""
-    pair = normalisation.tolist() if hasattr(normalisation, "tolist") else normalisation
-    if not isinstance(pair, list | tuple) or len(pair) != 2:
+    pair = plain(normalisation)
+    if not isinstance(pair, tuple) or len(pair) != 2:
         raise ValueError(f"normalisation={brief(normalisation)}: give (mean, std), or None.")
     return float(check_number(mean=pair[0])), float(check_number(above=0, std=pair[1]))
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.errors import ShapeError, listed
+from emotion_utils.errors import ShapeError, brief, listed
 from emotion_utils.models.classes import match_classes
-from emotion_utils.models.handling import as_input, check_model, undisturbed, unwrap, warn
-from emotion_utils.models.inference import check_finite, normalised_for, spoilt_weights, warn_if_probabilities
+from emotion_utils.models.handling import as_input, can_train, check_model, undisturbed, unwrap, warn
+from emotion_utils.models.inference import as_rows, check_finite, normalised_for, spoilt_weights, warn_if_probabilities
 from emotion_utils.models.shapes import Trace, explained, trace_shapes
 from emotion_utils.models.views import FlipAverage
 
@@ -38,17 +38,33 @@ def check_fit(model: nn.Module, *datasets: FaceDataset | None, training: bool = 
         TypeError: no network, or no FaceDataset.
         ShapeError: a layer does not fit the one before, or the last one does not fit the classes; the message names
             the layer, the shapes and the likely fix.
-        ValueError: the data sets have different classes, or the model knows others. (The same ones in another order
-            are no error; `with_classes_of` brings them together.)
+        ValueError: the data sets have one class alone, or different ones, or the model knows others. (The same ones in
+            another order are no error; `with_classes_of` brings them together.)
     """
     check_model(model, values=True)
     first, *others = [as_face_dataset(dataset) for dataset in datasets if dataset is not None]
     for other in others:
         match_classes(first.classes, other.classes)
     match_classes(model, first.classes)
+    _check_choice(first, training)
     of_each_shape = {tuple(dataset.images.shape[1:]): dataset for dataset in (*reversed(others), first)}
     traces = {shape: _judge(model, dataset, training) for shape, dataset in of_each_shape.items()}
     return traces[tuple(first.images.shape[1:])]
+
+
+def _check_choice(dataset: FaceDataset, training: bool) -> None:
+    """See that there is something to tell apart; to learn from images of one class alone is allowed, and said."""
+    if len(dataset.classes) < 2:
+        raise ValueError(
+            f"The data have one class, {brief(dataset.classes[0])}: a classifier chooses between at least two. Give "
+            "the data set the names of all classes, also of those without an image."
+        )
+    seen = dataset.labels.unique()
+    if training and len(dataset) > 1 and len(seen) == 1:
+        warn(
+            f"All {len(dataset):,} images to learn from are {brief(dataset.classes[int(seen)])}: a network will say "
+            "that of every image. Give it images of other classes as well."
+        )
 
 
 def _judge(model: nn.Module, dataset: FaceDataset, training: bool) -> Trace:
@@ -61,8 +77,11 @@ def _judge(model: nn.Module, dataset: FaceDataset, training: bool) -> Trace:
     for views in (module for module in model.modules() if isinstance(module, FlipAverage)):
         warn_if_probabilities(_run(views.model, images, training=False))  # its own output hides what is inside
     if training:
+        if not can_train(model):
+            raise TypeError(f"model={type(model).__name__}: it was exported, and cannot be trained; give the network.")
         logits = _run(model, images, training=True)
         _check_logits(logits, dataset.classes, trace, " in training mode")
+        _check_gradient(model, logits)
         if not warn_if_probabilities(logits):
             _warn_of_last_operation(logits)
     return trace
@@ -97,6 +116,8 @@ def _check_logits(output: Any, classes: tuple[str, ...], trace: Trace, when: str
             f"{_advise_on_several(output)}"
         )
     shape = tuple(output.shape)
+    if output.layout != torch.strided or output.is_meta:
+        as_rows(output, 2)  # says what it is
     if not output.is_floating_point():
         raise ShapeError(
             f"The model returned {output.dtype} of shape {shape}{when}: return logits, one float for each of the "
@@ -122,6 +143,16 @@ def _check_logits(output: Any, classes: tuple[str, ...], trace: Trace, when: str
             f"({listed(classes, 7, 90)}): output shape {(1, *shape[1:])}. Build the model with classes={count} (its "
             f"last layer with out_features={count}), or keep {shape[1]} classes in the data as well: "
             "keep_classes(data, …)."
+        )
+
+
+def _check_gradient(model: nn.Module, logits: Tensor) -> None:
+    """Raise ValueError if no gradient comes from the output to the weights, of which some are to learn."""
+    learns = any(parameter.requires_grad for parameter in model.parameters())
+    if learns and not logits.requires_grad and not torch.is_inference_mode_enabled():
+        raise ValueError(
+            f"The output of {type(unwrap(model)).__name__} has no gradient, so nothing could be learnt: compute it "
+            "from the weights, without detach(), .data, .item(), NumPy or no_grad()."
         )
 
 

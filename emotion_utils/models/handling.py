@@ -86,7 +86,11 @@ def copied(model: nn.Module) -> nn.Module:
         for value in (kept.values() if type(kept) is dict else [kept])
         if isinstance(value, Tensor) and value.grad_fn is not None
     ]
-    return copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})
+    made = copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})
+    for parameter, twin in zip(model.parameters(), made.parameters(), strict=True):
+        if not twin.is_leaf:  # of a scripted network, whose copies autograd takes for computed ones
+            twin.detach_().requires_grad_(parameter.requires_grad)
+    return made
 
 
 @contextmanager
@@ -173,6 +177,19 @@ def _mode(model: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def can_train(model: nn.Module) -> bool:
+    """Say whether a network knows training: one from torch.export has one mode only."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.train()
+    except NotImplementedError:
+        return False
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    return True
 
 
 def _uncompiled(model: nn.Module) -> Any:

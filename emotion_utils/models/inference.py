@@ -93,7 +93,7 @@ def predict_proba(
             parts.append(_rows(model, pixels.normalised(chunk, device).to(dtype), count))  # (B, C)
     if len(parts) == 1 and count is None:
         raise ValueError(f"images of shape {tuple(pixels.images.shape)}: there are none.")
-    logits = torch.cat(parts if count else parts[1:])
+    logits = torch.cat(parts[1:] or parts)  # whose layer may have been replaced, so that it gives another number
     check_finite(logits, model)
     warn_if_probabilities(logits)
     probabilities = logits.softmax(1)
@@ -115,12 +115,20 @@ def _rows(model: nn.Module, images: Tensor, count: int | None) -> Tensor:
         raise ShapeError(
             f"{type(model).__name__} fails on these images of shape {tuple(images.shape)}: {reason(error, 200)}"
         ) from error
-    if not isinstance(logits, Tensor):
-        raise ShapeError(f"The model returned a {type(logits).__name__}: return the logits alone, one tensor (N, C).")
-    if logits.ndim != 2 or len(logits) != len(images):
+    return as_rows(logits, len(images), count)
+
+
+def as_rows(logits: Any, number: int, count: int | None = None) -> Tensor:
+    """Return what a network gave for a batch as float32 `(B, C)`; raise ShapeError unless there is a row per image."""
+    if not isinstance(logits, Tensor) or logits.layout != torch.strided or logits.is_meta:
+        kind = type(logits).__name__
+        if isinstance(logits, Tensor):
+            kind = f"tensor ({logits.layout}, on {logits.device.type})"
+        raise ShapeError(f"The model returned a {kind}: return the logits alone, one tensor (N, C) of the usual kind.")
+    if logits.ndim != 2 or len(logits) != number:
         raise ShapeError(
-            f"The model gives shape {tuple(logits.shape)} for {len(images)} images; a classifier gives "
-            f"({len(images)}, {count or 'C'}). A forgotten nn.Flatten()?"
+            f"The model gives shape {tuple(logits.shape)} for {number} images; a classifier gives "
+            f"({number}, {count or 'C'}). A forgotten nn.Flatten()?"
         )
     return logits.float()
 
@@ -158,7 +166,8 @@ def check_finite(logits: Tensor, model: nn.Module) -> None:
 
 def spoilt_weights(model: nn.Module) -> str | None:
     """Name the first weights that are not finite, or so large that training must have gone wrong; None without any."""
-    for name, value in model.named_parameters():
+    for name, parameter in model.named_parameters():
+        value = parameter.detach()
         if not value.isfinite().all():
             return f"{brief(name)} holds NaN or infinity"
         if value.numel() and value.abs().max() > HUGE:

@@ -50,7 +50,7 @@ def _he(layer: nn.Conv2d | nn.Linear, activation: str) -> nn.Conv2d | nn.Linear:
     norm sees hardly any difference between faces in its first hundreds of steps. Batch norm undoes the shrinking, and
     small weights before it even learn faster, because a step changes them more in proportion to their size.
     """
-    kind = activation if activation in ("tanh", "sigmoid") else "relu"
+    kind = activation if isinstance(activation, str) and activation in ("tanh", "sigmoid") else "relu"
     nn.init.kaiming_normal_(layer.weight, nonlinearity=kind)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

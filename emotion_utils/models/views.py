@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emotion_utils.errors import check_whole
+from emotion_utils.models.arguments import MOST_PIXELS
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model
 
@@ -23,7 +24,7 @@ class FlipAverage(nn.Module):
     def __init__(self, model: nn.Module, shift: int = 0) -> None:
         super().__init__()
         check_model(model)
-        self.model, self.shift = model, check_whole(0, shift=shift)
+        self.model, self.shift = model, check_whole(0, MOST_PIXELS, shift=shift)
 
     def normalisation(self) -> tuple[float, float] | None:
         """Return the mean and standard deviation that the network was trained with, None if it does not know them."""

@@ -100,6 +100,7 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
     Raises:
         TypeError, ValueError, ShapeError: model and data do not fit together, see `check_fit`.
     """
+    batch_size, dataset = check_whole(1, batch_size=batch_size), as_face_dataset(dataset)
     check_fit(model, dataset)  # before anything is changed
-    batch_size, images = check_whole(1, batch_size=batch_size), as_face_dataset(dataset).to(device_of(model))
+    images = dataset.to(device_of(model))
     update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)

@@ -11,10 +11,11 @@ teacher has seen fewer images, and on FER2013's validation images it brought no 
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from emotion_utils.data.augment import Augment
 from emotion_utils.data.dataset import FaceDataset
@@ -23,12 +24,14 @@ from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, check_share, check_whole
 from emotion_utils.models.base import FaceModel
+from emotion_utils.models.handling import check_model
+from emotion_utils.models.inference import normalised_for, predict_proba
 
 VIEWS = 8
 FOLDS = 4
 
 
-def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment, views: int = VIEWS) -> Tensor:
+def view_probabilities(model: nn.Module, dataset: FaceDataset, augment: Augment, views: int = VIEWS) -> Tensor:
     """Average a network's probabilities over differently augmented views of each image.
 
     Views matter. The teacher knows the very images that it learnt by heart, and would only repeat their labels.
@@ -43,18 +46,21 @@ def view_probabilities(model: FaceModel, dataset: FaceDataset, augment: Augment,
         float32 `(N, C)` on the CPU; each row adds up to 1.
 
     Raises:
+        TypeError: no network, or no data set.
         ValueError: no views, or no augmentation.
     """
     views, dataset = check_whole(1, views=views), as_face_dataset(dataset)
+    check_model(model, values=True)
     if not callable(augment):
         raise ValueError(f"augment={brief(augment)}: give an Augment; views that do not differ say the same.")
-    known = dataset.with_normalisation(model.mean, model.std)  # as the teacher is used to seeing images
+    known = normalised_for(model, dataset)  # as the teacher is used to seeing images
+    ask = getattr(model, "predict_proba", None) or partial(predict_proba, model)
     total = torch.zeros(len(dataset), len(dataset.classes))
     for view in range(views):
         seen = known.with_augment(augment, seed=view)
         for index in torch.arange(len(seen)).split(512):
             images = seen.batch(index)[0]
-            total[index] += model.predict_proba(images, scale="normalised", classes=dataset.classes).cpu()
+            total[index] += ask(images, scale="normalised", classes=dataset.classes).cpu()
     return total / views
 
 

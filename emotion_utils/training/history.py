@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from emotion_utils.errors import brief, reason, show
+from emotion_utils.data.tensors import is_list
+from emotion_utils.errors import brief, check_whole, reason, show
 from emotion_utils.files import as_path, atomic_write, read_file
 from emotion_utils.training.identity import as_plain
 
@@ -39,7 +40,7 @@ class History:
     def __init__(self, rows: Iterable[Mapping[str, float]] | None = None) -> None:
         self.rows: list[dict[str, float]] = []
         self.best_weights: dict[str, Tensor] | None = None
-        if rows is not None and (not isinstance(rows, Iterable) or isinstance(rows, str | bytes | Mapping)):
+        if rows is not None and (not is_list(rows) or isinstance(rows, str | bytes | Mapping)):
             raise TypeError(f"rows={brief(rows)}: give a list of dictionaries, or History.from_csv(path).")
         for row in () if rows is None else rows:
             if not isinstance(row, Mapping):
@@ -66,8 +67,7 @@ class History:
         for column, cell in plain.items():
             if isinstance(cell, bool) or not isinstance(cell, int | float):
                 raise ValueError(f"{column}={brief(row[column])}: give a number.")
-        if not math.isfinite(plain["epoch"]) or plain["epoch"] < 1:
-            raise ValueError(f"epoch={brief(row['epoch'])}: epochs count from 1.")
+        plain["epoch"] = check_whole(1, epoch=plain["epoch"])
         self.rows.append(plain)
 
     @property

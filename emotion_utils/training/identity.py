@@ -8,6 +8,7 @@ from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
@@ -78,11 +79,15 @@ def _feed_function(function: FunctionType, sha, depth: int) -> None:
     )
 
 
+def _has_no_values(value: Tensor) -> bool:
+    return value.is_meta or value.layout != torch.strided
+
+
 def as_plain(value: Any) -> Any:
     """Turn a value into plain numbers, texts, lists and dictionaries, which read back from a checkpoint as they are."""
     if isinstance(value, np.generic):
         value = value.item()
-    elif isinstance(value, np.ndarray | Tensor):
+    elif isinstance(value, np.ndarray) or (isinstance(value, Tensor) and not _has_no_values(value)):
         value = value.tolist()
     if value is None or isinstance(value, bool):
         return value

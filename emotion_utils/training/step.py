@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from emotion_utils.errors import ShapeError, check_whole
 from emotion_utils.models.arguments import MOST_PIXELS
 from emotion_utils.models.handling import as_input, unwrap
+from emotion_utils.models.inference import as_rows
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.randomness import permutation, stream_key
 from emotion_utils.training.config import TrainConfig
@@ -90,7 +91,7 @@ def forward_losses(
         images = images.to(memory_format=torch.channels_last)
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         try:
-            logits = model(as_input(images, model)).float()
+            logits = as_rows(model(as_input(images, model)), len(images))
         except ShapeError:
             raise
         except (ValueError, RuntimeError) as error:

@@ -13,7 +13,9 @@ from torch.utils.data import random_split
 
 from emotion_utils.data.variants import keep_classes
 from emotion_utils.errors import ShapeError
+from emotion_utils.models.facts import set_facts
 from emotion_utils.models.fit import check_fit
+from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.networks import EmotionCNN, LinearModel
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.models.views import FlipAverage
@@ -223,3 +225,43 @@ def test_a_softmax_inside_of_views_is_noticed(faces):
 def test_a_network_without_values_is_refused(faces):
     with pytest.raises(ValueError, match=r"LinearModel.*meta"):
         check_fit(LinearModel(image_size=16).to("meta"), faces)
+
+
+def test_one_class_is_no_choice_and_images_of_one_class_are_said(faces):
+    one = faces.with_labels(torch.zeros(21, dtype=torch.int64), ("happy",))
+    with pytest.raises(ValueError, match="one class, 'happy'"):
+        check_fit(nn.Sequential(nn.Flatten(), nn.Linear(256, 1)), one)
+    alike = faces.with_labels(torch.full((21,), 3))
+    with pytest.warns(UserWarning, match="All 21 images to learn from are 'happy'"):
+        check_fit(LinearModel(image_size=16), alike, training=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_fit(LinearModel(image_size=16), alike)
+        check_fit(LinearModel(image_size=16), faces.subset([0]), training=True)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda z, _: z.detach(), lambda z, _: torch.zeros(len(z), 7), lambda z, _: z.data + 1]
+)
+def test_an_output_without_a_gradient_is_refused_before_training(faces, make):
+    check_fit(Returns(make), faces)
+    with pytest.raises(ValueError, match="output of Returns has no gradient"):
+        check_fit(Returns(make), faces, training=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"), [(lambda z, _: z.to_sparse(), "sparse"), (lambda z, _: z.to("meta"), "meta")]
+)
+def test_a_tensor_of_an_unusual_kind_is_named(faces, make, word):
+    model = Returns(make)
+    set_facts(model, (0.5, 0.25), faces.classes)
+    for ask in (lambda: check_fit(model, faces), lambda: predict_proba(model, faces.images[:2])):
+        with pytest.raises(ShapeError, match=word):
+            ask()
+
+
+def test_an_exported_network_is_measured_and_not_trained(faces):
+    model = torch.export.export(nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), (torch.zeros(2, 1, 16, 16),)).module()
+    check_fit(model, faces)
+    with pytest.raises(TypeError, match="exported"):
+        check_fit(model, faces, training=True)

@@ -14,9 +14,10 @@ from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.facts import facts_of, set_facts
 from emotion_utils.models.inference import compute_logits, predict_proba
-from emotion_utils.models.networks import EmotionCNN, LinearModel
+from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
 from emotion_utils.models.receptive import influence
 from emotion_utils.models.shapes import trace_shapes
+from emotion_utils.models.views import FlipAverage
 from emotion_utils.models.weight_files import load_weights, save_weights
 
 
@@ -50,6 +51,13 @@ ODD = [
     (lambda: match_classes(linear(), "angry"), ValueError, "classes='angry'"),
     (lambda: with_classes_of([1], EMOTIONS), TypeError, "FaceDataset"),
     (lambda: with_classes_of(FACES, 3), ValueError, "classes=3"),
+    (lambda: LinearModel(torch.zeros(3, device="meta")), ValueError, "classes="),
+    (lambda: MLP(torch.eye(3).to_sparse()), ValueError, "hidden="),
+    (lambda: MLP(activation=np.zeros(2)), ValueError, "activation="),
+    (lambda: FlipAverage(linear(), 10**30), ValueError, "shift=1"),
+    (lambda: compute_logits(linear(), FACES, 10**30), ValueError, "batch_size=1"),
+    (lambda: set_facts(linear(), torch.zeros(2, device="meta"), None), ValueError, "normalisation="),
+    (lambda: with_classes_of(FACES, nn.Flatten()), ValueError, "classes=Flatten"),
     (lambda: trace_shapes(linear(), (1, 1, 10**7, 10**7)), ValueError, "input_shape=.*memory"),
     (lambda: influence(MAPS, None), TypeError, "images=None"),
     (lambda: influence(MAPS, torch.zeros(0, 1, 16, 16)), ShapeError, r"\(0, 1, 16, 16\)"),
@@ -107,3 +115,12 @@ def test_images_that_carry_gradients_or_share_memory_are_images():
         found = predict_proba(linear(), images, scale="grey")
         assert not found.requires_grad
         torch.testing.assert_close(found, wanted)
+
+
+def test_a_network_whose_last_layer_was_replaced_gives_what_it_gives():
+    model = linear()
+    set_facts(model, (0.5, 0.25), EMOTIONS)
+    model.classifier = nn.Sequential(nn.Flatten(), nn.Linear(256, 5))
+    assert predict_proba(model, FACES.images[:3]).shape == (3, 5)
+    with pytest.raises(ValueError, match="5 probabilities"):
+        predict_proba(model, FACES.images[:3], classes=EMOTIONS)

@@ -387,6 +387,7 @@ def told(**arguments):
         {"classes": None},
         {"classes": "angry"},
         {"classes": [1, 2, 3, 4, 5, 6, 7]},
+        {"classes": ["angry"] * 7},
         {"classes": ["angry", "sad"]},
         {"mean": None},
         {"mean": "0.5"},

@@ -6,6 +6,7 @@ from small_faces import small_faces
 
 from emotion_utils.data.augment import Augment
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.facts import remember
 from emotion_utils.training.distillation import (
     SoftLabelCrossEntropy,
     judge_by_folds,
@@ -88,3 +89,15 @@ def test_nobody_judges_what_he_has_learnt():
     assert judged[0, 1] == judged[1, 1], "twins lie in one fold"
     with pytest.raises(ValueError, match="folds=1"):
         judge_by_folds(faces, teach, still, folds=1)
+
+
+def test_any_network_may_teach_and_anything_else_is_named():
+    faces, augment = small_faces(14), Augment()
+    torch.manual_seed(0)
+    teacher = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(256, 7))
+    remember(teacher, faces)
+    assert view_probabilities(teacher, faces, augment, views=2).shape == (14, 7)
+    with pytest.raises(TypeError, match="model=None"):
+        judge_by_folds(faces, lambda data, number: None, augment, folds=2, views=1)
+    with pytest.raises(TypeError, match="dataset='list'"):
+        view_probabilities(teacher, [1], augment)

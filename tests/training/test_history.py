@@ -3,6 +3,7 @@
 import math
 
 import pytest
+import torch
 
 from emotion_utils.training.history import COLUMNS, History
 
@@ -54,7 +55,7 @@ def test_wrong_files_and_columns_are_explained(tmp_path):
         History()[3]
 
 
-@pytest.mark.parametrize("wrong", [5, "x", b"x", rows(0.1)[0], True])
+@pytest.mark.parametrize("wrong", [5, "x", b"x", rows(0.1)[0], True, torch.tensor(3)])
 def test_what_is_no_list_of_rows(wrong):
     with pytest.raises(TypeError, match="rows="):
         History(wrong)
@@ -70,6 +71,8 @@ def test_what_is_no_list_of_rows(wrong):
         (rows(0.1)[0] | {"seconds": None}, ValueError, "seconds=None"),
         (rows(0.1)[0] | {"val_loss": True}, ValueError, "val_loss=True"),
         (rows(0.1)[0] | {"epoch": math.nan}, ValueError, "epoch=nan"),
+        (rows(0.1)[0] | {"epoch": 1.5}, ValueError, "epoch=1.5"),
+        (rows(0.1)[0] | {"seconds": torch.zeros((), device="meta")}, ValueError, "seconds="),
         (rows(0.1)[0] | {"epoch": 0}, ValueError, "epoch=0"),
     ],
 )

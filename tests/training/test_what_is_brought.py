@@ -293,3 +293,24 @@ def test_what_is_no_folder(run_dir, tmp_path, monkeypatch):
     with pytest.raises((ValueError, TypeError, OSError), match="run_dir="):
         train(plain_linear(), small_faces(20), None, CONFIG, run_dir=run_dir)
     assert not list(tmp_path.iterdir())
+
+
+class DropsImages(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = plain_linear()
+
+    def forward(self, x):
+        return self.net(x)[:8]
+
+
+def test_a_network_that_drops_images_of_a_larger_batch_is_named():
+    for begin in (train, lr_range_test):
+        with pytest.raises(ShapeError, match=r"\(8, 7\) for 10 images"):
+            begin(DropsImages(), small_faces(40), *([None] if begin is train else []), CONFIG)
+
+
+def test_a_scripted_network_is_copied():
+    scripted = torch.jit.script(plain_linear())
+    scripted(torch.zeros(2, 1, 16, 16)).sum()
+    assert lr_range_test(scripted, small_faces(40), CONFIG, steps=3).rates
