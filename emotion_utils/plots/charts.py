@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from emotion_utils.data.dataset import FaceDataset
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.evaluation.confidence import calibration
 from emotion_utils.evaluation.report import Report
-from emotion_utils.plots.checks import check_kind
+from emotion_utils.plots.checks import check_bars, check_format, check_kind, check_reference
 from emotion_utils.plots.figures import (
     COLOURS,
     LONGEST_LINE,
@@ -34,6 +35,7 @@ from emotion_utils.plots.figures import (
 from emotion_utils.training.history import History
 from emotion_utils.training.lr_range import LRRange
 
+MOST_CURVES = 24  # in one figure
 MOST_CELLS = 20  # classes up to which the numbers of a confusion matrix can be read
 
 
@@ -48,6 +50,8 @@ def plot_history(
     """
     several = isinstance(histories, Mapping)
     named = short_keys(histories) if several else {"": histories}
+    if len(named) > MOST_CURVES:
+        raise ValueError(f"histories: {len(named):,} curves cannot be told apart; draw {MOST_CURVES} or fewer.")
     for one in named.values():
         check_kind("history", one, History, "what train() returns")
     fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4))
@@ -154,13 +158,16 @@ def plot_bars(
     `number` is the format of the number beside each bar.
 
     Raises:
-        ValueError: not as many names as values.
+        TypeError: no list of names, or something else than numbers or texts.
+        ValueError: not as many names as values, or a format that is none.
     """
-    if len(names) != len(values) or len(values) == 0:
-        raise ValueError(f"{len(names)} names for {len(values)} values: give one for each, at least one.")
-    names, values = [short(name, 40) for name in names], np.asarray([float(v) for v in values])
+    check_format(number)
+    names, values = check_bars(names, values)
+    names, values = [short(name, 40) for name in names], np.asarray(values)
+    if reference is not None:
+        reference = check_reference(reference)
     if errors is not None:
-        errors = np.asarray(errors, dtype=float)
+        errors = as_tensor(errors, "errors").cpu().double().numpy()
         if errors.shape not in ((len(values),), (2, len(values))) or not (errors >= 0).all():
             raise ValueError(
                 f"errors of shape {errors.shape}: give distances from 0 on, (N,) or (2, N), N={len(values)}."
@@ -213,8 +220,9 @@ def plot_calibration(
     `report` is a `Report`, or a mapping of names to reports (before and after temperature scaling, say).
     """
     named = short_keys(report, LONGEST_NAME) if isinstance(report, Mapping) else {"model": report}
-    if not named:
-        raise ValueError("report is empty: give what evaluate() returns, or a mapping of names to such reports.")
+    if not 0 < len(named) <= MOST_CURVES:
+        what = f"holds {len(named):,}, more than {MOST_CURVES}" if named else "is empty"
+        raise ValueError(f"report {what}: give what evaluate() returns, or a mapping of names to such reports.")
     for one in named.values():
         check_kind("report", one, Report, "what evaluate() returns")
     fig, axis = plt.subplots(figsize=(5.6, 4.6))

@@ -1,13 +1,12 @@
 """What figures are given, looked at before anything is drawn: kinds, titles, numbers that are not finite."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from emotion_utils.data.tensors import as_tensor
-from emotion_utils.errors import brief
+from emotion_utils.data.tensors import as_tensor, is_list
+from emotion_utils.errors import brief, check_number
 
 
 def check_kind(name: str, value: Any, kind: type, wanted: str) -> None:
@@ -33,6 +32,40 @@ def check_titles(titles: Any, count: int, what: str) -> Sequence | None:
     return titles
 
 
+def check_bars(names: Any, values: Any, name: str = "values") -> tuple[list, list[float]]:
+    """Return as many names as numbers, as lists.
+
+    Raises:
+        TypeError: no list of names, or something else than numbers.
+        ValueError: not as many names as numbers, or none.
+    """
+    if not is_list(names) or isinstance(names, str | bytes | Mapping):
+        raise TypeError(f"names={brief(names)}: give a list of texts.")
+    numbers = as_tensor(list(values) if is_list(values) and not hasattr(values, "ndim") else values, name)
+    names = list(names)
+    if numbers.ndim != 1 or len(numbers) != len(names) or not names:
+        count = len(numbers) if numbers.ndim == 1 else f"shape {tuple(numbers.shape)}"
+        raise ValueError(f"{len(names)} names for {count} {name}: give one for each, at least one.")
+    return names, [float(value) for value in numbers.tolist()]
+
+
+def check_format(number: str) -> None:
+    """Raise a ValueError unless `number` is the format of one number."""
+    try:
+        good = number.format(1234.5) != number.format(0.25)
+    except (ValueError, IndexError, KeyError, AttributeError, TypeError):
+        good = False
+    if not good:
+        raise ValueError(f"number={brief(number)}: give the format of a number, such as '{{:.1f}}'.")
+
+
+def check_reference(reference: Any) -> tuple[Any, float]:
+    """Return a name and a number; raise an error that says so for anything else."""
+    if not isinstance(reference, tuple | list) or len(reference) != 2:
+        raise TypeError(f"reference={brief(reference)}: give a name and a value, such as ('chance', 14.3).")
+    return reference[0], check_number(reference=reference[1])
+
+
 def finite_range(*arrays: np.ndarray) -> tuple[float, float]:
     """Return the smallest and the largest finite number of all arrays; 0 and 0 if there is none."""
     finite = [array[np.isfinite(array)] for array in arrays]
@@ -49,8 +82,5 @@ def numbers_of(name: str, values: Any) -> np.ndarray:
         TypeError: no real numbers; the message calls the argument `name`.
     """
     tensor = as_tensor(values, name)
-    if tensor.is_complex() or tensor.is_meta or tensor.layout != torch.strided:
-        what = f"{tensor.layout}, {tensor.dtype}, on {tensor.device.type}"
-        raise TypeError(f"{name}={brief(what)}: give real numbers in a tensor or an array of the usual kind.")
     array = tensor.cpu().float().squeeze().numpy()
     return np.where(np.isfinite(array), array, np.nan)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
 
 from emotion_utils.data.pixels import as_images
+from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import check_whole
 from emotion_utils.plots.checks import check_titles, finite_range
 from emotion_utils.plots.figures import LONGEST_NAME, WIDTH, drawing, headline, short, show_figure
@@ -25,9 +25,11 @@ def _pixels(images: Tensor | np.ndarray) -> np.ndarray:
         ValueError: another shape.
     """
     try:
-        array = torch.as_tensor(images).detach().cpu()
-    except (TypeError, ValueError, RuntimeError):  # files, Pillow images
-        array = as_images(images)
+        array = as_tensor(images, "images").cpu()
+    except TypeError:
+        if isinstance(images, Tensor):
+            raise
+        array = as_images(images)  # files, Pillow images
     whole = not array.is_floating_point()
     array = array.float().numpy()
     if array.ndim == 4 and array.shape[1] == 1:

@@ -5,7 +5,7 @@ deficiency can tell apart; every figure ends in `show_figure`, so it has its des
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from emotion_utils.data.tensors import is_list
 from emotion_utils.errors import brief, check_whole
-from emotion_utils.plots.checks import check_titles, finite_range, numbers_of
+from emotion_utils.plots.checks import check_bars, check_format, check_titles, finite_range, numbers_of
 from emotion_utils.plots.figures import (
     LONGEST_LINE,
     LONGEST_NAME,
@@ -35,7 +36,9 @@ def _planes(maps: Tensor | Sequence[Tensor]) -> list[np.ndarray]:
     """Turn float maps (N, h, w), (1, N, h, w), (h, w) or a list of (h, w), which may differ in size, to arrays."""
     if isinstance(maps, Tensor | np.ndarray):
         maps = maps[0] if maps.ndim == 4 and len(maps) == 1 else maps
-        maps = [maps] if maps.ndim == 2 else list(maps)
+        maps = [maps] if maps.ndim == 2 else list(maps) if maps.ndim else []
+    elif not is_list(maps) or isinstance(maps, str | bytes | Mapping):
+        raise TypeError(f"maps={brief(maps)}: give maps (N, height, width), or a list of them.")
     planes = [numbers_of("maps", plane) for plane in maps]
     for plane in planes:
         if plane.ndim != 2:
@@ -199,11 +202,20 @@ def show_pairs(
     Raises:
         ValueError: there are not two series, or one has another length than `names`.
     """
-    if len(series) != 2 or len(names) == 0 or any(len(values) != len(names) for values in series.values()):
-        found = ", ".join(f"{brief(label)} of {len(values)}" for label, values in list(series.items())[:4])
+    check_format(number)
+    if not isinstance(series, Mapping) or not is_list(names):
+        raise TypeError(f"names={brief(names)}, series={brief(series)}: give a list of texts, and values by two names.")
+    names, lengths = (
+        list(names),
+        [len(values) if is_list(values) and hasattr(values, "__len__") else 1 for values in series.values()],
+    )
+    if len(series) != 2 or not names or set(lengths) != {len(names)}:
+        found = ", ".join(
+            f"{brief(label)} of {length}" for label, length in list(zip(series, lengths, strict=True))[:4]
+        )
         raise ValueError(f"series={{{found}}}: give two, each of {len(names)} values, as many as there are names.")
+    series = {label: check_bars(names, values, "values of series")[1] for label, values in short_keys(series).items()}
     names = [short(name, 40) for name in names]
-    series = {label: [float(value) for value in values] for label, values in short_keys(series).items()}
     fig, axis = plt.subplots(figsize=(WIDTH, min(1.5 + 0.6 * len(names), 40)))
     colours = (PALETTE["sky"], PALETTE["orange"])
     for offset, colour, (label, values) in zip((-0.2, 0.2), colours, series.items(), strict=True):

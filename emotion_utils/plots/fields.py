@@ -7,6 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from emotion_utils.errors import brief, check_number
 from emotion_utils.models.receptive import Field
 from emotion_utils.plots.checks import numbers_of
 from emotion_utils.plots.figures import COLOURS, WIDTH, drawing, headline, legend_name, short, show_figure
@@ -34,8 +35,11 @@ def show_fields(
     Raises:
         ValueError: no fields.
     """
+    if not isinstance(fields, list | tuple) or not all(isinstance(field, Field) for field in fields):
+        raise TypeError(f"fields={brief(fields)}: give the rows of receptive_field(model).")
     if not fields:
         raise ValueError("fields is empty: give the rows of receptive_field(model).")
+    pixel = None if pixel is None else check_number(pixel=pixel)
     pixels = numbers_of("image", image)  # (H, W)
     if pixels.ndim != 2:
         raise ValueError(f"image of shape {pixels.shape}: give one image, (height, width).")

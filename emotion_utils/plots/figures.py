@@ -7,6 +7,7 @@ Universal Design" (2008), which people with a colour vision deficiency can tell 
 
 import functools
 import html
+import inspect
 import io
 import textwrap
 import warnings
@@ -19,7 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter
 
-from emotion_utils.errors import one_line, printable
+from emotion_utils.errors import brief, one_line, printable
+from emotion_utils.models.arguments import check_yes
 
 PALETTE = {
     "blue": "#0072B2",
@@ -38,6 +40,7 @@ LONGEST_NAME = 28  # characters of a class beside an axis or in a legend
 LONGEST_LINE = 90  # characters of a title
 MOST_LINES = 3
 LONGEST_DESCRIPTION = 4000
+TEXTS = ("title", "description", "xlabel", "label", "note", "number")  # arguments of functions that draw
 
 
 def style() -> None:
@@ -89,10 +92,17 @@ def legend_name(text: Any, limit: int = 60) -> str:
 
 
 def drawing(function: Callable) -> Callable:
-    """Close what a function that draws had begun, if it ends in an error."""
+    """Check the texts and switches that a function is given, and close what it had begun if it ends in an error."""
+    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def draw(*args: Any, **options: Any) -> None:
+        for name, value in signature.bind(*args, **options).arguments.items():
+            default = signature.parameters[name].default
+            if isinstance(default, bool):
+                check_yes(**{name: value})
+            elif name in TEXTS and not isinstance(value, str) and (value is not None or default is not None):
+                raise TypeError(f"{name}={brief(value)}: give a text.")
         before = set(plt.get_fignums())
         try:
             function(*args, **options)
@@ -126,10 +136,13 @@ def show_figure(fig: Figure, description: str, markup: bool = True, display_id: 
     Outside a notebook there is nothing to show a picture in, so the description is printed alone.
 
     Raises:
-        ValueError: the description is empty.
+        TypeError: no figure of matplotlib.
+        ValueError: the description is empty, or no text.
     """
-    if not description or not description.strip():
-        raise ValueError(f"description={description!r}: say in a sentence what the figure shows.")
+    if not isinstance(fig, Figure):
+        raise TypeError(f"fig={brief(type(fig).__name__)}: give a figure of matplotlib, as plt.subplots() makes it.")
+    if not isinstance(description, str) or not description.strip():
+        raise ValueError(f"description={brief(description)}: say in a sentence what the figure shows.")
     description = one_line(description, LONGEST_DESCRIPTION)
     if not markup:
         _take_as_text(fig)
