@@ -1,4 +1,4 @@
-"""Checks for notebook 04: counting updates, averaging, smoothed loss, Adam, early stopping, rates, checkpoints."""
+"""Checks for notebook 04: smoothed loss, gradients, Adam, counting, averaging, rates, early stopping, checkpoints."""
 
 import copy
 import math
@@ -10,14 +10,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emotion_utils.checks import check, number, require, unfinished, whole
-
-
-@check(
-    hints=(
-        "Count one epoch first. What happens to the faces that are left over when the batches are full?",
-        "A short last batch is a batch too, unless drop_last is set. And every epoch starts a fresh pass.",
-    )
+from emotion_utils.checks.answers import without
+from emotion_utils.checks.range_tests import START, range_tests
+from emotion_utils.checks.training_mistakes import (
+    CUT,
+    MEAN,
+    OVERFLOW,
+    adam_hint,
+    count_hint,
+    gradient_hint,
+    loss_hint,
+    shape_hint,
+    stopping_hint,
+    stopping_point,
 )
+
+
+@check(hints=("Count the batches of one epoch first, on paper, for 10 faces in batches of 4. Then with drop_last.",))
 def count_updates(answer: Callable[[int, int, int, bool], int]) -> None:
     """Check `answer(faces, batch_size, epochs, drop_last) -> int` against a count over a real loader."""
     generator = torch.Generator().manual_seed(4)
@@ -32,7 +41,8 @@ def count_updates(answer: Callable[[int, int, int, bool], int]) -> None:
         truth = sum(1 for _ in range(epochs) for _ in loader)
         got = whole(answer(faces, batch_size, epochs, drop_last), "the count")
         case = f"{faces} faces in batches of {batch_size}, {epochs} epoch(s), drop_last={drop_last}"
-        require(got == truth, f"for {case} your count is too {'large' if got > truth else 'small'}")
+        hint = count_hint(got, faces, batch_size, epochs, drop_last)
+        require(got == truth, f"for {case} your count is too {'large' if got > truth else 'small'}", hint)
 
 
 @check(
@@ -50,17 +60,22 @@ def epoch_mean(answer: Callable[[list[float], list[int]], float]) -> None:
         values = [3 * torch.rand(size, generator=generator) for size in sizes]
         truth = float(torch.cat(values).mean())
         got = number(answer([float(v.mean()) for v in values], list(sizes)), "the mean")
-        require(
-            abs(got - truth) < 1e-5,
-            f"with batches of {sizes} your mean is too {'large' if got > truth else 'small'}",
-        )
+        means = [float(v.mean()) for v in values]
+        hint = None
+        if abs(got - sum(means) / count) < 1e-5:
+            hint = (
+                "Each of your batches weighs the same, whatever its size. A face in a short batch then counts for more."
+            )
+        elif abs(got - sum(means)) < 1e-5 or abs(got - sum(float(v.sum()) for v in values)) < 1e-3:
+            hint = "That is a sum. How many faces does it run over?"
+        told = f"with batches of {sizes} your mean is too {'large' if got > truth else 'small'}"
+        require(abs(got - truth) < 1e-5, told, hint)
 
 
 @check(
     hints=(
-        "Write the target as a distribution over the classes: every row sums to 1. Which class gets what?",
-        "The share `smoothing` is spread evenly over all classes, the right one included.",
-        "Take the logarithm of the softmax in one step (largest logit first), so that nothing overflows.",
+        "Write the target of one face as a row of numbers: every row sums to 1. Which class gets what?",
+        "Try smoothing=0 first and compare with `cross_entropy` of section 1; then two classes and smoothing=0.5.",
     )
 )
 def smoothed_cross_entropy(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
@@ -73,78 +88,107 @@ def smoothed_cross_entropy(answer: Callable[[Tensor, Tensor, float], Tensor]) ->
         logits = (scale * torch.randn(faces, classes, generator=generator)).requires_grad_()
         labels = torch.randint(classes, (faces,), generator=generator)
         truth = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        got = unfinished(answer(logits, labels, smoothing))
+        with without("cross_entropy", "cross_entropy_loss", "nll_loss", "nll_loss_nd", "kl_div"):
+            got = unfinished(answer(logits, labels, smoothing))
         case = f"{faces} face(s), {classes} classes, smoothing {smoothing:.2f}, logits of size {scale:g}"
         require(isinstance(got, Tensor), f"the loss should be a tensor, so that autograd can follow; got {type(got)}")
-        require(got.ndim == 0, f"the loss should be one number, and its shape is {tuple(got.shape)}")
-        require(bool(torch.isfinite(got)), f"for {case} your loss is {got.item()}")
+        require(got.ndim == 0, f"the loss should be one number, and its shape is {tuple(got.shape)}", MEAN)
+        require(bool(torch.isfinite(got)), f"for {case} your loss is {got.item()}", OVERFLOW)
         require(
             torch.allclose(got.to(truth.dtype), truth, rtol=1e-4, atol=1e-5),
             f"for {case} your loss is too {'large' if got.item() > truth.item() else 'small'}",
+            loss_hint(float(got), logits.detach(), labels, smoothing),
         )
-        require(got.requires_grad, "your loss has lost its connection to the logits, so autograd can't follow")
+        require(got.requires_grad, "your loss has lost its connection to the logits, so autograd can't follow", CUT)
         mine, theirs = (torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in (got, truth))
-        require(torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5), f"for {case} the gradient of your loss is off")
+        require(torch.allclose(mine, theirs, rtol=1e-3, atol=1e-5), f"for {case} the gradient of your loss is off", CUT)
+
+
+@check(
+    hints=(
+        "Print the shapes on the way back: each gradient has the shape of its weights. Then compare one at a time.",
+        "Follow the table of section 3 from the last line to the first, with another slope and one row more.",
+    )
+)
+def tanh_gradients(answer: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> None:
+    """Check `answer(images, labels, first, bias, second)` against autograd: the gradients by first, bias and second."""
+    generator = torch.Generator().manual_seed(11)
+    for faces, inputs, hidden, classes in ((5, 4, 3, 2), (1, 6, 2, 7), (12, 3, 8, 5)):
+        images = torch.randn(faces, inputs, generator=generator)
+        labels = torch.randint(classes, (faces,), generator=generator)
+        shapes = ((inputs, hidden), (hidden,), (hidden, classes))
+        weights = [torch.randn(shape, generator=generator).requires_grad_() for shape in shapes]
+        units = (images @ weights[0] + weights[1]).tanh()
+        loss = functional.cross_entropy(units @ weights[2], labels)
+        truth = dict(zip(("first", "bias", "second"), torch.autograd.grad(loss, weights), strict=True))
+        with torch.inference_mode():  # autograd can't do the exercise here
+            given = [tensor.detach().clone() for tensor in (images, labels, *weights)]
+            result = unfinished(answer(*given))
+        case = f"with {faces} face(s) of {inputs} pixels, {hidden} hidden units and {classes} classes"
+        require(
+            isinstance(result, list | tuple) and len(result) == 3,
+            "your function should return three gradients: by first, by bias and by second",
+        )
+        for (name, right), mine in zip(reversed(truth.items()), reversed(result), strict=True):
+            require(isinstance(mine, Tensor), f"the gradient by {name} should be a tensor, not {type(mine).__name__}")
+            told = f"{case}, your gradient by {name} has shape {tuple(mine.shape)}, and {name} has {tuple(right.shape)}"
+            require(mine.shape == right.shape, told, shape_hint(name))
+            close = torch.allclose(mine.to(right.dtype), right, rtol=1e-3, atol=1e-5)
+            require(close, f"{case}, your gradient by {name} is off", gradient_hint(name, mine, right, faces))
 
 
 @check(
     hints=(
         "Print all three results after step 1 and after step 2. Which is the first to go wrong?",
-        "The hats are for this step alone: what you return as memory has none. Steps count from 1.",
-        "Look at the denominator: the square root covers the corrected square alone, and the 1e-8 comes after it.",
+        "Write each formula on a line of its own, in the order of the text, and give the hats names of their own.",
     )
 )
 def adam_step(answer: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> None:
-    """Check `answer(weight, gradient, mean, square, step, learning_rate)` against `torch.optim.Adam`, step by step.
+    """Check `answer(weight, gradient, mean, square, step, learning_rate)` against Adam, step by step.
 
     It should return `(weight, mean, square)`; working in place is fine too. Tiny gradients tell where the 1e-8 goes.
     """
     generator = torch.Generator().manual_seed(7)
     for learning_rate, size in ((0.1, 1.0), (0.001, 1.0), (0.3, 10.0), (0.1, 1e-6), (0.1, 1e-8)):
-        theirs = nn.Parameter(torch.randn(3, 2, generator=generator))
-        weight, mean, square = theirs.detach().clone(), torch.zeros(3, 2), torch.zeros(3, 2)
-        optimizer = torch.optim.Adam([theirs], lr=learning_rate, foreach=False)
+        weight = torch.randn(3, 2, generator=generator)
+        mean, square = torch.zeros(3, 2), torch.zeros(3, 2)
+        truth = (weight, mean, square)
         for step in range(1, 6):
             gradient = size * torch.randn(3, 2, generator=generator)
-            theirs.grad = gradient.clone()
-            optimizer.step()
-            result = unfinished(answer(weight, gradient, mean, square, step, learning_rate))
+            before, truth = truth[0], torch_adam(*truth, gradient, step, learning_rate)
+            given = (weight.clone(), gradient.clone(), mean.clone(), square.clone())
+            result = unfinished(answer(*given, step, learning_rate))
             require(
                 isinstance(result, list | tuple) and len(result) == 3,
                 "your function should return three things: weight, mean and square",
             )
             weight, mean, square = result
             case = f"at step {step}, with learning rate {learning_rate} and gradients of size {size:g}"
-            memory = optimizer.state[theirs]
-            wanted = (theirs.detach(), memory["exp_avg"], memory["exp_avg_sq"])
-            for name, mine, right in zip(("weight", "mean", "square"), result, wanted, strict=True):
+            for name, mine, right in (
+                ("mean", mean, truth[1]),
+                ("square", square, truth[2]),
+                ("weight", weight, truth[0]),
+            ):
                 require(isinstance(mine, Tensor), f"{name} should be a tensor, not {type(mine).__name__}")
                 require(mine.shape == right.shape, f"{name} has shape {tuple(mine.shape)}, not the weight's")
                 scale = float(right.abs().max()) if name != "weight" else 1.0
                 require(
                     torch.allclose(mine.detach().to(right.dtype), right, rtol=1e-3, atol=1e-4 * scale),
                     f"{case}, your {name} leaves the path of torch.optim.Adam",
+                    adam_hint(name, mine.detach(), right, before, step),
                 )
 
 
-def _stopping_point(losses: Sequence[float], patience: int) -> tuple[int, int]:
-    """Walk through the losses as a training would: the best epoch so far, and the last epoch trained."""
-    best, last = 0, 0
-    for last, loss in enumerate(losses):  # `last` is the answer, also after the loop
-        if loss < losses[best]:
-            best = last
-        if last - best >= patience:
-            break
-    return best, last
+def torch_adam(
+    weight: Tensor, mean: Tensor, square: Tensor, gradient: Tensor, step: int, learning_rate: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Take the step that `torch.optim.Adam` takes (a test compares them): its first use loads much, and waits long."""
+    mean, square = torch.lerp(mean, gradient, 0.1), torch.lerp(square, gradient.square(), 0.001)
+    root = square.sqrt() / math.sqrt(1 - 0.999**step) + 1e-8
+    return weight - learning_rate / (1 - 0.9**step) * mean / root, mean, square
 
 
-@check(
-    hints=(
-        "Compare each epoch with the best one so far, not with the one before.",
-        "Training can't look past the epoch at which it stops: what comes later was never trained.",
-        "Patience counts the epochs in a row since the best one. An equal loss is no improvement.",
-    )
-)
+@check(hints=("Walk through the list of the message on paper, epoch by epoch: best so far, epochs since then.",))
 def early_stop(answer: Callable[[list[float], int], tuple[int, int]]) -> None:
     """Check `answer(val_losses, patience) -> (best_epoch, last_epoch)` on random curves, ties included."""
     generator = torch.Generator().manual_seed(8)
@@ -153,55 +197,53 @@ def early_stop(answer: Callable[[list[float], int], tuple[int, int]]) -> None:
         steps = torch.randint(5, 20, (epochs,), generator=generator)  # few different values, so that ties occur
         losses = [round(float(step) / 10, 1) for step in steps]
         patience = 1 + trial % 4
-        truth = _stopping_point(losses, patience)
+        truth = stopping_point(losses, patience)
         got = unfinished(answer(list(losses), patience))
         case = f"losses {losses} with patience {patience}"
         require(hasattr(got, "__len__") and len(got) == 2, "your function should return two epochs")
         best, last = (whole(epoch, "each epoch") for epoch in got)
-        require(last == truth[1], f"for {case} your training stops too {'late' if last > truth[1] else 'early'}")
-        require(best == truth[0], f"for {case} your best epoch is not the first epoch with the lowest loss seen")
+        hint = stopping_hint((best, last), losses, patience)
+        require(last == truth[1], f"for {case} your training stops too {'late' if last > truth[1] else 'early'}", hint)
+        require(best == truth[0], f"for {case} your best epoch is not the first epoch with the lowest loss seen", hint)
 
 
-def _range_curve(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw one range test: rates (100,), losses without noise and with it; some end in infinity or NaN."""
-    position = torch.linspace(-5, 1, 100)
-    draw = torch.rand(7, generator=generator)
-    middle = -3.8 + 2 * draw[0]
-    fall = 1.9 - (0.5 + 0.7 * draw[1]) * torch.sigmoid((2.5 + 1.5 * draw[2]) * (position - middle))
-    clean = fall + torch.exp((4 + 3 * draw[3]) * (position - (middle + 1.9 + 0.5 * draw[4]))) * 0.3
-    noisy = clean + 0.05 * torch.randn(100, generator=generator)
-    if draw[5] < 0.5:
-        noisy = torch.where(clean > 6, torch.tensor(math.inf if draw[5] < 0.25 else math.nan), noisy)
-    # Each network has rates of its own, so that no fixed rate and no fixed place in the list fits them all.
-    return 10 ** (position + 2 * draw[6] - 1), clean, noisy
+ENOUGH = 0.7  # of the way that the loss can fall
 
 
 @check(
     hints=(
-        "Draw one of your picks into the curve. Is the loss falling there, or has it just begun to climb?",
-        "Single losses are noisy: smooth them over a few neighbours on both sides, then look for a minimum or a slope.",
-        "The lowest point is already the edge. Losses may also be infinite or not a number: leave those out.",
+        "Draw the curve of the range test with your pick in it. Does the loss fall there?",
+        "Print rates and losses of one curve to the end. Are all of them numbers that can be compared?",
     )
 )
 def pick_rate(answer: Callable[[Tensor, Tensor], float]) -> None:
-    """Check `answer(rates, losses) -> rate`: on random range tests it must lie where the loss falls, off the edge.
+    """Check `answer(rates, losses) -> rate` by training: eight small networks, each with a range test of its own.
 
-    Many rules pass: the rate should be high enough that a tenth of the fall is done, and at most half of the rate
-    at which the noise-free loss is lowest.
+    A training at the rate must get at least 70 % of the way down that the best of nine rates gets in as many steps.
     """
-    generator = torch.Generator().manual_seed(9)
-    for curve in range(1, 31):
-        rates, clean, noisy = _range_curve(generator)
-        lowest = int(clean.argmin())
-        fall = float(clean[0] - clean[lowest])
-        smallest = float(rates[int((clean[0] - clean > 0.1 * fall).nonzero()[0])])
-        rate = number(answer(rates.clone(), noisy.clone()), "the rate")
-        require(math.isfinite(rate) and rate > 0, f"on random curve {curve} of 30 your rate is {rate}")
-        require(rate >= smallest, f"on random curve {curve} of 30 your rate is so low that the loss hardly falls")
-        require(
-            rate <= float(rates[lowest]) / 2,
-            f"on random curve {curve} of 30 your rate is at or past the edge, where the loss stops falling",
-        )
+    tests = range_tests()
+    with torch.no_grad():
+        for curve, (problem, losses, best_rate, lowest) in enumerate(tests, start=1):
+            rate = number(answer(problem.rates.clone(), losses.clone()), "the rate")
+            case = f"on range test {curve} of {len(tests)} your rate is {rate:.2g}"
+            require(math.isfinite(rate) and rate > 0, case, "Some losses are infinite or nan: leave those out.")
+            loss = problem.train(rate)
+            way = (START - loss) / (START - lowest)
+            got = f"a training at it got to a loss of {loss:.2f}, from {START:.2f}, where {lowest:.2f} can be reached"
+            hint = (
+                "Your rate is too high. The lowest point of the curve is already the edge; single losses are noisy, "
+                "so smooth them over a few neighbours on both sides before you look for a minimum or a slope."
+                if rate > best_rate
+                else "Your rate is too low: steps at it are safe, but too short. Where does the loss fall fastest?"
+            )
+            require(way >= ENOUGH, f"{case}, and {got}", hint)
+
+
+HINTS = {
+    "parameter": "state_dict() hands out the live tensors, and training goes on with them. What could you store?",
+    "running average": "A batch norm keeps running averages, which are no parameters. state_dict() holds them too.",
+    "path": "What does the optimiser know that the network does not? See optimizer.state_dict(): live tensors again.",
+}
 
 
 def _start(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -221,9 +263,7 @@ def _some_steps(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Seq
 
 @check(
     hints=(
-        "What does the optimiser know that the network does not? Look at optimizer.state_dict().",
-        "A batch norm keeps running averages, which are no parameters. state_dict() holds them too.",
-        "state_dict() hands out the live tensors. If training goes on, they change. What could you store instead?",
+        "Print what `pack` returns before and after one more step of training. What has changed, and what is missing?",
     )
 )
 def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
@@ -252,8 +292,10 @@ def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
             require(
                 torch.equal(restored[name], value),
                 f"right after unpacking, the {kind} {name} differs from what it was when you packed it",
+                HINTS[kind],
             )
         require(back == epoch, f"the epoch went in as {epoch} and came out as {back:g}")
         _some_steps(fresh, fresh_optimizer, batches[before:])
         for (name, a), b in zip(model.state_dict().items(), fresh.state_dict().values(), strict=True):
-            require(torch.equal(a, b), f"the network starts right but then leaves the unbroken run: {name} differs")
+            told = f"the network starts right but then leaves the unbroken run: {name} differs"
+            require(torch.equal(a, b), told, HINTS["path"])

@@ -8,8 +8,10 @@ import torch
 from torch.nn import functional
 
 from emotion_utils.checks import nb04 as check
+from emotion_utils.checks.range_tests import range_tests
 
 CHECKS = (
+    check.tanh_gradients,
     check.count_updates,
     check.epoch_mean,
     check.smoothed_cross_entropy,
@@ -112,8 +114,21 @@ def smoothed_in_double_precision(logits, labels, smoothing):
     return smoothed(logits.double(), labels, smoothing)
 
 
+def smoothed_by_pytorch(logits, labels, smoothing):
+    return functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+
+def smoothed_by_a_layer(logits, labels, smoothing):
+    return torch.nn.CrossEntropyLoss(label_smoothing=smoothing)(logits, labels)
+
+
+def smoothed_partly_by_pytorch(logits, labels, smoothing):
+    log_p = logits.log_softmax(1)
+    return (1 - smoothing) * functional.nll_loss(log_p, labels) - smoothing * log_p.mean()
+
+
 def smoothed_not_at_all(logits, labels, smoothing):
-    return functional.cross_entropy(logits, labels)
+    return -logits.log_softmax(1)[torch.arange(len(labels)), labels].mean()
 
 
 def smoothed_over_the_others(logits, labels, smoothing):
@@ -130,19 +145,96 @@ def smoothed_unstable(logits, labels, smoothing):
 
 
 def smoothed_sum(logits, labels, smoothing):
-    return functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+    return smoothed(logits, labels, smoothing) * len(labels)
 
 
 def smoothed_every_face(logits, labels, smoothing):
-    return functional.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+    return smoothed(logits, labels, smoothing).expand(len(labels))
 
 
 def smoothed_detached(logits, labels, smoothing):
-    return torch.tensor(functional.cross_entropy(logits, labels, label_smoothing=smoothing).item())
+    return torch.tensor(smoothed(logits, labels, smoothing).item())
 
 
 def smoothed_softmax_twice(logits, labels, smoothing):
-    return functional.cross_entropy(logits.softmax(1), labels, label_smoothing=smoothing)
+    return smoothed(logits.softmax(1), labels, smoothing)
+
+
+# --- tanh_gradients ----------------------------------------------------------------------------------------------
+
+
+def gradients(images, labels, first, bias, second, slope=lambda h: 1 - h**2):
+    hidden = torch.tanh(images @ first + bias)
+    blame = (hidden @ second).softmax(1)
+    blame[torch.arange(len(labels)), labels] -= 1
+    blame = blame / len(labels)
+    below = blame @ second.T * slope(hidden)
+    return images.T @ below, below.sum(0), hidden.T @ blame
+
+
+def gradients_by_einsum(images, labels, first, bias, second):
+    hidden = torch.einsum("nd,dm->nm", images, first).add(bias).tanh()
+    blame = ((hidden @ second).softmax(1) - functional.one_hot(labels, second.shape[1])) / len(labels)
+    below = torch.einsum("nc,mc->nm", blame, second) / torch.cosh(images @ first + bias) ** 2
+    return [
+        torch.einsum("nd,nm->dm", images, below),
+        torch.einsum("nm->m", below),
+        torch.einsum("nm,nc->mc", hidden, blame),
+    ]
+
+
+def gradients_in_double_precision(images, labels, first, bias, second):
+    return gradients(images.double(), labels, first.double(), bias.double(), second.double())
+
+
+def gradients_of_relu(images, labels, first, bias, second):
+    return gradients(images, labels, first, bias, second, slope=lambda h: (h > 0).float())
+
+
+def gradients_without_slope(images, labels, first, bias, second):
+    return gradients(images, labels, first, bias, second, slope=torch.ones_like)
+
+
+def gradients_of_the_sum(images, labels, first, bias, second):
+    return [len(images) * one for one in gradients(images, labels, first, bias, second)]
+
+
+def gradients_divided_twice(images, labels, first, bias, second):
+    return [one / len(images) for one in gradients(images, labels, first, bias, second)]
+
+
+def gradients_downhill(images, labels, first, bias, second):
+    return [-one for one in gradients(images, labels, first, bias, second)]
+
+
+def gradients_with_a_bias_per_face(images, labels, first, bias, second):
+    first, bias, second = gradients(images, labels, first, bias, second)
+    return first, bias.expand(len(images), -1), second
+
+
+def gradients_transposed(images, labels, first, bias, second):
+    first, bias, second = gradients(images, labels, first, bias, second)
+    return first.T, bias, second.T
+
+
+def gradients_in_another_order(images, labels, first, bias, second):
+    first, bias, second = gradients(images, labels, first, bias, second)
+    return second, bias, first
+
+
+def gradients_without_bias(images, labels, first, bias, second):
+    return gradients(images, labels, first, torch.zeros_like(bias), second)
+
+
+def gradients_two(images, labels, first, bias, second):
+    return gradients(images, labels, first, bias, second)[::2]
+
+
+def gradients_by_autograd(images, labels, first, bias, second):
+    weights = [one.requires_grad_() for one in (first, bias, second)]
+    with torch.enable_grad():
+        loss = smoothed((images @ first + bias).tanh() @ second, labels, 0.0)
+    return torch.autograd.grad(loss, weights)
 
 
 # --- adam_step ---------------------------------------------------------------------------------------------------
@@ -298,11 +390,19 @@ def finite(rates, losses):
 
 
 def rate_fixed(rates, losses):
-    return 0.003
+    return 0.01
 
 
 def rate_fixed_place(rates, losses):
-    return float(rates[45])
+    return float(rates[50])
+
+
+def rate_steepest(rates, losses, width=9, reach=5):
+    rates, losses = finite(rates, losses)
+    curve = smooth(losses, width)
+    lowest = int(curve.argmin())
+    inner = range(reach, max(lowest, reach + 1))
+    return rates[max(inner, key=lambda i: curve[i - reach] - curve[min(i + reach, len(curve) - 1)])]
 
 
 def rate_tenth_of_lowest(rates, losses):
@@ -310,11 +410,9 @@ def rate_tenth_of_lowest(rates, losses):
     return rates[smooth(losses).argmin()] / 10
 
 
-def rate_middle_of_the_fall(rates, losses):
+def rate_third_of_lowest(rates, losses):
     rates, losses = finite(rates, losses)
-    smoothed_losses = smooth(losses, 15)
-    half = (losses[:10].mean() + smoothed_losses.min()) / 2
-    return float(rates[(smoothed_losses < half).nonzero()[0, 0]])
+    return rates[smooth(losses, 7).argmin()] / 3
 
 
 def rate_lowest(rates, losses):
@@ -322,16 +420,28 @@ def rate_lowest(rates, losses):
     return rates[losses.argmin()]
 
 
+def rate_lowest_of_the_smooth(rates, losses):
+    rates, losses = finite(rates, losses)
+    return rates[smooth(losses).argmin()]
+
+
 def rate_last(rates, losses):
     return rates[-1]
 
 
 def rate_cautious(rates, losses):
-    return 1e-5
+    return rates[0]
 
 
-def rate_middle_of_the_range(rates, losses):
-    return rates[len(rates) // 2] * 10
+def rate_hundredth_of_lowest(rates, losses):
+    rates, losses = finite(rates, losses)
+    return rates[smooth(losses).argmin()] / 100
+
+
+def rate_where_it_begins_to_fall(rates, losses):
+    rates, losses = finite(rates, losses)
+    curve = smooth(losses)
+    return rates[(curve < curve[0] - 0.05 * (curve[0] - curve.min())).nonzero()[0, 0]]
 
 
 def rate_not_a_number(rates, losses):
@@ -341,6 +451,10 @@ def rate_not_a_number(rates, losses):
 def rate_steepest_without_smoothing(rates, losses):
     rates, losses = finite(rates, losses)
     return rates[losses.diff().argmin()]
+
+
+def rate_negative(rates, losses):
+    return -rates[50]
 
 
 RIGHT = [
@@ -357,8 +471,12 @@ RIGHT = [
     (check.early_stop, stop),
     (check.early_stop, stop_by_search),
     (check.early_stop, stop_as_tensor),
+    (check.tanh_gradients, gradients),
+    (check.tanh_gradients, gradients_by_einsum),
+    (check.tanh_gradients, gradients_in_double_precision),
+    (check.pick_rate, rate_steepest),
     (check.pick_rate, rate_tenth_of_lowest),
-    (check.pick_rate, rate_middle_of_the_fall),
+    (check.pick_rate, rate_third_of_lowest),
 ]
 WRONG = [
     (check.count_updates, updates_rounds_down),
@@ -372,6 +490,9 @@ WRONG = [
     (check.epoch_mean, mean_first_size),
     (check.epoch_mean, mean_without_last),
     (check.epoch_mean, mean_sum),
+    (check.smoothed_cross_entropy, smoothed_by_pytorch),
+    (check.smoothed_cross_entropy, smoothed_by_a_layer),
+    (check.smoothed_cross_entropy, smoothed_partly_by_pytorch),
     (check.smoothed_cross_entropy, smoothed_not_at_all),
     (check.smoothed_cross_entropy, smoothed_over_the_others),
     (check.smoothed_cross_entropy, smoothed_unstable),
@@ -394,14 +515,28 @@ WRONG = [
     (check.early_stop, stop_ties_improve),
     (check.early_stop, stop_looks_ahead),
     (check.early_stop, stop_forgets_to_reset),
+    (check.tanh_gradients, gradients_of_relu),
+    (check.tanh_gradients, gradients_without_slope),
+    (check.tanh_gradients, gradients_of_the_sum),
+    (check.tanh_gradients, gradients_divided_twice),
+    (check.tanh_gradients, gradients_downhill),
+    (check.tanh_gradients, gradients_with_a_bias_per_face),
+    (check.tanh_gradients, gradients_transposed),
+    (check.tanh_gradients, gradients_in_another_order),
+    (check.tanh_gradients, gradients_without_bias),
+    (check.tanh_gradients, gradients_two),
+    (check.tanh_gradients, gradients_by_autograd),
     (check.pick_rate, rate_fixed),
     (check.pick_rate, rate_fixed_place),
     (check.pick_rate, rate_lowest),
+    (check.pick_rate, rate_lowest_of_the_smooth),
     (check.pick_rate, rate_last),
     (check.pick_rate, rate_cautious),
-    (check.pick_rate, rate_middle_of_the_range),
+    (check.pick_rate, rate_hundredth_of_lowest),
+    (check.pick_rate, rate_where_it_begins_to_fall),
     (check.pick_rate, rate_not_a_number),
     (check.pick_rate, rate_steepest_without_smoothing),
+    (check.pick_rate, rate_negative),
 ]
 
 
@@ -417,6 +552,80 @@ def test_wrong_answers_do_not(function, answer):
     assert all(v.status == "wrong" for v in verdicts)
     assert "Hint" not in verdicts[0].message
     assert "Hint 1" in verdicts[1].message
+
+
+# A mistake that can be told by its numbers, and a word of the hint for it.
+TOLD = [
+    (check.count_updates, updates_one_epoch, "single epoch"),
+    (check.count_updates, updates_rounds_down, "short last batch"),
+    (check.count_updates, updates_rounds_up, "drop_last"),
+    (check.count_updates, updates_across_epochs, "carried"),
+    (check.count_updates, updates_at_least_one, "no batch is ever full"),
+    (check.epoch_mean, mean_of_means, "weighs the same"),
+    (check.epoch_mean, mean_sum, "sum"),
+    (check.smoothed_cross_entropy, smoothed_not_at_all, "smoothing"),
+    (check.smoothed_cross_entropy, smoothed_over_the_others, "*all*"),
+    (check.smoothed_cross_entropy, smoothed_unstable, "infinite"),
+    (check.smoothed_cross_entropy, smoothed_every_face, "mean"),
+    (check.smoothed_cross_entropy, smoothed_detached, "record"),
+    (check.tanh_gradients, gradients_of_the_sum, "too long"),
+    (check.tanh_gradients, gradients_divided_twice, "too short"),
+    (check.tanh_gradients, gradients_downhill, "sign"),
+    (check.tanh_gradients, gradients_without_slope, "lies between"),
+    (check.tanh_gradients, gradients_with_a_bias_per_face, "same bias"),
+    (check.tanh_gradients, gradients_transposed, "transposed"),
+    (check.adam_step, adam_returns_hats, "hats"),
+    (check.adam_step, adam_uphill, "uphill"),
+    (check.adam_step, adam_without_hats, "Both memories are right"),
+    (check.adam_step, adam_forgets_the_square, "small share"),
+    (check.early_stop, stop_looks_ahead, "look past"),
+    (check.early_stop, stop_ties_improve, "equal"),
+    (check.early_stop, stop_one_late, "uses up"),
+    (check.early_stop, stop_forgets_to_reset, "anew"),
+    (check.pick_rate, rate_lowest, "too high"),
+    (check.pick_rate, rate_cautious, "too low"),
+]
+
+
+@pytest.mark.parametrize(("function", "answer", "word"), TOLD, ids=lambda f: getattr(f, "__name__", None))
+def test_a_mistake_that_can_be_told_has_its_own_hint(function, answer, word):
+    assert "Hint" not in function(answer).message
+    assert word in function(answer).message.split("Hint 1")[1]
+    assert function(answer).message.count("Hint 1") == 1, "it is told again, not another one"
+
+
+def test_adam_is_held_against_pytorchs():
+    generator = torch.Generator().manual_seed(3)
+    theirs = torch.nn.Parameter(torch.randn(4, generator=generator))
+    optimizer, ours = torch.optim.Adam([theirs], lr=0.05), (theirs.detach().clone(), torch.zeros(4), torch.zeros(4))
+    for step in range(1, 9):
+        theirs.grad = 10.0 ** -(2 * step) * torch.randn(4, generator=generator)
+        optimizer.step()
+        ours = check.torch_adam(*ours, theirs.grad, step, 0.05)
+        assert torch.allclose(ours[0], theirs.detach(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("answer", [smoothed_by_pytorch, smoothed_by_a_layer, smoothed_partly_by_pytorch])
+def test_pytorchs_own_loss_is_noticed(answer):
+    message = check.smoothed_cross_entropy(answer).message
+    assert "PyTorch's" in message
+    assert f"in {answer.__name__}" in message
+
+
+def test_range_tests_are_like_real_ones():
+    """Flat at first, then falling, then out of control; the good rates of different networks lie far apart."""
+    tests = range_tests()
+    for problem, losses, best, lowest in tests:
+        assert losses[:10].mean() == pytest.approx(math.log(7), abs=0.1)
+        seen = losses.isfinite()
+        assert losses[seen].min() < 1.2
+        assert losses[-10:].nan_to_num(9.0).mean() > losses[seen].min() + 0.3
+        assert problem.rates[0] < best < problem.rates[-1]
+        assert lowest < 1.0
+        assert problem.train(float(problem.rates[0])) > 1.8, "the lowest rate hardly learns"
+    rates = [best for _, _, best, _ in tests]
+    assert max(rates) > 8 * min(rates)
+    assert any(losses.isnan().any() for _, losses, _, _ in tests)
 
 
 @pytest.mark.parametrize("function", CHECKS, ids=lambda f: f.__name__)
