@@ -17,6 +17,7 @@ from emotion_utils.models.pictures import as_pixels
 from emotion_utils.models.shapes import trace_shapes
 
 HUGE = 1e6  # no weight of a network that learnt something gets there
+ANY_ORDER = ("torch.nn.", "emotion_utils.")  # layers from here take images in any order in memory
 
 
 def compute_logits(model: nn.Module, dataset: FaceDataset, batch_size: int = 512, precision: str = "fp32") -> Tensor:
@@ -37,7 +38,7 @@ def compute_logits(model: nn.Module, dataset: FaceDataset, batch_size: int = 512
         raise ValueError(f"precision={brief(precision)}: choose fp32 or bf16.")
     dataset = as_face_dataset(dataset)
     plain = normalised_for(model, dataset).with_augment(None)
-    device, dtype = place_of(model)
+    (device, dtype), order = place_of(model), order_in_memory(model)
     parts = []
     with (
         eval_mode(model),
@@ -45,7 +46,7 @@ def compute_logits(model: nn.Module, dataset: FaceDataset, batch_size: int = 512
         torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"),
     ):
         for index in torch.arange(len(plain)).split(batch_size):
-            images = plain.batch(index)[0].to(device, dtype)
+            images = plain.batch(index)[0].to(device, dtype, memory_format=order)
             parts.append(_rows(model, images, len(dataset.classes)))  # (B, C)
     return torch.cat(parts)
 
@@ -86,11 +87,12 @@ def predict_proba(
     bgr = None if bgr is None else check_yes(bgr=bgr)
     match = None if classes is None else match_classes(model, classes)
     pixels, count = as_pixels(model, images, scale=scale, size=size, bgr=bgr), _count_classes(model)
-    device, dtype = place_of(model)
+    (device, dtype), order = place_of(model), order_in_memory(model)
     parts = [torch.empty(0, count or 0, device=device)]
     with eval_mode(model), torch.no_grad():
         for chunk in pixels.images.split(batch_size) if len(pixels.images) else ():
-            parts.append(_rows(model, pixels.normalised(chunk, device).to(dtype), count))  # (B, C)
+            given = pixels.normalised(chunk, device).to(dtype, memory_format=order)  # (B, 1, H, W)
+            parts.append(_rows(model, given, count))  # (B, C)
     if len(parts) == 1 and count is None:
         raise ValueError(f"images of shape {tuple(pixels.images.shape)}: there are none.")
     logits = torch.cat(parts[1:] or parts)  # whose layer may have been replaced, so that it gives another number
@@ -131,6 +133,19 @@ def as_rows(logits: Any, number: int, count: int | None = None) -> Tensor:
             f"({number}, {count or 'C'}). A forgotten nn.Flatten()?"
         )
     return logits.float()
+
+
+def order_in_memory(model: nn.Module) -> torch.memory_format:
+    """Say in which order images are to lie in memory: with the channel innermost on a CPU, where all layers take that.
+
+    Convolutions are up to three times as fast then. A layer of your own may count on the usual order, as
+    `x.view(len(x), -1)` does, and so images come to it in the order in which they are. (Training tries it out instead,
+    see `emotion_utils/training/layout.py`; weights that it has stored in that order make the network fast as well.)
+    """
+    known = all(
+        type(module).__module__.startswith(ANY_ORDER) and "forward" not in vars(module) for module in model.modules()
+    )
+    return torch.channels_last if known and place_of(model)[0].type == "cpu" else torch.preserve_format
 
 
 def _count_classes(model: nn.Module) -> int | None:

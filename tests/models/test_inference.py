@@ -1,6 +1,7 @@
 """Logits and probabilities: in order, unaugmented, normalised as the network is used to, and nothing left behind."""
 
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -168,3 +169,40 @@ def test_images_are_normalised_as_the_model_knows():
     assert seen.images is faces.images
     assert (faces.mean, faces.std) == (0.1, 0.9)
     assert torch.equal(compute_logits(model, faces), compute_logits(model, seen))
+
+
+class Viewed(nn.Module):
+    """What many write: a map of features flattened by `view`, which needs the usual order in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(1, 4, 3), nn.Linear(4 * 14 * 14, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.conv(x)
+        return self.out(x.view(x.size(0), -1))
+
+
+def own_block() -> nn.Module:
+    """A network of ours in which somebody has put a function of their own."""
+    model = EmotionCNN((4,), hidden=8, image_size=16)
+    model.classifier.flatten.forward = lambda x: x.view(x.size(0), -1)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build", "innermost"),
+    [(partial(EmotionCNN, (4,), hidden=8, image_size=16), True), (Viewed, False), (own_block, False)],
+)
+def test_the_channel_lies_innermost_where_every_layer_takes_that(build, innermost):
+    """It is faster on a CPU; what layers of one's own expect cannot be known."""
+    model, seen = build(), []
+    conv = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+    conv.register_forward_hook(lambda module, given, result: seen.append(result.stride(1) == 1))
+    faces = small_faces(20)
+    probabilities = predict_proba(model, faces.batch(torch.arange(20))[0], scale="normalised")
+    assert set(seen) == {innermost}
+    logits = compute_logits(model, faces)
+    assert set(seen) == {innermost}
+    torch.testing.assert_close(logits.softmax(1), model.eval()(faces.batch(torch.arange(20))[0]).softmax(1))
+    assert probabilities.shape == (20, 7)
