@@ -6,10 +6,10 @@ import os
 import sys
 from contextlib import suppress
 
-from emotion_utils.commands import average, check, fetch, train_recipe
+from emotion_utils.commands import average, bundle, check, fetch, train_recipe
 from emotion_utils.errors import reason
 
-COMMANDS = {"check": check, "fetch": fetch, "train": train_recipe, "average": average}
+COMMANDS = {"check": check, "fetch": fetch, "train": train_recipe, "average": average, "bundle": bundle}
 
 
 def parser() -> argparse.ArgumentParser:

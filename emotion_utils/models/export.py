@@ -70,7 +70,10 @@ def export_onnx(
         import onnx
         import onnxscript  # noqa: F401 (torch.onnx needs it and says so less clearly)
     except ImportError as error:
-        raise ImportError('Exporting needs two more packages: python -m pip install "onnx" "onnxscript".') from error
+        raise ImportError(
+            "Exporting needs the packages onnx and onnxscript: `python start.py add onnx`, or in an environment of "
+            "your own `python -m pip install onnx onnxscript`. Then restart the kernel."
+        ) from error
     trace_shapes(network, (2, channels, side, side))  # says which layer does not fit
     if place_of(network)[1] in (torch.float16, torch.bfloat16):  # which other programs hardly compute with
         network = copied(network).float()

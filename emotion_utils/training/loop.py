@@ -225,6 +225,7 @@ def _open_tensorboard(folder: str | Path, epochs_done: int):
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise ImportError(
-            f"tensorboard={str(folder)!r}: the package tensorboard is missing; install it, or leave the setting out."
+            f"tensorboard={str(folder)!r}: the package tensorboard is missing. `python start.py add tensorboard` "
+            "brings it, or in an environment of your own `python -m pip install tensorboard`."
         ) from error
     return closing(SummaryWriter(str(folder), purge_step=epochs_done + 1))
