@@ -1,11 +1,13 @@
 """What survives a kill? Processes are ended by SIGKILL at random moments, started again, and compared bit for bit.
 
-    python tests/benchmarks/faults.py                    # 50 kills, some two minutes, offline
+    python tests/benchmarks/faults.py                    # 50 kills, some three minutes, offline
     python tests/benchmarks/faults.py --kills 500 --seed 1
 
-Five kinds of work are killed in turn: training with checkpoints, drawing faces into the cache, reading FER2013's table
-into the cache, downloading (from a slow server on this machine), and saving weights again and again. A trial kills a
-process once to three times, each time going on from what the one before has left, then lets it end. After each kill,
+Six kinds of work are killed in turn: training with checkpoints, drawing faces into the cache, reading FER2013's table
+into the cache, downloading (from a slow server on this machine), saving weights again and again, and exporting to ONNX.
+PyTorch takes some seconds to turn a network into a graph, and no file is open meanwhile. So exports are killed in the
+second in which the first one writes its file, which its temporary folder tells. A trial kills a process once to three
+times, each time going on from what the one before has left, then lets it end. After each kill,
 what bears a final name must be whole; in the end, the result must have the same bits as that of an undisturbed run, and
 nothing half-written may be left. Everything else is a loss, and printed. Unix only: processes are forked.
 """
@@ -26,19 +28,21 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import onnx
 import torch
 import torch._dynamo  # PyTorch imports it with the first optimizer, which would be most of a short run
 
 from emotion_utils.data import Augment, FaceDataset, load, sample_faces
 from emotion_utils.data.download import fetch_fer2013
 from emotion_utils.data.drawn_cache import draw_once
-from emotion_utils.models import EmotionCNN
+from emotion_utils.models import EmotionCNN, export_onnx
 from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.randomness import seed_everything
 from emotion_utils.training import TrainConfig, train
 from emotion_utils.training.checkpoint import load_checkpoint
 from emotion_utils.training.history import History
 
+WRITING = 0.04  # seconds in which an export writes its file
 BODY = random.Random(0).randbytes(400_000)  # what the server sends
 
 
@@ -49,6 +53,7 @@ class Work:
     Attributes:
         do: works in a folder, from the beginning or from what is left there; returns a text that tells the result.
         whole: raises an error if a file under its final name is not whole.
+        begun: says whether it is at what is to be killed; the time to a kill counts from there, or from the start.
         kills, trials: how many there were.
         lost: what went wrong, a line each.
     """
@@ -56,6 +61,7 @@ class Work:
     name: str
     do: Callable[[Path], str]
     whole: Callable[[Path], None]
+    begun: Callable[[Path, set[Path]], bool] | None = None
     kills: int = 0
     trials: int = 0
     lost: list[str] = field(default_factory=list)
@@ -156,6 +162,34 @@ def weights_are_whole(folder: Path) -> None:
         load_weights(folder / "weights.safetensors")
 
 
+def export(folder: Path) -> str:
+    """Export a network with 7 million weights under a name that another network may bear."""
+    model = EmotionCNN(widths=(64, 256), hidden=192)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for value in model.parameters():
+            value.normal_()
+    return digest(weights_in(export_onnx(model, folder / "network.onnx")))
+
+
+def weights_in(path: Path) -> dict[str, torch.Tensor]:
+    """Read the weights from an ONNX file, after ONNX's own check of it."""
+    network = onnx.load(path)
+    onnx.checker.check_model(network)
+    return {each.name: torch.from_numpy(onnx.numpy_helper.to_array(each).copy()) for each in network.graph.initializer}
+
+
+def export_is_whole(folder: Path) -> None:
+    """Read the file that is there."""
+    if (folder / "network.onnx").exists():
+        weights_in(folder / "network.onnx")
+
+
+def export_is_being_written(folder: Path, kept: set[Path]) -> bool:
+    """Say whether a temporary folder is there that was not `kept` from before: for a few hundredths of a second."""
+    return any(path.name.endswith(".part") for path in set(folder.iterdir()) - kept)
+
+
 class Slowly(BaseHTTPRequestHandler):
     """Sends the file in small pieces, half a second long."""
 
@@ -205,6 +239,11 @@ def start(work: Callable[[Path], object], folder: Path) -> tuple[int, int]:
     os._exit(0)
 
 
+def lives(process: int) -> bool:
+    """Say whether a process still works; its end stays to be waited for."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
 def finish(process: int, reading: int) -> str:
     """Wait for a process, and give its result."""
     with open(reading, "rb") as file:
@@ -223,8 +262,11 @@ def half_written(folder: Path) -> list[str]:
 def trial(work: Work, folder: Path, wanted: str, seconds: float, most: int, dice: random.Random) -> None:
     """Kill a process up to three times, let the last one end, and compare."""
     for _ in range(min(dice.randint(1, 3), most)):
+        kept = set(folder.iterdir())  # what an earlier kill has left is no sign of this one's work
         process, reading = start(work.do, folder)
-        time.sleep(dice.uniform(0, seconds))
+        while work.begun and not work.begun(folder, kept) and lives(process):
+            time.sleep(0.0005)
+        time.sleep(dice.uniform(0, WRITING if work.begun else seconds))
         ended, _ = os.waitpid(process, os.WNOHANG)
         if ended:  # before its time; the next one finds a finished work
             os.close(reading)
@@ -255,16 +297,18 @@ def main() -> int:
         Work("FER2013's table into the cache", read_table, table_is_whole),
         Work("downloading", download, download_is_whole),
         Work("saving weights", save_often, weights_are_whole),
+        Work("exporting to ONNX", export, export_is_whole, export_is_being_written),
     ]
     with tempfile.TemporaryDirectory() as scratch, slow_server():
         write_table(Path(scratch))
+        export(Path(scratch))  # so that no process has to import all that PyTorch needs for it
         undisturbed = {}
         for work in works:
             folder = Path(tempfile.mkdtemp(dir=scratch))
             since = time.perf_counter()
             undisturbed[work.name] = finish(*start(work.do, folder)), time.perf_counter() - since
         while (left := options.kills - sum(work.kills for work in works)) > 0:
-            work = min(works, key=lambda work: work.trials)
+            work = min(works, key=lambda work: work.trials * (4 if work.begun else 1))  # exports take long
             work.trials += 1
             folder = Path(tempfile.mkdtemp(dir=scratch))
             trial(work, folder, *undisturbed[work.name], left, dice)
