@@ -10,6 +10,7 @@ a lamp, computed for a whole batch at once:
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from emotion_utils.randomness import stream_key, uniform
 
 # Raise this number whenever the same seeds give other faces, truth or labels, so that no cache is read that was drawn
 # before. A test compares with a stored sheet of faces; `python tests/tools/reference_sheet.py` stores a new one.
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 
 # The faces that make up the default set, all of seed 0; the ranges share none, so no person is in two splits.
 DEFAULT_SET = {"training": range(10_000), "validation": range(10_000, 12_000), "test": range(12_000, 14_000)}
@@ -41,6 +42,24 @@ DEFAULT_SET = {"training": range(10_000), "validation": range(10_000, 12_000), "
 PIXEL_STATISTICS = (0.51686, 0.24044)  # mean and standard deviation of its training split; a test holds it to that
 
 ORIGINALS = 1000  # `duplicates` copies from the first so many faces
+
+
+# What `truth` tells of the photograph; see `Capture`. `emotion_utils.evaluation.groups_of` makes groups of it.
+PHOTOGRAPH = ("yaw", "pitch", "light_azimuth", "light_elevation", "light_hardness", "occluder")
+
+CLIP = 4.0  # the kind of occluder that is a clip in the hair
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnFrom:
+    """Everything that n faces are drawn from, and what they are called."""
+
+    identity: Identity
+    action_units: ActionUnits
+    capture: Capture
+    person: Tensor  # int64 (n,), number of each person
+    labels: Tensor  # int64 (n,)
+    clean_labels: Tensor  # int64 (n,), before label noise
 
 
 def sample_faces(
@@ -68,35 +87,51 @@ def sample_faces(
         truth: also give landmarks and region masks.
         device: where to draw; the data set itself is on the CPU.
         progress: show a progress bar.
-        knobs: those of `Knobs`: balance, emotions, label_noise, strength, occluded, skin_tone, age, duplicates,
-            faces_per_person.
+        knobs: those of `Knobs`: balance, emotions, label_noise, strength, occluded, skin_tone, age, masculine,
+            duplicates, faces_per_person, mark.
 
     Raises:
         ValueError: n < 1, a negative seed, or a knob out of its range.
         TypeError: there is no such knob.
     """
-    n, seed, first = check_whole(1, 10**8, n=n), check_whole(0, seed=seed), check_whole(0, 2**62, first=first)
     size, device = check_whole(24, 192, size=size), pick_device(device)
+    drawn = sample_parameters(n, seed, difficulty, first=first, **knobs)
+    identity, units = drawn.identity, drawn.action_units
+    images, where = _draw_all(identity, units, drawn.capture, size, truth, device, progress)
+    known = {
+        "action_units": units.mean, "identity": drawn.person, "skin_tone": identity.skin_tone, "age": identity.age,
+        "clean_labels": drawn.clean_labels, "sex": identity.sex, "glasses": identity.glasses,
+        **{name: getattr(drawn.capture, name) for name in PHOTOGRAPH}, **where,
+    }  # fmt: skip
+    return FaceDataset(images, drawn.labels, EMOTIONS, name="synthetic", split=split, truth=known)
+
+
+def sample_parameters(
+    n: int, seed: int = 0, difficulty: str | float = "easy", *, first: int = 0, **knobs: Any
+) -> DrawnFrom:
+    """Draw what the faces of `sample_faces` are drawn from: `render` of it gives the same pictures.
+
+    Arguments and errors are those of `sample_faces`.
+    """
+    n, seed, first = check_whole(1, 10**8, n=n), check_whole(0, seed=seed), check_whole(0, 2**62, first=first)
     chosen = Knobs.of(difficulty=difficulty, **knobs)
     index = _with_copies(torch.arange(first, first + n), seed, chosen.duplicates)  # (N,) number of each face
     clean_labels = _sample_labels(chosen.class_shares(), seed, index)
     person = index // chosen.faces_per_person
     identity = sample_identity(
-        n, seed, index=person, skin_tone=chosen.skin_tones(clean_labels), age=chosen.ages(clean_labels)
-    )
+        n, seed, index=person, skin_tone=chosen.skin_tones(clean_labels), age=chosen.ages(clean_labels),
+        masculine=chosen.masculine_shares()[clean_labels],
+    )  # fmt: skip
     level = chosen.level
     units = sample_action_units(
         clean_labels, index, seed=seed, strength=chosen.strength,
         faint=0.60 - 0.32 * level, blend=0.12 + 0.17 * level, stray=0.08 + 0.17 * level,
     )  # fmt: skip
     capture = sample_capture(n, seed, index=index, difficulty=level, occluded=chosen.occluded)
-    images, where = _draw_all(identity, units, capture, size, truth, device, progress)
-    known = {
-        "action_units": units.mean, "identity": person, "skin_tone": identity.skin_tone, "age": identity.age,
-        "clean_labels": clean_labels, **where,
-    }  # fmt: skip
+    marked = chosen.marked()[clean_labels]  # (n,)
+    capture = capture.replace(occluder=torch.where(marked, CLIP, capture.occluder))
     labels = _add_label_noise(clean_labels, seed, index, chosen.label_noise)
-    return FaceDataset(images, labels, EMOTIONS, name="synthetic", split=split, truth=known)
+    return DrawnFrom(identity, units, capture, person, labels, clean_labels)
 
 
 def _with_copies(index: Tensor, seed: int, share: float) -> Tensor:

@@ -43,10 +43,14 @@ class Knobs:
     skin_tone: Bounds | Mapping[str, Bounds] | None = None
     # (low, high) in years, or a dictionary likewise
     age: Bounds | Mapping[str, Bounds] | None = None
+    # share of faces with masculine features (all others are feminine), or a dictionary likewise
+    masculine: float | Mapping[str, float] = 0.5
     # share of faces that are copies of one of this seed's faces 0 to 999, whichever the split
     duplicates: float = 0.0
     # this many faces in a row show the same person
     faces_per_person: int = 1
+    # emotions (a name, or several) whose faces carry a small clip in the hair, and nothing in front of them
+    mark: str | Sequence[str] | None = None
 
     @classmethod
     def of(cls, **values: Any) -> Self:
@@ -72,6 +76,8 @@ class Knobs:
         object.__setattr__(self, "faces_per_person", check_whole(1, 2**31, faces_per_person=self.faces_per_person))
         # Making these tables checks what they are made from.
         self.class_shares()
+        self.marked()
+        self.masculine_shares()
         self._skin_tone_table()
         self._age_table()
 
@@ -114,6 +120,24 @@ class Knobs:
                 f"emotions={brief(self.emotions)}: name at least one to which `balance` gives some weight."
             )
         return shares / shares.sum()
+
+    def marked(self) -> Tensor:
+        """Say which classes carry the mark, bool (7,)."""
+        names = () if self.mark is None else (self.mark,) if isinstance(self.mark, str) else self.mark
+        if not isinstance(names, Sequence | Set):
+            raise ValueError(f"mark={brief(self.mark)}: give the name of an emotion, or a list of names.")
+        for emotion in names:
+            _check_emotion("mark", emotion)
+        return torch.tensor([emotion in names for emotion in EMOTIONS])
+
+    def masculine_shares(self) -> Tensor:
+        """Return the share of masculine features in each class, float32 (7,)."""
+        table = torch.full((len(EMOTIONS),), 0.5)
+        value = self.masculine
+        for emotion, share in (value if isinstance(value, Mapping) else dict.fromkeys(EMOTIONS, value)).items():
+            _check_emotion("masculine", emotion)
+            table[EMOTIONS.index(emotion)] = check_range("masculine", share)
+        return table
 
     def skin_tones(self, labels: Tensor) -> Tensor:
         """Return lowest and highest reflectance for faces with these labels, float32 (N, 2)."""

@@ -41,7 +41,8 @@ def occlude(image: Tensor, photo: Capture, light: Light, skin_tone: Tensor) -> T
         light: where the lamp is.
         skin_tone: of the person, (N, 1, 1): the hand is the person's own.
     """
-    rows = (photo.occluder[:, 0, 0] > 0.5).nonzero()[:, 0]
+    kind = photo.occluder[:, 0, 0]
+    rows = ((kind > 0.5) & (kind < 3.5)).nonzero()[:, 0]
     if not len(rows):
         return image
     size, some = image.shape[-1], photo[rows]

@@ -34,7 +34,7 @@ class Capture(Parameters):
     clutter: Tensor  # structure of the background, 0 to 1
     blur: Tensor  # standard deviation, fraction of the picture's width
     noise: Tensor  # standard deviation, grey levels of 0 to 1
-    occluder: Tensor  # 0 none, 1 hand, 2 something in front, 3 lettering
+    occluder: Tensor  # 0 none, 1 hand, 2 something in front, 3 lettering, 4 a clip in the hair (see `add_clip`)
     occluder_x: Tensor
     occluder_y: Tensor
     occluder_angle: Tensor

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from emotion_utils.errors import check_whole
 from emotion_utils.faces.action_units import ActionUnits
-from emotion_utils.faces.around import add_body, add_ears, add_glasses, comb_hair
+from emotion_utils.faces.around import add_body, add_clip, add_ears, add_glasses, comb_hair
 from emotion_utils.faces.camera import background, develop, occlude
 from emotion_utils.faces.capture import Capture
 from emotion_utils.faces.features import Features, measure
@@ -122,6 +122,7 @@ def _draw(identity: Identity, units: ActionUnits, capture: Capture, size: int) -
     image = occlude(image, photo, light, face.person.skin_tone)
 
     meter = blend(image, *_plain_face(skin, face, view))
+    image = add_clip(image, photo, view)  # unmetered, or it would change the grey of the whole picture
     return Drawing(images=develop(image, meter, photo), face=face, pose=pose, view=view, features=features)
 
 
