@@ -65,6 +65,13 @@ def test_ids_depend_on_the_cell_alone():
     assert len(set(ids("a", "b", "a"))) == 3
 
 
+def test_code_is_sorted_and_formatted():
+    book = new_notebook(cells=[new_code_cell("import time\nimport math\nx   = {'a':1}")])
+    assert tool.format_code(book).cells[0].source == 'import math\nimport time\n\nx = {"a": 1}'
+    with pytest.raises(SystemExit, match="ruff could not read a cell"):
+        tool.format_code(new_notebook(cells=[new_code_cell("x = (")]))
+
+
 def test_a_cell_to_edit_gets_its_tag():
     book = new_notebook(cells=[new_code_cell("# EDIT ME: more epochs\nx = 1")])
     tool.name_cells(book)

@@ -72,17 +72,20 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, data: str | None = No
 
 
 def format_code(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return `notebook` with its code cells formatted by ruff under the repository's settings."""
-    done = subprocess.run(
-        [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(NOTEBOOKS / "cell.ipynb"), "-"],
-        input=nbformat.writes(notebook),
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-    )
-    if done.returncode:
-        raise SystemExit(f"ruff could not format a cell:\n{done.stderr}")
-    return nbformat.reads(done.stdout, as_version=4)
+    """Return `notebook` with its imports sorted and its code formatted by ruff under the notebooks' settings."""
+    text = nbformat.writes(notebook)
+    for command in (["check", "--fix-only", "--select", "I"], ["format"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(NOTEBOOKS / "cell.ipynb"), "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            cwd=REPOSITORY,
+        )
+        if done.returncode:
+            raise SystemExit(f"ruff could not read a cell:\n{done.stderr}")
+        text = done.stdout
+    return nbformat.reads(text, as_version=4)
 
 
 def name_cells(notebook: nbformat.NotebookNode) -> None:
