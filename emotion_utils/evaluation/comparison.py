@@ -1,11 +1,14 @@
 """Is my design better than the baseline? Measure two networks in the same way, then compare them honestly.
 
 Notebooks 03 and 04 end their marked cells here: `measure` says what a network costs and how well it does,
-`compare_with_baseline` puts two such results side by side and says whether the difference could be luck.
+`compare_with_baseline` puts two such results side by side and says whether the difference could be luck. Give it the
+baseline's results of several seeds, and luck includes the start.
 """
 
+import statistics
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 
 import torch
@@ -14,6 +17,7 @@ from torch import Tensor, nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import ShapeError, brief, check_whole, reason
+from emotion_utils.evaluation.margins import paired_margin, seed_margin
 from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.fit import check_fit
@@ -111,12 +115,24 @@ def _copy(model: nn.Module) -> nn.Module:
 class Comparison:
     """Two measured networks side by side; `print(comparison)` shows a table and a verdict."""
 
-    mine: Measured
-    baseline: Measured
+    mine: Measured  # the first of its runs, which stands for the costs
+    baseline: Measured  # likewise
     same_task: bool  # whether both were asked the same question: the same faces, the same classes
-    difference: float  # accuracy of mine minus that of the baseline
-    margin: float  # half of the 95 % interval of that difference, from the faces on which the two disagree
+    difference: float  # accuracy of mine minus that of the baseline, each a mean over its runs
+    margin: float  # half of the 95 % interval of that difference
     verdict: str  # one or two sentences
+    accuracies: tuple[tuple[float, ...], tuple[float, ...]]  # of each run, mine and the baseline's
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """Where runs like mine would land if they were the baseline's, in 95 of 100 cases; None for a run of each."""
+        mean = statistics.fmean(self.accuracies[1])
+        return None if self.runs == 2 or not self.same_task else (mean - self.margin, mean + self.margin)
+
+    @property
+    def runs(self) -> int:
+        """How many results were compared."""
+        return len(self.accuracies[0]) + len(self.accuracies[1])
 
     def __str__(self) -> str:
         base, mine = self.baseline, self.mine
@@ -130,7 +146,10 @@ class Comparison:
         losses = [f"{one.history['train_loss'][-1]:.3f}" for one in (base, mine)]
         points = f"{100 * self.difference:+.1f} points" if self.same_task else "another task"
         rows += [("final training loss", *losses, "")]
-        rows += [("validation accuracy", f"{base.accuracy:.1%}", f"{mine.accuracy:.1%}", points)]
+        shares = [f"{statistics.fmean(values):.1%}" for values in self.accuracies[::-1]]
+        rows += [("validation accuracy", *shares, points)]
+        if self.runs > 2:
+            rows += [("  mean of", *(_seeds(len(values)) for values in self.accuracies[::-1]), "")]
         lines = [f"{'':<22}{'baseline':>14}{'yours':>14}{'change':>16}"]
         lines += [f"{name:<22}{old:>14}{new:>14}{change:>16}" for name, old, new, change in rows]
         return "\n".join([*lines, "", self._layers(), "", self.verdict])
@@ -160,34 +179,66 @@ def _ratio(base: float, mine: float) -> str:
     return f"× {mine / base:.2f}" if base else "–"
 
 
-def compare_with_baseline(mine: Measured, baseline: Measured) -> Comparison:
-    """Compare two results of `measure`; print what this returns.
+def compare_with_baseline(mine: Measured | Sequence[Measured], baseline: Measured | Sequence[Measured]) -> Comparison:
+    """Compare results of `measure`; print what this returns.
 
-    The interval of the difference is paired: faces that both get right, or both wrong, say nothing about which is
-    better. It covers the choice of validation faces, not the luck of the seed, and the verdict says so.
+    With one result of each, the interval of the difference is paired over the faces: those that both get right, or
+    both wrong, say nothing about which is better. It leaves out the luck of the seed, and the verdict says so.
+
+    With results of several seeds on either side (see `seed_margin`), the interval is about that luck: an unchanged
+    network with another seed lies in the baseline's band 95 times in 100.
+
+    Args:
+        mine: what `measure` returned, or a sequence of such results of one network, each with its own seed.
+        baseline: likewise.
 
     Raises:
         TypeError: something else than results of `measure`.
+        ValueError: no results, or those of one side differ in more than the seed.
     """
-    for name, value in (("mine", mine), ("baseline", baseline)):
-        if not isinstance(value, Measured):
-            raise TypeError(f"{name}={brief(type(value).__name__)}: give what measure(model, …) returned.")
+    groups = [_runs(name, value) for name, value in (("mine", mine), ("baseline", baseline))]
+    (mine, *_), (baseline, *_) = groups
     same_task = _same_classes(mine.classes, baseline.classes) and torch.equal(mine.labels, baseline.labels)
-    difference = mine.accuracy - baseline.accuracy
+    accuracies = tuple(tuple(run.accuracy for run in group) for group in groups)
+    difference = statistics.fmean(accuracies[0]) - statistics.fmean(accuracies[1])
     margin = float("nan")
-    if same_task:
+    if same_task and max(map(len, accuracies)) > 1:
+        margin = seed_margin(*accuracies)
+    elif same_task:
         margin = paired_margin(mine.correct, baseline.correct)
-    return Comparison(mine, baseline, same_task, difference, margin, _verdict(mine, baseline, same_task, margin))
+    verdict = _verdict(*groups, difference, margin) if same_task else _different_questions(mine, baseline)
+    return Comparison(mine, baseline, same_task, difference, margin, verdict, accuracies)
 
 
-def paired_margin(mine: Tensor, baseline: Tensor) -> float:
-    """Give half of the 95 % interval of the difference of two accuracies on the same faces, bool `(N,)` each.
+def _runs(name: str, value: object) -> list[Measured]:
+    """Return the results of one side, which differ in nothing but the seed."""
+    runs = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    if not runs:
+        raise ValueError(f"{name} is empty: give what measure(model, …) returned, once or more.")
+    for run in runs:
+        if not isinstance(run, Measured):
+            raise TypeError(f"{name}={brief(type(run).__name__)}: give what measure(model, …) returned.")
+    seeds = [run.config.seed for run in runs]
+    if len(set(seeds)) < len(seeds):
+        raise ValueError(f"{name}: seeds {brief(seeds)}: give each run another seed, in its TrainConfig.")
+    for run in runs[1:]:
+        for what, differs in _differences(runs[0], run).items():
+            if differs:
+                raise ValueError(
+                    f"{name}: the runs with seed={seeds[0]} and seed={run.config.seed} differ in {what}. "
+                    "Give runs of one network, trained and measured alike."
+                )
+    return runs
 
-    Faces that both recognise, or neither, add nothing to it: what counts is how often the two disagree (the test of
-    McNemar, 1947, as an interval).
-    """
-    paired = mine.float() - baseline.float()
-    return 1.96 * float(paired.std(correction=0)) / len(paired) ** 0.5
+
+def _differences(one: Measured, other: Measured) -> dict[str, bool]:
+    shapes = [[(row.kind, row.output_shape, row.parameters) for row in run.trace.rows] for run in (one, other)]
+    configs = [replace(run.config, seed=0, progress=False, watch=None) for run in (one, other)]
+    return {
+        "their layers": shapes[0] != shapes[1],
+        "how they were trained": configs[0] != configs[1],
+        "their validation faces": one.classes != other.classes or not torch.equal(one.labels, other.labels),
+    }
 
 
 def _same_classes(mine: tuple[str, ...], baseline: tuple[str, ...]) -> bool:
@@ -197,19 +248,34 @@ def _same_classes(mine: tuple[str, ...], baseline: tuple[str, ...]) -> bool:
         return False
 
 
-def _verdict(mine: Measured, baseline: Measured, same_task: bool, margin: float) -> str:
+def _different_questions(mine: Measured, baseline: Measured) -> str:
+    new, old = len(mine.classes), len(baseline.classes)
+    return (
+        f"The two were asked different questions: {new} classes, where guessing gets {1 / new:.0%}, against {old}, "
+        f"where it gets {1 / old:.0%}. So their accuracies do not compare."
+    )
+
+
+def _verdict(mine: list[Measured], baseline: list[Measured], difference: float, margin: float) -> str:
     """Say in words what the difference means."""
-    if not same_task:
-        new, old = len(mine.classes), len(baseline.classes)
-        return (
-            f"The two were asked different questions: {new} classes, where guessing gets {1 / new:.0%}, against {old}, "
-            f"where it gets {1 / old:.0%}. So their accuracies do not compare."
-        )
-    difference = mine.accuracy - baseline.accuracy
+    side = "more" if difference > 0 else "less"
+    if len(mine) + len(baseline) > 2:
+        luck = f"{100 * difference:+.1f} points, and the luck of the seed moves it by ± {100 * margin:.1f} (95 %, "
+        luck += f"{_seeds(len(mine))} of yours, {_seeds(len(baseline))} of the baseline)"
+        same = next((run for run in baseline if len(mine) == 1 and torch.equal(run.correct, mine[0].correct)), None)
+        if same is not None:
+            start = f"with seed {same.config.seed}" if same.config.seed != mine[0].config.seed else "with the same seed"
+            return f"{luck}. Yours and the baseline {start} recognise exactly the same faces: no difference."
+        if abs(difference) <= margin:
+            return f"{luck}: no difference that this can tell. Two seeds of one network lie as far apart."
+        return f"{luck}: yours is {side} accurate here, by more than the seed explains 19 times in 20."
     told = f"{100 * difference:+.1f} points, give or take {100 * margin:.1f} (95 %, paired over the faces)"
-    if torch.equal(mine.correct, baseline.correct):
+    if torch.equal(mine[0].correct, baseline[0].correct):
         return "Both recognise exactly the same validation faces."
     if abs(difference) <= margin:
         return f"{told}: too close to call. Do not prefer either on this evidence."
-    side = "more" if difference > 0 else "less"
     return f"{told}: yours is {side} accurate here, with this seed. Repeat it with other seeds before you believe it."
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' * (count != 1)}"

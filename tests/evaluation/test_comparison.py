@@ -1,9 +1,11 @@
 """`measure` and `compare_with_baseline`: repeatable, honest about luck, and clear about what does not fit."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from scipy import stats
 from small_faces import small_faces
 from torch import nn
 from torch.utils.data import random_split
@@ -11,6 +13,7 @@ from torch.utils.data import random_split
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError
 from emotion_utils.evaluation.comparison import Measured, compare_with_baseline, measure, milliseconds
+from emotion_utils.evaluation.margins import seed_margin
 from emotion_utils.models.networks import EmotionCNN, LinearModel
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.training.config import TrainConfig
@@ -161,3 +164,111 @@ def test_milliseconds_of_nothing_are_refused(arguments, message):
         milliseconds(LinearModel(), **arguments)
     with pytest.raises(TypeError, match=r"LinearModel\(\)"):
         milliseconds(LinearModel)
+
+
+# --- several seeds ---------------------------------------------------------------------------------------------------
+
+
+def runs(counts, model=None, first_seed=0, **options):
+    """Make up results of one network with a seed each, which recognise so many of the 100 faces."""
+    made = []
+    for seed, count in enumerate(counts, start=first_seed):
+        one = measured(torch.randperm(100, generator=torch.Generator().manual_seed(seed))[:count], model, **options)
+        made.append(replace(one, config=replace(one.config, seed=seed)))
+    return made
+
+
+BASELINES = runs([50, 53, 47, 52, 51])
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (54, "no difference that this can tell"),
+        (46, "no difference that this can tell"),
+        (70, "more accurate"),
+        (30, "less accurate"),
+    ],
+)
+def test_a_single_run_is_held_against_the_band_of_several_seeds(count, words):
+    comparison = compare_with_baseline(runs([count], first_seed=9)[0], BASELINES)
+    low, high = comparison.band
+    assert ("more accurate" in words) == (count / 100 > high)
+    assert ("less accurate" in words) == (count / 100 < low)
+    assert words in comparison.verdict
+    assert f"{100 * comparison.difference:+.1f} points" in str(comparison)
+    assert "5 seeds" in str(comparison)
+
+
+def test_the_band_holds_a_run_of_the_same_network_nineteen_times_in_twenty():
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randn(4000, 6, dtype=torch.float64, generator=generator)
+    inside = [abs(row[5] - sum(row[:5]) / 5) <= seed_margin(row[5:], row[:5]) for row in draws.tolist()]
+    assert sum(inside) / len(inside) == pytest.approx(0.95, abs=0.01)
+
+
+def test_the_margin_of_several_runs_is_students():
+    mine, baseline = [0.51, 0.55, 0.52], [0.47, 0.5, 0.49, 0.46]
+    interval = stats.ttest_ind(mine, baseline).confidence_interval(0.95)
+    assert seed_margin(mine, baseline) == pytest.approx((interval.high - interval.low) / 2)
+
+
+@pytest.mark.parametrize("sides", [([0.5], [0.5]), ([], [0.4, 0.5]), ([0.4, 0.5], [])])
+def test_a_margin_needs_scatter(sides):
+    with pytest.raises(ValueError, match="mine="):
+        seed_margin(*sides)
+
+
+def test_an_unchanged_network_makes_no_difference():
+    """With the seed of one of the baseline's runs it recognises the same faces, and that is said."""
+    for mine in BASELINES:
+        comparison = compare_with_baseline(mine, BASELINES)
+        assert "exactly the same" in comparison.verdict
+        assert "no difference" in comparison.verdict
+        assert "all as in the baseline" in str(comparison)
+
+
+def test_the_same_network_from_another_start_is_not_called_better(faces):
+    """Really trained: the seed's luck is larger than the margin over the faces tells."""
+    trained = []
+    for seed in range(6):
+        torch.manual_seed(seed)
+        trained.append(measure(EmotionCNN(widths=(4, 8), image_size=16), *faces, replace(CONFIG, seed=seed)))
+    comparison = compare_with_baseline(trained[5], trained[:5])
+    assert "no difference that this can tell" in comparison.verdict
+    assert comparison.band[0] <= trained[5].accuracy <= comparison.band[1]
+
+
+def test_several_runs_of_mine_narrow_the_margin():
+    one, three = (compare_with_baseline(runs(counts, first_seed=20), BASELINES) for counts in ([56], [56, 55, 57]))
+    assert three.margin < one.margin
+    assert three.difference == pytest.approx(one.difference, abs=1e-6)
+    assert "3 seeds" in three.verdict
+
+
+def test_a_run_of_each_has_no_band():
+    assert compare_with_baseline(measured(range(60)), measured(range(50))).band is None
+    other = compare_with_baseline(measured(range(60), classes=EMOTIONS[::-1]), BASELINES)
+    assert other.band is None
+    assert not other.same_task
+
+
+@pytest.mark.parametrize(
+    ("baseline", "error", "words"),
+    [
+        ([], ValueError, "baseline is empty"),
+        ([BASELINES[0], None], TypeError, "NoneType"),
+        ("abc", TypeError, "baseline='str'"),
+        ([BASELINES[0], BASELINES[0]], ValueError, r"seeds \[0, 0\]"),
+        ([*BASELINES, runs([50], EmotionCNN(widths=(4,)), 9)[0]], ValueError, "seed=0 and seed=9.*their layers"),
+        ([*BASELINES, runs([50], first_seed=9, classes=EMOTIONS[::-1])[0]], ValueError, "their validation faces"),
+        (
+            [BASELINES[0], replace(BASELINES[1], config=replace(CONFIG, epochs=9, seed=1))],
+            ValueError,
+            "how they were trained",
+        ),
+    ],
+)
+def test_runs_that_do_not_belong_together_are_refused(baseline, error, words):
+    with pytest.raises(error, match=words):
+        compare_with_baseline(BASELINES[0], baseline)
