@@ -16,7 +16,7 @@ from emotion_utils.errors import brief, reason
 from emotion_utils.models.handling import warn
 
 BETWEEN = 0.2  # seconds between two moments within an epoch, at least
-SHARE = 0.005  # of the time may go to calls within an epoch; slow watchers are called less often
+SHARE = 0.008  # of the time may go to calls within an epoch; slow watchers are called less often
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from emotion_utils.training.history import History
 from emotion_utils.training.watching import Moment
 
 BETWEEN = 0.25  # seconds between two frames, at least
-SHARE = 0.005  # of the time goes to drawing frames, at most
+SHARE = 0.008  # of the time goes to drawing frames, at most
 MOST_POINTS = 600  # between the ends of epochs; then every second one goes
 TRAINING, VALIDATION = PALETTE["sky"], PALETTE["vermilion"]  # to be seen on white and on black
 PANEL, HEIGHT, GAP = 300, 170, 64  # of the drawing, in its own units
@@ -43,13 +43,15 @@ class LiveCurves:
         seconds: what they cost.
 
     Raises:
-        TypeError: no History.
+        TypeError: no History, or a title that is no text.
     """
 
     def __init__(self, baseline: History | Measured | None = None, title: str | None = None) -> None:
         baseline = baseline.history if isinstance(baseline, Measured) else baseline
         if not isinstance(baseline, History | None):
             raise TypeError(f"baseline={brief(type(baseline).__name__)}: give the History that train() returned.")
+        if title is not None and not isinstance(title, str):
+            raise TypeError(f"title={brief(title)}: give a text, or None.")
         self.baseline, self.title = baseline, title
         self._begin()
 
@@ -92,6 +94,8 @@ class LiveCurves:
         display(frame, raw=True, display_id=self._display_id, update=bool(old))
 
     def _finish(self) -> None:
+        if not len(self.history) and not self._points:
+            return  # it failed before there was anything to see
         place = self._display_id or None
         plot_training(self.history, self.baseline, self._points, title=self.title, display_id=place)
 
@@ -130,7 +134,7 @@ def draw(moment: Moment, points: Sequence[tuple[float, float, float]], baseline:
     legend = _legend(bool(behind), any(math.isfinite(row["val_loss"]) for row in rows))
     return (
         f"<div style='color:var(--jp-ui-font-color1,currentColor);max-width:{width + 60}px;font:13px sans-serif'>"
-        f"<svg viewBox='0 0 {width} {HEIGHT + 52}' role='img' aria-label='Learning curves: {told}' "
+        f"<svg viewBox='0 0 {width} {HEIGHT + 58}' role='img' aria-label='Learning curves: {told}' "
         f"style='width:100%;height:auto' font-size='12' fill='currentColor'>{''.join(panels)}</svg>"
         f"<div>{legend}</div><div>{told}</div></div>"
     )
@@ -178,7 +182,7 @@ class _Panel:
 
 
 def _legend(baseline: bool, validation: bool) -> str:
-    kinds = [("┅", TRAINING, "training"), ("━", VALIDATION, "validation"), ("━", "currentColor", "baseline")]
+    kinds = [("╍╍", TRAINING, "training"), ("━━", VALIDATION, "validation"), ("━━", "currentColor", "baseline")]
     shown = [kinds[0], *kinds[1:2] * validation, *kinds[2:] * baseline]
     return "&emsp;".join(
         f"<span><b aria-hidden='true' style='color:{colour};opacity:{0.4 if name == 'baseline' else 1}'>{line}</b> "

@@ -82,6 +82,12 @@ def test_a_frame_holds_finite_numbers_inside_the_drawing(rows, baseline):
     assert f"aria-label='Learning curves: {tell(now)}'" in frame
 
 
+def test_a_run_that_fails_at_once_leaves_no_empty_figure(capsys):
+    live = LiveCurves()
+    live(moment("end", 0.0, NAN, NAN))
+    assert capsys.readouterr().out == ""
+
+
 def test_many_steps_keep_their_ends():
     live = LiveCurves()
     for number in range(5000):
@@ -93,6 +99,12 @@ def test_many_steps_keep_their_ends():
 def test_what_is_no_history_is_no_baseline(baseline):
     with pytest.raises(TypeError, match="baseline="):
         LiveCurves(baseline)
+
+
+@pytest.mark.parametrize("title", [3, b"x", ["a"]])
+def test_a_title_is_a_text(title):
+    with pytest.raises(TypeError, match="title="):
+        LiveCurves(title=title)
 
 
 CELLS = """
@@ -122,7 +134,7 @@ def test_in_a_notebook_the_finished_figure_alone_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS.split("---")]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    env = os.environ | {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'tests'}"}
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests")))}
     NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True).execute(env=env)
     _, trained, counted, stopped = (cell.outputs for cell in notebook.cells)
     picture, sentence = trained
