@@ -15,7 +15,7 @@ from emotion_utils.errors import say
 from emotion_utils.files import data_dir, user_cache_dir, writable_dir
 
 LEAST_DISK = 1.0  # GB, for the caches of drawn faces and of FER2013
-PACKAGES = ("torch", "torchvision", "matplotlib", "jupyterlab", "ipywidgets")
+PACKAGES = ("torch", "torchvision", "matplotlib", "jupyterlab", "ipywidgets", "anywidget")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -122,7 +122,16 @@ class Lab {
       for (const [name, value] of Object.entries(this.pending)) this.model.set(name, value);
       this.pending = {};
       this.model.save_changes();
+      this.catchUp();
     }, wait);
+  }
+
+  // Take over what Python has set while the hand was at work.
+  catchUp() {
+    if (!this.missed) return;
+    this.missed = false;
+    this.read();
+    this.showAll();
   }
 
   moveTo(row, column, fill = true) {
@@ -193,7 +202,7 @@ class Lab {
     this.buildMath();
     this.faceTitle.replaceChildren(
       h("b", {}, "image"), ` ${this.image.height} × ${this.image.width}`,
-      s.padding ? `, ring of ${s.padding} zero${s.padding > 1 ? "s" : ""}` : "");
+      s.padding ? `, ${s.padding} ring${s.padding > 1 ? "s" : ""} of zeros` : "");
     this.mapTitle.replaceChildren(h("b", {}, "feature map"), ` ${this.map.height} × ${this.map.width}`);
     this.bar.className = `eu-bar ${this.scale.signed ? "eu-signed" : "eu-grey"}`;
     const { signed, limit } = this.scale;
@@ -447,7 +456,7 @@ class Lab {
     const [left, top] = place(0, 0);
     const scale = { signed: false, limit: 1 };
     paintMap(context, image.values, image.height, image.width, scale, left, top, image.width * v.cell, image.height * v.cell);
-    if (v.cell >= 26) this.write(context, v, image, (value) => inkOn(colourOf(value, scale)));
+    if (v.cell >= 22) this.write(context, v, image, (value) => inkOn(colourOf(value, scale)));
     const [row, column] = this.position;
     const [y, x] = [row * s.stride - s.padding, column * s.stride - s.padding];
     const [wx, wy] = place(y, x);
@@ -477,7 +486,7 @@ class Lab {
     const style = getComputedStyle(this.el);
     const [paper, line] = [style.getPropertyValue("--eu-empty").trim(), style.getPropertyValue("--eu-line").trim()];
     this.cover(context, shown, v, paper, line);
-    if (v.cell >= 26) this.write(context, v, { ...map, values: shown }, (value) => inkOn(colourOf(value, scale)));
+    if (v.cell >= 22) this.write(context, v, { ...map, values: shown }, (value) => inkOn(colourOf(value, scale)));
     const [row, column] = this.position;
     this.frameAround(context, (column - v.x) * v.cell, (row - v.y) * v.cell, v.cell);
     this.out.setAttribute("aria-label", `feature map of ${map.height} by ${map.width} numbers, ${number(Math.min(...map.values))} to ${number(Math.max(...map.values))}`);
@@ -560,12 +569,11 @@ class Lab {
       const v = this.seenMap;
       this.moveTo(Math.floor(v.y + y / v.cell), Math.floor(v.x + x / v.cell));
     });
-    const follow = () => {
-      this.read();
-      this.showAll();
-    };
     this.names = ["image", "kernel", "bias", "relu", "stride", "padding", "dilation", "mode", "pool_size", "position"];
-    this.follow = () => (Object.keys(this.pending).length || this.playing ? null : follow());
+    this.follow = () => {
+      this.missed = true;
+      if (!Object.keys(this.pending).length && !this.playing) this.catchUp();
+    };
     for (const name of this.names) this.model.on(`change:${name}`, this.follow);
     this.watch = new ResizeObserver(() => this.draw());
     this.watch.observe(el);
