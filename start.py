@@ -43,6 +43,23 @@ STAMP = os.path.join(VENV, "installed-by-start.json")
 DISK_GB = {"cuda": 7, "cpu": 3}
 # JupyterLab asks no reader whether they want its news, and looks for no updates of itself.
 LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+# The notebooks do not say which Python wrote them. JupyterLab would add that, and show an untouched one as changed.
+SERVER_CONFIG = """from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+
+class Notebooks(AsyncLargeFileManager):
+    async def get(self, *arguments, **options):
+        model = await super().get(*arguments, **options)
+        if model["type"] == "notebook" and model["content"]:
+            from ipykernel.ipkernel import IPythonKernel
+
+            if model["content"]["metadata"].get("kernelspec", {}).get("name") == "python3":
+                model["content"]["metadata"]["language_info"] = dict(IPythonKernel.language_info)
+        return model
+
+
+c.ServerApp.contents_manager_class = Notebooks
+"""
 COPY_AGAIN = "Copy the bundle again, or make it anew with `python start.py bundle FOLDER` where there is a network."
 # What writes into the home folder, and where; a reader whose home cannot be written to gets folders elsewhere.
 HOME_FOLDERS = {
@@ -140,10 +157,12 @@ def read_stamp():
         return {}
 
 
-def write_stamp(content):
-    """Write down what is installed, or about to be."""
-    with open(STAMP, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
+def put(text, *path):
+    """Write a file in .venv."""
+    path = os.path.join(VENV, *path)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def wanted_stamp(build, extras):
@@ -320,8 +339,7 @@ def leave_triton_out(build, wheels):
     there = glob.glob(os.path.join(glob.escape(wheels), "triton-*")) if wheels else build == "cuda" or nvidia_driver()
     if sys.platform != "linux" or there:
         return {}
-    with open(os.path.join(VENV, "overrides.txt"), "w", encoding="utf-8") as file:
-        file.write("triton; sys_platform == 'none'\n")
+    put("triton; sys_platform == 'none'\n", "overrides.txt")
     return {"UV_OVERRIDE": os.path.join(".venv", "overrides.txt")}  # a list with blanks between, so without ROOT
 
 
@@ -345,15 +363,13 @@ def install(stamp, source):
     if must_start_afresh(backend, stamp["build"]):
         make_venv(fresh=True)
         get_uv(where, advice)
-    write_stamp(dict(stamp, complete=False))
+    put(json.dumps(dict(stamp, complete=False)), STAMP)
     command += ["--torch-backend", backend] if backend else []
     run(command, advice, **leave_triton_out(stamp["build"], wheels))
-    settings = os.path.join(VENV, "share", "jupyter", "lab", "settings")
-    os.makedirs(settings, exist_ok=True)
-    with open(os.path.join(settings, "overrides.json"), "w", encoding="utf-8") as file:
-        json.dump(LAB_SETTINGS, file)
+    put(json.dumps(LAB_SETTINGS), "share", "jupyter", "lab", "settings", "overrides.json")
+    put(SERVER_CONFIG, "etc", "jupyter", "jupyter_server_config.py")
     shutil.rmtree(os.path.join(VENV, "home", "uv_cache_dir"), ignore_errors=True)
-    write_stamp(stamp)
+    put(json.dumps(stamp, indent=1), STAMP)
     took = f"{time.time() - began:.0f} s; .venv has {folder_size(VENV) / 1e9:.1f} GB"
     print(f"PyTorch {installed('torch')} and the rest are there after {took}.\n", flush=True)
 

@@ -4,6 +4,7 @@ It runs as a reader runs it, in a folder of its own. What it calls, pip, uv, Jup
 that folder's `.venv`, which write down how they were called. tests/commands/test_bundle.py has the real pip and uv.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -129,6 +130,22 @@ def test_jupyterlab_asks_no_questions(course):
     settings = json.loads((course.folder / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
     notification = settings["@jupyterlab/apputils-extension:notification"]
     assert notification == {"fetchNews": "false", "checkForUpdates": False}
+
+
+def test_an_untouched_notebook_is_not_changed_by_the_kernel_that_opens_it():
+    """JupyterLab compares what the notebook says of its language with what the kernel says, and takes that over."""
+    from ipykernel.ipkernel import IPythonKernel
+    from traitlets.config import Config
+
+    config = Config()
+    exec(start.SERVER_CONFIG, {"c": config})
+    manager = config.ServerApp.contents_manager_class(root_dir=str(REPOSITORY))
+    opened = asyncio.run(manager.get("notebooks/00_start_here.ipynb"))["content"]["metadata"]
+    assert opened["language_info"] == IPythonKernel.language_info
+    stored = json.loads((REPOSITORY / "notebooks" / "00_start_here.ipynb").read_text(encoding="utf-8"))["metadata"]
+    assert opened["kernelspec"] == stored["kernelspec"]
+    assert asyncio.run(manager.get("README.md"))["content"].startswith("# ")
+    assert asyncio.run(manager.get("notebooks"))["type"] == "directory"
 
 
 @on_linux
