@@ -3,9 +3,12 @@
 from emotion_utils.evaluation.comparison import compare_with_baseline, measure, milliseconds
 from emotion_utils.evaluation.confidence import bootstrap_interval, calibration, fit_temperature
 from emotion_utils.evaluation.report import Report, evaluate
+from emotion_utils.evaluation.selection import accuracy_by_coverage, answer_above
 
 __all__ = [
     "Report",
+    "accuracy_by_coverage",
+    "answer_above",
     "bootstrap_interval",
     "calibration",
     "compare_with_baseline",

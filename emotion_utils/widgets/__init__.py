@@ -1,12 +1,16 @@
 """Pictures that move; where nothing can move, each leaves a picture that stands still."""
 
+from emotion_utils.widgets.confidence_lab import ConfidenceLab
 from emotion_utils.widgets.convolution_lab import ConvolutionLab
+from emotion_utils.widgets.descent_lab import DescentLab
 from emotion_utils.widgets.face_lab import FaceLab
 from emotion_utils.widgets.live_curves import LiveCurves
 from emotion_utils.widgets.scoreboard import Scoreboard
 
 __all__ = [
+    "ConfidenceLab",
     "ConvolutionLab",
+    "DescentLab",
     "FaceLab",
     "LiveCurves",
     "Scoreboard",
