@@ -88,6 +88,7 @@ def sample_identity(
     index: Tensor | None = None,
     skin_tone: tuple[float, float] | Tensor = (0.15, 0.85),
     age: tuple[float, float] | Tensor = (4.0, 85.0),
+    masculine: float | Tensor = 0.5,
 ) -> Identity:
     """Draw n people; person i is a pure function of `seed` and `index[i]` (0 to n-1 by default).
 
@@ -97,19 +98,21 @@ def sample_identity(
         index: int64 (n,), which people.
         skin_tone: lowest and highest reflectance, or one row (low, high) per person as float (n, 2).
         age: youngest and oldest in years, likewise.
+        masculine: share of people with masculine features, or the probability of each person as float (n,).
 
     Raises:
-        ValueError: n < 1, a negative seed, or bounds that are none.
+        ValueError: n < 1, a negative seed, bounds that are none, or a share outside 0 to 1.
         TypeError: something that is no number.
     """
     n, seed = check_whole(1, MOST_FACES, n=n), check_whole(0, seed=seed)
     index = torch.arange(n) if index is None else as_numbers(index, "index", n)
     skin_tone, age = _bounds("skin_tone", skin_tone, n, 0, 1), _bounds("age", age, n, 0, 120)
+    masculine = _shares("masculine", masculine, n)
     draws = _Draws(
         uniform(stream_key(seed, "identity"), index, 32).unbind(1),
         normal(stream_key(seed, "shape"), index, 32).clamp(-2.3, 2.3).unbind(1),
     )
-    life = _sample_life(draws, age, skin_tone)
+    life = _sample_life(draws, age, skin_tone, masculine)
     return Identity(
         age=life.years,
         sex=life.sex,
@@ -137,18 +140,30 @@ def _bounds(name: str, bounds: tuple[float, float] | Tensor, n: int, least: floa
     return rows.expand(n, 2)
 
 
+def _shares(name: str, shares: float | Tensor, n: int) -> Tensor:
+    """Check shares, one for all or one per face: float32 (n,)."""
+    values = as_floats(shares, name)
+    if values.shape not in ((), (n,)):
+        raise ValueError(f"{name} has shape {tuple(values.shape)}: give one share, or {n} of them.")
+    wrong = ~((values >= 0) & (values <= 1))
+    if wrong.any():
+        raise ValueError(f"{name}={values.flatten()[wrong.flatten()][0]:g}: choose a share from 0 to 1.")
+    return values.expand(n)
+
+
 def _between(bounds: Tensor, position: Tensor) -> Tensor:
     """Turn positions of 0 to 1, (N,), into values between bounds, float32 (N, 2)."""
     return bounds[:, 0] + (bounds[:, 1] - bounds[:, 0]) * position
 
 
-def _sample_life(draws: _Draws, age: Tensor, skin_tone: Tensor) -> _Life:
+def _sample_life(draws: _Draws, age: Tensor, skin_tone: Tensor, masculine: Tensor) -> _Life:
     u = draws.uniform
     # Mostly adults, some children, some old people.
     years = _between(age, torch.where(u[0] < 0.18, 0.16 * u[1], 0.16 + 0.84 * u[1] ** 1.5))
     child = ((18 - years) / 14).clamp(0, 1)
     old = ((years - 45) / 35).clamp(0, 1)
-    sex = torch.where(u[3] < 0.5, 0.3 * u[4], 1 - 0.3 * u[4])  # two groups that do not meet: 0 to 0.3 and 0.7 to 1
+    feminine = u[3] < 1 - masculine
+    sex = torch.where(feminine, 0.3 * u[4], 1 - 0.3 * u[4])  # two groups that do not meet: 0 to 0.3 and 0.7 to 1
     return _Life(years, child, old, sex, man=sex * (1 - child), skin_tone=_between(skin_tone, 1 - u[2] ** 1.5))
 
 
