@@ -448,7 +448,10 @@ def test(arguments, quick):
     share = ["--numprocesses", str(min(4, cores())), "--no-loadscope-reorder"]
     if quick:
         paths = [] if named else ["tests"]
-        launch(["-P", "-m", "pytest", *share, "--dist", "worksteal", "-m", "not slow", *paths, *arguments], env)
+        launch(
+            ["-P", "-m", "pytest", *share, "--dist", "worksteal", "-m", "not slow and not browser", *paths, *arguments],
+            env,
+        )
     # The notebooks come first: they take longest, and the many small files after them fill both cores to the end.
     paths = [] if named else ["notebooks", "tests"]
     nbval = ["--nbval-lax", "--nbval-cell-timeout=600", "--dist", "loadfile"]

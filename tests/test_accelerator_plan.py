@@ -99,6 +99,7 @@ def contents(images):
     return {image.tobytes() for image in images.cpu().numpy()}
 
 
+@pytest.mark.slow
 def test_each_stage_leaves_its_results(finished):
     done, folder, _ = finished
     found = json.loads((folder / "results.json").read_text())
@@ -140,6 +141,7 @@ def test_other_settings_want_another_folder(finished):
         Ledger(finished[1], replace(SETTINGS, views=3).deciding())
 
 
+@pytest.mark.slow
 def test_what_was_killed_goes_on_with_the_same_results(finished, faces, tmp_path):
     _, folder, looks = finished
     with pytest.raises(KeyboardInterrupt):

@@ -321,7 +321,7 @@ def test_a_path_given_takes_the_place_of_everything(course):
 def test_the_quick_tests_run_no_notebook(course):
     course.start("test", "--quick", "-x")
     arguments = course.calls[-1]["arguments"]
-    assert arguments[-4:] == ["-m", "not slow", "tests", "-x"]
+    assert arguments[-4:] == ["-m", "not slow and not browser", "tests", "-x"]
     assert "notebooks" not in arguments
     assert "--nbval-lax" not in arguments
 

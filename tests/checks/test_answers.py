@@ -168,6 +168,7 @@ def test_a_loop_that_never_ends_is_stopped(monkeypatch, swallows):
     assert answers_one(lambda: 1), "the timer is off again"
 
 
+@pytest.mark.slow
 def test_the_limit_leaves_other_alarms_and_threads_alone():
     """In a thread there is no limit, and the check works all the same."""
     code = (

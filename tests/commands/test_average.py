@@ -39,6 +39,7 @@ def learnt():
     return faces, start, siblings, stranger
 
 
+@pytest.mark.slow
 def test_those_with_one_start_lie_in_one_valley_and_strangers_do_not(learnt):
     faces, start, siblings, stranger = learnt
     mean = average_weights(siblings)

@@ -126,6 +126,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in (folder / "wheels").glob("*.whl")}
 
 
+@pytest.mark.slow
 def test_each_platform_gets_what_it_would_choose_itself(index, tmp_path, capfd):
     make(tmp_path / "both", "--for", "windows", "macos", "--python", "3.12", "--cuda")
     found = names(tmp_path / "both")

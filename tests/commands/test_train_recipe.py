@@ -75,6 +75,7 @@ def test_votes_are_learnt(train, capsys):
     assert "126 images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_resume_gives_the_same_weights(train, change_recipes):
     stop_in_the_second_epoch(change_recipes)
     assert train("--epochs", 2, where="cut")[0] == 130
@@ -138,6 +139,7 @@ def test_fine_tuning_starts_from_given_weights(train, capsys):
     assert "origin was" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_teacher_is_listened_to(train, fer2013_folder, capsys):
     _, first = train("--epochs", 1, where="first")
     teacher = first / "weights.safetensors"
@@ -243,6 +245,7 @@ def test_wrong_number_of_classes(train, change_recipes, capsys):
 
 
 @on_linux
+@pytest.mark.slow
 def test_several_processes_run_the_command_and_one_of_them_prints_and_writes(fer2013_folder, tmp_path):
     """As `torchrun --nproc-per-node 2 -m emotion_utils train …` does."""
     options = {"--data-dir": fer2013_folder, "--run-dir": tmp_path, "--device": "cpu", "--epochs": 1, "--limit": 14}

@@ -164,6 +164,7 @@ def ridge_accuracy(pixels: torch.Tensor, labels: torch.Tensor, training: int) ->
     return ((test @ weights).argmax(1) == labels[training:]).float().mean().item()
 
 
+@pytest.mark.slow
 def test_everything_but_the_face_stays_at_chance():
     """Blank the face (a generous ellipse that follows the pose); what is left must not tell the emotion."""
     n = 3000
@@ -193,6 +194,7 @@ def test_the_default_set_has_disjoint_people():
     assert later.truth["identity"].tolist() == list(range(11_990, 12_010))
 
 
+@pytest.mark.slow
 def test_the_stated_pixel_statistics_are_those_of_the_default_set():
     sample = sample_faces(700, seed=0, truth=False)
     assert sample.mean == pytest.approx(PIXEL_STATISTICS[0], abs=0.01)
@@ -219,6 +221,7 @@ def test_unknown_split():
         load_split("train")
 
 
+@pytest.mark.slow
 def test_the_default_set_is_drawn_where_there_is_no_file(own_places, tmp_path):
     faces = load_split("validation", data_dir=tmp_path, progress=False)
     assert len(faces) == 2000

@@ -121,6 +121,7 @@ def test_a_damaged_cache_is_made_anew_in_silence(tmp_path, read, damage):
     assert not read(tmp_path)[1]
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_gives_other_pixels(tmp_path):
     write_table(tmp_path, (("Training", 40),))
     good = load_fer2013(data_dir=tmp_path, verbose=False)

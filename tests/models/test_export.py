@@ -32,6 +32,7 @@ def spoil_batch_norm(model):
 
 
 @pytest.mark.parametrize("build", [FaceNet, EmotionCNN])
+@pytest.mark.slow
 def test_onnx_runtime_agrees_with_pytorch(build, tmp_path):
     torch.manual_seed(0)
     classes = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -55,6 +56,7 @@ def pixels(count, size=16):
 
 
 @pytest.mark.parametrize("style", ["ends in a function", "transformer", "float64", "DataParallel of ours"])
+@pytest.mark.slow
 def test_networks_of_ones_own_agree_with_pytorch(style, tmp_path):
     """Each takes any number of images, also where PyTorch's first way to read its code would fix the number."""
     model = build(style)
@@ -71,6 +73,7 @@ def test_networks_of_ones_own_agree_with_pytorch(style, tmp_path):
     assert json.loads(session.get_modelmeta().custom_metadata_map["names"]) == list(EMOTIONS)
 
 
+@pytest.mark.slow
 def test_what_onnx_cannot_say_is_one_sentence(tmp_path):
     for style in ("distances", "torch.jit.script"):
         model = build(style)

@@ -85,6 +85,7 @@ def test_the_measured_time_is_stated(before):
     assert "An hour; 45 seconds to run." in book.cells[0].source
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_the_good_notebook(tmp_path, monkeypatch):
     pytest.importorskip("jupytext", reason="jupytext is for writers of notebooks (extra: dev)")
     monkeypatch.setattr(tool, "REPOSITORY", tmp_path)

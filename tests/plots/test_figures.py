@@ -22,6 +22,7 @@ CELLS = (
 )
 
 
+@pytest.mark.slow
 def test_in_a_notebook_a_figure_is_described_twice(tmp_path, monkeypatch):
     """The same sentence is alt text and visible text; spaces are tidied and HTML's signs are shown as such."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))

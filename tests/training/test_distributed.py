@@ -59,6 +59,7 @@ def learn_together(folder: Path, kill_at: int | None = None, every: int | None =
 
 
 @on_linux
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(alone, tmp_path):
     two = learn_together(tmp_path)
     assert two.history["train_loss"] == pytest.approx(alone.history["train_loss"], abs=1e-5)
@@ -77,6 +78,7 @@ def test_two_processes_learn_what_one_does(alone, tmp_path):
 
 @on_linux
 @pytest.mark.parametrize("every", [None, 2])
+@pytest.mark.slow
 def test_a_killed_process_is_restarted_from_the_last_checkpoint(alone, tmp_path, every):
     killed = learn_together(tmp_path, kill_at=STEPS + 3, every=every)  # in the second epoch
     assert killed.history["epoch"] == [1, 2, 3]
@@ -93,6 +95,7 @@ def test_a_killed_process_is_restarted_from_the_last_checkpoint(alone, tmp_path,
 
 
 @on_linux
+@pytest.mark.slow
 def test_all_processes_validate_the_network_that_is_kept(tmp_path):
     two = learn_together(tmp_path, norm=True)
     model = small_network(norm=True).eval()
