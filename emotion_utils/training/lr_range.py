@@ -23,7 +23,8 @@ from emotion_utils.training.step import epoch_batches, forward_losses, make_opti
 class LRRange:
     """Result of `lr_range_test`: a loss for each rate, smoothed, up to where it went out of bounds.
 
-    `suggestion` is where the smoothed loss falls fastest per factor of the rate, a good `learning_rate` to start from.
+    `suggestion` is the rate at which the smoothed loss falls fastest per factor of the rate, before its lowest point,
+    which is already the edge: a good `learning_rate` to start from. Notebook 04 teaches this rule and no other.
 
     Raises:
         ValueError: lists of unequal length, or of something else than numbers.

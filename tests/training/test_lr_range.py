@@ -35,3 +35,21 @@ def test_rates_that_do_not_grow_are_refused(rates):
 def test_a_device_that_is_not_there():
     with pytest.raises(ValueError, match="cuda:99"):
         lr_range_test(small_cnn(), small_faces(20), TrainConfig(device="cuda:99"))
+
+
+def test_the_suggestion_is_where_the_loss_falls_fastest():
+    """One rule, the one that notebook 04 teaches: not the lowest point, which is the edge."""
+    config = TrainConfig(batch_size=20, **QUIET)
+    found = lr_range_test(small_cnn(), small_faces(200), config, start=1e-4, stop=10, steps=60)
+    lowest = found.losses.index(min(found.losses))
+    place = found.rates.index(found.suggestion)
+    assert 5 <= place <= lowest - 5
+    falls = [found.losses[i - 5] - found.losses[i + 5] for i in range(5, lowest - 4)]
+    assert found.losses[place - 5] - found.losses[place + 5] == max(falls)
+
+
+@pytest.mark.parametrize("steps", [3, 4, 12])
+def test_a_short_test_has_a_suggestion_before_the_edge(steps):
+    found = lr_range_test(small_cnn(), small_faces(60), TrainConfig(batch_size=20, **QUIET), steps=steps)
+    assert found.suggestion in found.rates
+    assert found.suggestion <= found.rates[found.losses.index(min(found.losses))]
