@@ -25,6 +25,7 @@ from emotion_utils.evaluation.confidence import calibration, check_scores, fit_t
 from emotion_utils.evaluation.report import Report
 from emotion_utils.evaluation.selection import Selection, accuracy_by_coverage, answer_above
 from emotion_utils.plots.figures import PALETTE, WIDTH, png_of, show_bundle
+from emotion_utils.widgets.settings import Setting
 
 STATIC = Path(__file__).parent / "static"
 PARTS = ("common", "sliders", "confidence_lab")
@@ -75,8 +76,8 @@ class ConfidenceLab(anywidget.AnyWidget):
     _esm = "\n".join((STATIC / f"{name}.js").read_text(encoding="utf-8") for name in PARTS)
     _css = "\n".join((STATIC / f"{name}.css").read_text(encoding="utf-8") for name in PARTS)
 
-    temperature = traitlets.Any(1.0).tag(sync=True)
-    threshold = traitlets.Any(0.0).tag(sync=True)
+    temperature = Setting(1.0).tag(sync=True)
+    threshold = Setting(0.0).tag(sync=True)
     _facts = traitlets.Dict().tag(sync=True)
     _interval = traitlets.Dict().tag(sync=True)
     _logits = traitlets.Bytes().tag(sync=True)

@@ -103,10 +103,10 @@ def path(learning_rate: float, momentum: float = 0.0, valley: str = "long valley
     """
     rate, momentum = check_number(0, 1e6, learning_rate=learning_rate), check_number(0, 1, momentum=momentum)
     steps, place = check_whole(1, MOST_STEPS, steps=steps), find_valley(valley)
-    w = torch.tensor(place.start, dtype=torch.double, requires_grad=True)
-    optimizer = torch.optim.SGD([w], lr=rate, momentum=momentum)
     weights, losses = [], []
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():  # also where the caller has switched gradients off
+        w = torch.tensor(place.start, dtype=torch.double, requires_grad=True)
+        optimizer = torch.optim.SGD([w], lr=rate, momentum=momentum)
         for step in range(steps + 1):
             loss = place.loss(w)
             weights.append(w.detach().clone())

@@ -34,6 +34,7 @@ from emotion_utils.widgets.descent import (
     path,
     tell,
 )
+from emotion_utils.widgets.settings import Setting
 
 STATIC = FilePath(__file__).parent / "static"
 CAPTION = (
@@ -65,10 +66,10 @@ class DescentLab(anywidget.AnyWidget):
         (STATIC / name).read_text(encoding="utf-8") for name in ("common.css", "sliders.css", "descent_lab.css")
     )
 
-    learning_rate = traitlets.Any(0.02).tag(sync=True)
-    momentum = traitlets.Any(0.0).tag(sync=True)
-    valley = traitlets.Any("long valley").tag(sync=True)
-    steps = traitlets.Any(STEPS).tag(sync=True)
+    learning_rate = Setting(0.02).tag(sync=True)
+    momentum = Setting(0.0).tag(sync=True)
+    valley = Setting("long valley").tag(sync=True)
+    steps = Setting(STEPS).tag(sync=True)
     _facts = traitlets.Dict().tag(sync=True)
 
     def __init__(
