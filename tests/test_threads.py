@@ -62,3 +62,11 @@ def test_the_runtime_obeys_the_user():
 
 def test_these_tests_themselves_wait_briefly():
     assert any(name in os.environ for name in NAMES)
+
+
+def test_the_start_script_hands_it_to_all_kernels():
+    """Also to a notebook that loads PyTorch first."""
+    assert set_by("import os, start; os.environ.update(start.environment())") == SPARING
+    assert set_by("import os, start; os.environ.update(start.environment())", KMP_BLOCKTIME="9") == {
+        "KMP_BLOCKTIME": "9"
+    }
