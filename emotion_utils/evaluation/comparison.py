@@ -196,7 +196,7 @@ def compare_with_baseline(mine: Measured | Sequence[Measured], baseline: Measure
         TypeError: something else than results of `measure`.
         ValueError: no results, or those of one side differ in more than the seed.
     """
-    groups = [_runs(name, value) for name, value in (("mine", mine), ("baseline", baseline))]
+    groups = [as_runs(name, value) for name, value in (("mine", mine), ("baseline", baseline))]
     (mine, *_), (baseline, *_) = groups
     same_task = _same_classes(mine.classes, baseline.classes) and torch.equal(mine.labels, baseline.labels)
     accuracies = tuple(tuple(run.accuracy for run in group) for group in groups)
@@ -210,8 +210,13 @@ def compare_with_baseline(mine: Measured | Sequence[Measured], baseline: Measure
     return Comparison(mine, baseline, same_task, difference, margin, verdict, accuracies)
 
 
-def _runs(name: str, value: object) -> list[Measured]:
-    """Return the results of one side, which differ in nothing but the seed."""
+def as_runs(name: str, value: object) -> list[Measured]:
+    """Return one result of `measure`, or several of one network that differ in nothing but the seed, as a list.
+
+    Raises:
+        TypeError: something else than results of `measure`.
+        ValueError: none, or runs that do not belong together.
+    """
     runs = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     if not runs:
         raise ValueError(f"{name} is empty: give what measure(model, …) returned, once or more.")

@@ -36,3 +36,9 @@ def seed_margin(mine: Sequence[float], baseline: Sequence[float]) -> float:
     squares = sum(len(side) * statistics.pvariance(side) for side in sides)
     scatter = math.sqrt(squares / freedom * sum(1 / len(side) for side in sides))
     return float(stdtrit(freedom, 0.975)) * scatter
+
+
+def mean_margin(accuracies: Sequence[float]) -> float:
+    """Give half of Student's 95 % interval of a mean over two seeds or more."""
+    count = len(accuracies)
+    return float(stdtrit(count - 1, 0.975)) * statistics.stdev(accuracies) / math.sqrt(count)

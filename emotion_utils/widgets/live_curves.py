@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from emotion_utils.errors import brief
 from emotion_utils.evaluation.comparison import Measured
-from emotion_utils.plots.curves import last_accuracy, plot_training
+from emotion_utils.plots.curves import as_histories, last_accuracy, plot_training
 from emotion_utils.plots.figures import PALETTE, in_notebook
 from emotion_utils.training.history import History
 from emotion_utils.training.watching import Moment
@@ -34,7 +34,8 @@ class LiveCurves:
     an interruption the figure shows what there was. One may be used for several runs, one after the other.
 
     Args:
-        baseline: the history of another run, or what `measure` returned for it, drawn in grey behind; None for none.
+        baseline: the history of another run, or what `measure` returned for it, drawn in grey behind; a sequence of
+            these for several runs, such as of other seeds; None for none.
         title: of the finished figure; None says how the accuracy ended.
 
     Attributes:
@@ -46,13 +47,17 @@ class LiveCurves:
         TypeError: no History, or a title that is no text.
     """
 
-    def __init__(self, baseline: History | Measured | None = None, title: str | None = None) -> None:
-        baseline = baseline.history if isinstance(baseline, Measured) else baseline
-        if not isinstance(baseline, History | None):
-            raise TypeError(f"baseline={brief(type(baseline).__name__)}: give the History that train() returned.")
+    def __init__(
+        self,
+        baseline: History | Measured | Sequence[History | Measured] | None = None,
+        title: str | None = None,
+    ) -> None:
+        several = isinstance(baseline, Sequence) and not isinstance(baseline, str)
+        runs = list(baseline) if several else [] if baseline is None else [baseline]
+        behind = as_histories([one.history if isinstance(one, Measured) else one for one in runs])
         if title is not None and not isinstance(title, str):
             raise TypeError(f"title={brief(title)}: give a text, or None.")
-        self.baseline, self.title = baseline, title
+        self.baseline, self.title = behind, title
         self._begin()
 
     def _begin(self) -> None:
@@ -111,12 +116,18 @@ def tell(moment: Moment) -> str:
     return " · ".join(parts)
 
 
-def draw(moment: Moment, points: Sequence[tuple[float, float, float]], baseline: History | None, told: str) -> str:
+def draw(
+    moment: Moment,
+    points: Sequence[tuple[float, float, float]],
+    baseline: History | Sequence[History] | None,
+    told: str,
+) -> str:
     """Draw a frame: HTML with two panels in SVG and a line of text, which `told` is."""
     rows = list(moment.rows)
-    behind = baseline.rows if baseline is not None else []
-    epochs = max([moment.epochs, *(row["epoch"] for row in behind)])
-    losses = [row[name] for row in [*rows, *behind] for name in ("train_loss", "val_loss")]
+    behind = [one.rows for one in as_histories(baseline) if len(one)]
+    old_rows = [row for one in behind for row in one]
+    epochs = max([moment.epochs, *(row["epoch"] for row in old_rows)])
+    losses = [row[name] for row in [*rows, *old_rows] for name in ("train_loss", "val_loss")]
     losses = [loss for loss in [*losses, *(point[1] for point in points)] if math.isfinite(loss)]
     top = _round_up(sorted(losses)[int(0.98 * (len(losses) - 1))]) if losses else 2.0  # one spike sets no scale
     panels = []
@@ -124,8 +135,9 @@ def draw(moment: Moment, points: Sequence[tuple[float, float, float]], baseline:
         place = _Panel(36 + number * (PANEL + GAP), epochs, high)
         panels.append(place.frame("loss (nats)" if kind == "loss" else "correct (%)", 1 if kind == "loss" else 100))
         for split, dash in (("train", "5 4"), ("val", "")):
-            old = [(row["epoch"], row[f"{split}_{kind}"]) for row in behind]
-            panels.append(place.line(old, "currentColor", dash, opacity=0.4))
+            for one in behind:
+                old = [(row["epoch"], row[f"{split}_{kind}"]) for row in one]
+                panels.append(place.line(old, "currentColor", dash, 2 if len(behind) == 1 else 1, opacity=0.4))
         panels.append(place.line([(point[0], point[column]) for point in points], TRAINING, "", width=1, opacity=0.7))
         for split, dash, colour in (("train", "5 4", TRAINING), ("val", "", VALIDATION)):
             new = [(row["epoch"], row[f"{split}_{kind}"]) for row in rows]

@@ -39,6 +39,7 @@ class Score:
         task: digest of the faces, their labels and classes, and of the faces that were learnt from, if known.
         curve: accuracy after each epoch on the validation faces; on those of training without any.
         added: when, as text.
+        runs: accuracies of several seeds, of which `accuracy` is the mean; () for a single run.
     """
 
     label: str
@@ -52,6 +53,7 @@ class Score:
     task: str
     curve: tuple[float, ...]
     added: str
+    runs: tuple[float, ...] = ()
 
     @property
     def correct(self) -> Tensor | None:
@@ -134,11 +136,16 @@ def held(path: Path) -> Iterator[None]:
 def _score_of(row: dict[str, Any]) -> Score:
     """Make a row of what a file holds; a ValueError where it cannot be one."""
     kinds = {"parameters": int, "multiply_adds": int, "count": int, "seconds": float, "accuracy": float}
-    if not isinstance(row, dict) or row.keys() != {field.name for field in fields(Score)}:
+    names = {field.name for field in fields(Score)}
+    if not isinstance(row, dict) or row.keys() | {"runs"} != names:  # rows of an earlier version have no runs
         raise ValueError(f"a row is {brief(row)}")
-    plain = {name: kinds.get(name, str)(value) for name, value in row.items() if name != "curve"}
-    score = Score(**plain, curve=tuple(map(float, row["curve"])))
-    if not 0 <= score.accuracy <= 1 or score.count < 0 or (score.right and len(score.correct) != score.count):
+    lists = {name: tuple(map(float, row.get(name, ()))) for name in ("curve", "runs")}
+    score = Score(**{name: kinds.get(name, str)(value) for name, value in row.items() if name not in lists}, **lists)
+    if (
+        not all(0 <= share <= 1 for share in (score.accuracy, *score.runs))
+        or score.count < 0
+        or (score.right and len(score.correct) != score.count)
+    ):
         raise ValueError(f"the row {brief(score.label)} does not add up")
     return score
 

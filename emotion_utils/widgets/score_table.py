@@ -67,7 +67,11 @@ def sentence(rows: Sequence[Any]) -> str:
     best = next((one for one in rows if one.note != "other faces"), rows[0]).score
     others = sum(one.note == "other faces" for one in rows)
     told = f"{len(rows)} design{'s' * (len(rows) != 1)}, best first: {best.label} with {best.accuracy:.1%}."
-    told += " Changes are paired over the same faces, with 95 % intervals; they leave out the luck of the seed."
+    seeds = max((len(one.score.runs) for one in rows if one.note == "baseline"), default=0)
+    if seeds:
+        told += f" Changes are held against {seeds} seeds of the baseline: ± is what luck does, in 95 of 100 cases."
+    else:
+        told += " Changes are paired over the same faces, with 95 % intervals; they leave out the luck of the seed."
     return told + (f" {others} met other faces and cannot be compared." if others else "")
 
 

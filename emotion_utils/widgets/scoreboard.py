@@ -1,7 +1,7 @@
 """A table of one's own designs that stays: what each costs, how well it does, and whether the change could be luck.
 
     board = Scoreboard("03", train_set, val_set)
-    board.add("baseline", measured)         # what measure() returned
+    board.add("baseline", measured)         # what measure() returned, once or for several seeds
     board.add("wider", model, history)      # or a network and what train() returned
     board                                   # as the last line of a cell: the table
 
@@ -10,6 +10,7 @@ The rows lie in `runs/scoreboard_03.json`, so they are still there after the ker
 
 import csv
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,9 @@ from torch import Tensor, nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, one_line, reason, show
-from emotion_utils.evaluation.comparison import Measured, paired_margin
+from emotion_utils.evaluation.comparison import Measured, as_runs
 from emotion_utils.evaluation.confidence import bootstrap_interval
+from emotion_utils.evaluation.margins import mean_margin, paired_margin, seed_margin
 from emotion_utils.evaluation.report import Report
 from emotion_utils.files import as_path, atomic_write
 from emotion_utils.models.classes import match_classes
@@ -89,7 +91,7 @@ class Scoreboard:
     def add(
         self,
         label: str,
-        result: Measured | nn.Module,
+        result: Measured | Sequence[Measured] | nn.Module,
         history: History | None = None,
         report: Report | None = None,
     ) -> "Scoreboard":
@@ -97,7 +99,8 @@ class Scoreboard:
 
         Args:
             label: a name for it.
-            result: what `measure` returned; or a trained network, together with `history` or `report`.
+            result: what `measure` returned; a sequence of that for several seeds of one network, whose mean counts
+                and whose scatter says what luck is; or a trained network, together with `history` or `report`.
             history: what `train` returned: the curve and the seconds. Without `report` and `val_set` its last accuracy
                 counts, and there is no interval.
             report: what `evaluate` returned for this network.
@@ -120,7 +123,18 @@ class Scoreboard:
             self._keep()
         return self
 
-    def _score(self, label: str, result: Measured | nn.Module, history: History | None, report: Report | None) -> Score:
+    def _score(
+        self,
+        label: str,
+        result: Measured | Sequence[Measured] | nn.Module,
+        history: History | None,
+        report: Report | None,
+    ) -> Score:
+        runs: tuple[float, ...] = ()
+        if isinstance(result, Sequence) and not isinstance(result, str):
+            measured = as_runs("result", result)
+            runs = tuple(one.accuracy for one in measured) if len(measured) > 1 else ()
+            result = measured[0]
         if isinstance(result, Measured):
             trace, history, seconds = result.trace, result.history, result.seconds
             correct, labels, classes = result.correct, result.labels, result.classes
@@ -137,6 +151,7 @@ class Scoreboard:
             )
         curve = () if history is None else _curve(history)
         accuracy = float(correct.double().mean()) if correct is not None else _curve(history)[-1]
+        accuracy = statistics.fmean(runs) if runs else accuracy
         return Score(
             label=label,
             design=describe(trace),
@@ -145,10 +160,11 @@ class Scoreboard:
             seconds=float(seconds),
             accuracy=accuracy,
             count=0 if correct is None else len(correct),
-            right="" if correct is None else pack(correct),
+            right="" if correct is None or runs else pack(correct),
             task=self._task(labels, classes),
             curve=thin(curve),
             added=now(),
+            runs=runs,
         )
 
     def _measure(self, model: nn.Module, report: Report | None) -> tuple[Tensor | None, Tensor | None, tuple[str, ...]]:
@@ -255,14 +271,20 @@ class Scoreboard:
 def _stand(score: Score, first: Score | None) -> Standing:
     correct = score.correct
     interval = None if correct is None else bootstrap_interval(correct)
+    if score.runs:
+        margin = mean_margin(score.runs)
+        interval = max(score.accuracy - margin, 0.0), min(score.accuracy + margin, 1.0)
     if first is None or score == first:
         return Standing(score, interval, None, None, BASELINE)
     if score.task != first.task:
         return Standing(score, interval, None, None, "other faces")
     change = score.accuracy - first.accuracy
-    if correct is None or first.correct is None:
+    if score.runs or first.runs:
+        margin = seed_margin(score.runs or [score.accuracy], first.runs or [first.accuracy])
+    elif correct is None or first.correct is None:
         return Standing(score, interval, change, None, "no interval")
-    margin = paired_margin(correct, first.correct)
+    else:
+        margin = paired_margin(correct, first.correct)
     note = "too close to call" if abs(change) <= margin else "better" if change > 0 else "worse"
     return Standing(score, interval, change, margin, note)
 

@@ -82,6 +82,19 @@ def test_a_frame_holds_finite_numbers_inside_the_drawing(rows, baseline):
     assert f"aria-label='Learning curves: {tell(now)}'" in frame
 
 
+def test_several_runs_of_the_baseline_lie_behind_as_thin_lines(capsys):
+    several = [history(3), history(5), History()]
+    frame = draw(moment(rows=history(1).rows), [], several, "x")
+    assert frame.count("stroke-opacity='0.4'") == 2 * 2 * 2  # two panels, training and validation, two that have epochs
+    live = LiveCurves(several)
+    live(moment("epoch", 1, rows=history(1).rows))
+    live(moment("end", 1, NAN, NAN, history(1).rows))
+    ends = [one["val_accuracy"][-1] for one in several[:2]]
+    printed = capsys.readouterr().out
+    assert f"baseline {min(ends):.1%} to {max(ends):.1%}" in printed
+    assert "2 runs of the baseline" in printed
+
+
 def test_a_run_that_fails_at_once_leaves_no_empty_figure(capsys):
     live = LiveCurves()
     live(moment("end", 0.0, NAN, NAN))
@@ -95,7 +108,7 @@ def test_many_steps_keep_their_ends():
     assert len(draw(moment(), live._points, None, "x")) < 40_000
 
 
-@pytest.mark.parametrize("baseline", [3, "history.csv", [1.0, 2.0]])
+@pytest.mark.parametrize("baseline", [3, "history.csv", [1.0, 2.0], [history(2), None]])
 def test_what_is_no_history_is_no_baseline(baseline):
     with pytest.raises(TypeError, match="baseline="):
         LiveCurves(baseline)

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -220,3 +221,42 @@ def test_a_report_of_another_network_size_is_taken_as_it_is(tmp_path):
     board = Scoreboard(tmp_path / "f.json").add("r", LinearModel(image_size=48), report=one)
     assert board.scores[0].accuracy == pytest.approx(one.accuracy)
     assert board.scores[0].parameters == trace_shapes(LinearModel(image_size=48)).total_parameters
+
+
+def of_seeds(seeds, make=small_cnn):
+    found = []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        found.append(measure(make(), TRAIN, VAL, replace(CONFIG, seed=seed)))
+    return found
+
+
+def test_a_baseline_of_several_seeds_says_what_luck_is(tmp_path):
+    *runs, unchanged = of_seeds(range(5))
+    board = Scoreboard(tmp_path / "board.json", TRAIN, VAL).add("baseline", runs).add("unchanged", unchanged)
+    rows = by_label(Scoreboard(board.path, TRAIN, VAL))  # read back from its file
+    comparison = compare_with_baseline(unchanged, runs)
+    assert rows["baseline"].score.runs == tuple(run.accuracy for run in runs)
+    assert rows["baseline"].score.accuracy == pytest.approx(sum(run.accuracy for run in runs) / 4)
+    low, high = rows["baseline"].interval
+    assert low <= rows["baseline"].score.accuracy <= high
+    assert rows["unchanged"].change == pytest.approx(comparison.difference)
+    assert rows["unchanged"].margin == pytest.approx(comparison.margin)
+    assert rows["unchanged"].note == "too close to call"
+    assert "4 seeds of the baseline" in board._repr_mimebundle_()["text/html"]
+    assert len(board.add("baseline", runs).scores) == 2
+
+
+def test_a_row_of_an_earlier_version_is_read(board):
+    content = json.loads(board.path.read_text())
+    for row in content["rows"]:
+        del row["runs"]
+    board.path.write_text(json.dumps(content))
+    assert Scoreboard(board.path, TRAIN, VAL).scores == board.scores
+
+
+def test_runs_that_do_not_belong_together_make_no_row(board, measured):
+    with pytest.raises(ValueError, match="seeds"):
+        board.add("mixed", [measured["baseline"], measured["wider"]])
+    with pytest.raises(ValueError, match="result is empty"):
+        board.add("none", [])
