@@ -1,6 +1,7 @@
 """Faces as tensors, and one door to all data sets: drawn faces, FER2013, a folder of your own."""
 
 from emotion_utils.data.augment import Augment
+from emotion_utils.data.balance import balanced_indices, join, missing_faces, reweigh
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn import sample_faces
 from emotion_utils.data.duplicates import find_blank, find_duplicates
@@ -18,18 +19,22 @@ __all__ = [
     "FaceDataset",
     "as_face_dataset",
     "as_images",
+    "balanced_indices",
     "denormalise",
     "find_blank",
     "find_duplicates",
     "group_identical",
+    "join",
     "keep_classes",
     "load",
     "load_ferplus_votes",
     "load_folder",
     "load_image",
     "load_splits",
+    "missing_faces",
     "normalise",
     "resize",
+    "reweigh",
     "sample_faces",
     "soft_labels",
     "split",

@@ -10,6 +10,7 @@ from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
 from emotion_utils.training.lr_range import LRRange, lr_range_test
 from emotion_utils.training.recipes import RECIPES
+from emotion_utils.training.weighting import WeightedLoss
 
 __all__ = [
     "RECIPES",
@@ -18,6 +19,7 @@ __all__ = [
     "History",
     "LRRange",
     "TrainConfig",
+    "WeightedLoss",
     "average_weights",
     "lr_range_test",
     "mix_targets",

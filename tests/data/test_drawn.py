@@ -102,6 +102,29 @@ def test_occlusion_knob():
     assert changed == pytest.approx(0.5, abs=0.09)
 
 
+def test_masculine_knob_builds_a_bias():
+    usual, faces = (
+        sample_faces(300, seed=16, size=24, truth=False, **knobs)
+        for knobs in ({}, {"masculine": {"happy": 0.0, "angry": 1.0}})
+    )
+    man = faces.truth["sex"] > 0.5
+    assert not man[faces.labels == 3].any()
+    assert man[faces.labels == 0].all()
+    others = (faces.labels != 3) & (faces.labels != 0)
+    assert torch.equal(faces.images[others], usual.images[others])
+    assert man[others].float().mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_truth_tells_who_and_how():
+    faces = sample_faces(60, seed=17, size=24, truth=False, occluded=0.5, difficulty="hard")
+    capture = sample_capture(60, 17, difficulty=1.0, occluded=0.5)
+    identity = sample_identity(60, 17)
+    for name in ("yaw", "pitch", "light_azimuth", "light_elevation", "light_hardness", "occluder"):
+        assert torch.equal(faces.truth[name], getattr(capture, name)), name
+    for name in ("age", "sex", "skin_tone", "glasses"):
+        assert torch.equal(faces.truth[name], getattr(identity, name)), name
+
+
 def test_skin_tone_and_age_per_class_build_a_bias():
     faces = sample_faces(
         700, seed=15, size=24, truth=False, occluded=0.0,

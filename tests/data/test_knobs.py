@@ -29,6 +29,8 @@ from emotion_utils.data.knobs import FER2013_COUNTS, Knobs
         ({"skin_tone": (0.1, 0.95)}, r"skin_tone=\(0.1, 0.95\).*0.9"),
         ({"age": (50, 20)}, r"age=\(50, 20\)"),
         ({"age": {"sad": (2, 20)}}, r"age=\(2, 20\).* 4 "),
+        ({"masculine": 1.5}, "masculine=1.5"),
+        ({"masculine": {"bored": 0.5}}, "masculine.*'bored'"),
     ],
 )
 def test_knobs_check_themselves(values, words):
