@@ -12,7 +12,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import brief, check_whole
 from emotion_utils.explain.asking import Target, question
 from emotion_utils.explain.scores import rank_correlation
-from emotion_utils.explain.truth import SHOWN, KnownFaces, take_away, unit_maps
+from emotion_utils.explain.truth import SHOWN, KnownFaces, difference, take_away
 from emotion_utils.faces.action_units import ACTION_UNITS
 from emotion_utils.models.inference import predict_proba
 
@@ -25,6 +25,7 @@ class KnockOut:
     before: Tensor  # float32 (N,), its probability for the whole face
     fall: Tensor  # float32 (N, K), by how much it fell without the unit; columns as `ACTION_UNITS`, 0 if not shown
     shown: Tensor  # bool (N, K), whether the face shows the unit
+    regions: Tensor  # float32 (N, K, H, W), how far each pixel changed without the unit, 0 to 1
 
     def ranking(self, faces: int = 1) -> list[tuple[str, float, int]]:
         """List the units that at least `faces` faces show, the most important first: (name, mean fall, faces)."""
@@ -53,38 +54,38 @@ def knock_out(model: nn.Module, faces: KnownFaces, target: Target = None) -> Kno
     before = _probability(model, faces.images, chosen)
     shown = faces.action_units.mean > SHOWN  # (N, K)
     fall = torch.zeros(len(faces), len(ACTION_UNITS))
+    regions = torch.zeros(*fall.shape, *faces.images.shape[-2:])
     for unit, name in enumerate(ACTION_UNITS):
         rows = shown[:, unit].nonzero()[:, 0]
         if len(rows):
             some = faces[rows]
             without = some.redrawn(take_away(some.action_units, name))
             fall[rows, unit] = before[rows] - _probability(model, without, chosen[rows])
-    return KnockOut(chosen, before, fall, shown)
+            regions[rows, unit] = difference(some.images, without)
+    return KnockOut(chosen, before, fall, shown, regions)
 
 
-def agreement(maps: Tensor, faces: KnownFaces, knocked: KnockOut) -> Tensor:
+def agreement(maps: Tensor, knocked: KnockOut) -> Tensor:
     """Does a map rank the action units as the interventions do? Spearman's correlation over the units of each face.
 
     A map's opinion of a unit is the mean size of the map over the unit's region, weighted by how far pixels change.
 
     Args:
-        maps: float (N, H, W), of these faces.
-        faces: from `known_faces`.
-        knocked: what `knock_out` gave for them.
+        maps: float (N, H, W).
+        knocked: what `knock_out` gave for the same faces.
 
     Returns:
         float32 (N,), -1 to 1; NaN for a face that shows fewer than three units, of which no order can be told.
 
     Raises:
-        ValueError: maps of another shape; TypeError: photographs.
+        ValueError: maps of another shape.
     """
-    _check(faces)
-    if maps.shape != faces.truth.shape:
-        raise ValueError(f"maps have shape {tuple(maps.shape)}: give one for each face, {tuple(faces.truth.shape)}.")
-    regions = unit_maps(faces.identity, faces.action_units, faces.capture, faces.images.shape[-1])  # (N, K, H, W)
-    weight = regions / regions.sum((2, 3), keepdim=True).clamp(min=1e-12)
+    wanted = (len(knocked.fall), *knocked.regions.shape[2:])
+    if tuple(maps.shape) != wanted:
+        raise ValueError(f"maps have shape {tuple(maps.shape)}: give one for each face, {wanted}.")
+    weight = knocked.regions / knocked.regions.sum((2, 3), keepdim=True).clamp(min=1e-12)
     opinion = (weight * maps.detach().cpu().abs()[:, None]).sum((2, 3))  # (N, K)
-    found = torch.full((len(faces),), torch.nan)
+    found = torch.full((len(maps),), torch.nan)
     for i, shown in enumerate(knocked.shown):
         if int(shown.sum()) >= 3:
             found[i] = _order(opinion[i, shown], knocked.fall[i, shown])

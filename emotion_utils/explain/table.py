@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import brief
 from emotion_utils.evaluation.confidence import bootstrap_interval
 from emotion_utils.explain.scores import BASELINES, deletion, energy_inside, insertion, pointing_game, rank_correlation
@@ -90,9 +89,9 @@ def score_explanations(
         ValueError: no method, none of the faces shows an expression, or a method's maps have another shape.
     """
     if not isinstance(faces, KnownFaces):
-        whose = " Photographs have none." if isinstance(faces, FaceDataset) else ""
         raise TypeError(
-            f"faces={brief(type(faces).__name__)}: known_faces(…) draws faces of which the truth is known.{whose}"
+            f"faces={brief(type(faces).__name__)}: known_faces(…) draws faces of which the truth is known; photographs "
+            "and other images have none."
         )
     if not isinstance(methods, Mapping) or not methods or not all(callable(method) for method in methods.values()):
         raise TypeError(

@@ -71,7 +71,7 @@ def known_faces(
     drawn = sample_parameters(n, seed, difficulty, first=first, **knobs)
     parts = drawn.identity, drawn.action_units, drawn.capture
     images = render(*parts, size)
-    return KnownFaces(*parts, images, drawn.labels, _difference(images, render(parts[0], _at_rest(n), parts[2], size)))
+    return KnownFaces(*parts, images, drawn.labels, difference(images, render(parts[0], _at_rest(n), parts[2], size)))
 
 
 def expression_map(identity: Identity, action_units: ActionUnits, capture: Capture, size: int = 48) -> Tensor:
@@ -92,7 +92,7 @@ def expression_map(identity: Identity, action_units: ActionUnits, capture: Captu
     """
     _check_drawn(identity, action_units, capture)
     shown = render(identity, action_units, capture, size)
-    return _difference(shown, render(identity, _at_rest(len(identity)), capture, size))
+    return difference(shown, render(identity, _at_rest(len(identity)), capture, size))
 
 
 def unit_maps(identity: Identity, action_units: ActionUnits, capture: Capture, size: int = 48) -> Tensor:
@@ -114,7 +114,7 @@ def unit_maps(identity: Identity, action_units: ActionUnits, capture: Capture, s
         rows = (action_units.mean[:, unit] > 0).nonzero()[:, 0]
         if len(rows):
             other = render(identity[rows], take_away(action_units[rows], without), capture[rows], size)
-            maps[rows, unit] = _difference(shown[rows], other)
+            maps[rows, unit] = difference(shown[rows], other)
     return maps
 
 
@@ -140,7 +140,7 @@ def _at_rest(n: int) -> ActionUnits:
     return ActionUnits.of(n)
 
 
-def _difference(one: Tensor, other: Tensor) -> Tensor:
+def difference(one: Tensor, other: Tensor) -> Tensor:
     """Give the absolute difference of two pictures, float32 (N, H, W) in grey levels of 0 to 1."""
     return (one[:, 0].float() - other[:, 0].float()).abs() / 255
 

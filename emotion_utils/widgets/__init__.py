@@ -5,6 +5,7 @@ from emotion_utils.widgets.convolution_lab import ConvolutionLab
 from emotion_utils.widgets.descent_lab import DescentLab
 from emotion_utils.widgets.face_lab import FaceLab
 from emotion_utils.widgets.live_curves import LiveCurves
+from emotion_utils.widgets.looking_lab import LookingLab
 from emotion_utils.widgets.scoreboard import Scoreboard
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "DescentLab",
     "FaceLab",
     "LiveCurves",
+    "LookingLab",
     "Scoreboard",
 ]

