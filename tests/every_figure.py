@@ -63,6 +63,7 @@ FIGURES = {
     "calibration": lambda: plots.plot_calibration(report()),
     "calibrations": lambda: plots.plot_calibration({"before": report(), "after": report(1)}),
     "learning rates": lambda: plots.plot_lr_range(RATES),
+    "network": lambda: plots.plot_network(LinearModel(image_size=16), (1, 1, 16, 16)),
     "maps": lambda: plots.show_maps(MAPS, titles=list("abcdef"), title="Six maps", label="response (a.u.)"),
     "grey maps": lambda: plots.show_maps([MAPS[0], MAPS[1, :3, :3]], signed=False, shared=False),
     "window": lambda: plots.show_window_sum(FACE, EDGES, row=2, column=8),

@@ -215,7 +215,7 @@ def plot_class_counts(dataset: FaceDataset, title: str | None = None, descriptio
 def plot_calibration(
     report: Report | Mapping[str, Report], bins: int = 15, title: str | None = None, description: str | None = None
 ) -> None:
-    """Draw accuracy against confidence, with the diagonal that a calibrated model follows.
+    """Draw accuracy against confidence, with the diagonal that a calibrated model follows; below, images in each bin.
 
     `report` is a `Report`, or a mapping of names to reports (before and after temperature scaling, say).
     """
@@ -225,7 +225,7 @@ def plot_calibration(
         raise ValueError(f"report {what}: give what evaluate() returns, or a mapping of names to such reports.")
     for one in named.values():
         check_kind("report", one, Report, "what evaluate() returns")
-    fig, axis = plt.subplots(figsize=(5.6, 4.6))
+    fig, (axis, counts) = plt.subplots(2, 1, figsize=(5.6, 6), sharex=True, height_ratios=(4, 1))
     axis.plot([0, 100], [0, 100], "--", color="#777777", label="calibrated")
     parts, errors = [], {}
     for i, (name, one) in enumerate(named.items()):
@@ -239,12 +239,18 @@ def plot_calibration(
             clip_on=False,
             label=f"{legend_name(name)} (error {100 * result.ece:.1f} points)",
         )
+        starts, width = (
+            100 * result.edges[:-1].numpy(),
+            100 / bins / (len(named) + 0.5),
+        )  # bars of one bin stand side by side
+        counts.bar(starts + (i + 0.75) * width, result.count.numpy(), width, color=COLOURS[i % 8])
         gaps = one.probabilities.amax(1) - (one.probabilities.argmax(1) == one.labels).float()
         gap, margin = float(gaps.mean()), 1.96 * float(gaps.std(correction=0)) / len(gaps) ** 0.5  # chance alone
         side = "over-confident" if gap > margin else "under-confident" if gap < -margin else "calibrated on average"
         parts.append(f"{name} is {side}, off by {100 * result.ece:.1f} percentage points")
         errors[name] = result.ece
     axis.set(xlabel="confidence (%)", ylabel="correct (%)", xlim=(0, 100), ylim=(0, 100))
+    counts.set(xlabel="confidence (%)", ylabel="images")
     closest = min(errors, key=errors.get)
     word = "closer" if len(named) == 2 else "closest"
     message = f"{closest} comes {word} to the diagonal" if len(named) > 1 else parts[0].split(",")[0]

@@ -6,6 +6,7 @@ from emotion_utils.widgets.descent_lab import DescentLab
 from emotion_utils.widgets.face_lab import FaceLab
 from emotion_utils.widgets.live_curves import LiveCurves
 from emotion_utils.widgets.looking_lab import LookingLab
+from emotion_utils.widgets.network import NetworkView
 from emotion_utils.widgets.scoreboard import Scoreboard
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "FaceLab",
     "LiveCurves",
     "LookingLab",
+    "NetworkView",
     "Scoreboard",
 ]

@@ -102,7 +102,8 @@ def test_class_counts_say_whether_they_are_balanced(drawn):
 def test_calibration_draws_the_bins_that_hold_images(drawn, capsys):
     before, after = report(), report(1)
     plots.plot_calibration({"before": before, "after": after}, bins=10)
-    (axis,) = drawn[0].axes
+    axis, counts = drawn[0].axes
+    assert sum(bar.get_height() for bar in counts.patches) == len(before.labels) + len(after.labels)
     diagonal, *lines = axis.lines
     assert [*diagonal.get_xdata()] == [*diagonal.get_ydata()] == [0, 100]
     for line, one, name in zip(lines, (before, after), ("before", "after"), strict=True):
