@@ -8,14 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emotion_utils.models.receptive import receptive_field
-from emotion_utils.models.shapes import trace_shapes
-
 from . import Wrong, check, require, unfinished, whole
 from .answers import without
 from .kernels import require_line_detector
-
-LARGEST_KERNEL = 7  # side of a stem's windows
+from .stems import require_stem
 
 
 def _same(got: Any, want: Tensor, call: str, tolerance: float = 1e-4) -> None:
@@ -45,8 +41,18 @@ def true_convolution(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         kept = kernel.clone()
         got = unfinished(answer(image, kernel))
         want = functional.conv2d(image[None, None], kernel.rot90(2)[None, None])[0, 0]
-        _same(got, want, f"on an image {height}×{width} and a kernel {rows}×{columns}, your function")
-        require(torch.equal(kernel, kept), "your function changed the kernel it was given; work on a copy")
+        call = f"on an image {height}×{width} and a kernel {rows}×{columns}, your function"
+        require(
+            torch.equal(kernel, kept),
+            "your function changed the kernel it was given",
+            "Work on a copy: `torch.flip` makes one, and so does `clone`.",
+        )
+        for axes, told in (((), "what correlate gives: nothing is turned"), ((0,), "one axis turned, not both")):
+            for turned in (kernel.flip(axes), kernel.flip((1,)) if axes else kernel):
+                mistaken = functional.conv2d(image[None, None], turned[None, None])[0, 0]
+                alike = isinstance(got, Tensor) and got.shape == mistaken.shape and torch.allclose(got, mistaken)
+                require(not alike or torch.allclose(mistaken, want), f"{call} returned {told}")
+        _same(got, want, call)
 
 
 @check(
@@ -88,8 +94,16 @@ def line_kernel(answer: Tensor) -> None:
         raise Wrong(f"the kernel is {type(answer).__name__}, which cannot be read as a tensor") from None
     require(kernel.ndim == 2, f"the kernel has shape {tuple(kernel.shape)}; two axes are wanted")
     rows, columns = kernel.shape
-    require(min(rows, columns) >= 3 and max(rows, columns) <= 9, f"a kernel of {rows}×{columns} is outside 3×3 to 9×9")
-    require(rows % 2 == 1, f"a kernel of {rows} rows has no middle row for the line")
+    require(
+        min(rows, columns) >= 3 and max(rows, columns) <= 9,
+        f"a kernel of {rows}×{columns} is outside 3×3 to 9×9",
+        "Three rows are enough: one for the line, one above, one below.",
+    )
+    require(
+        rows % 2 == 1,
+        f"a kernel of {rows} rows has no middle row for the line",
+        "The line runs through the middle row, so there are as many rows above it as below.",
+    )
     require_line_detector(kernel)
 
 
@@ -108,7 +122,12 @@ def average_pool(answer: Callable[[Tensor, int, int], Tensor]) -> None:
         want = functional.avg_pool2d(images, size, stride)
         with without("avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool2d", "lp_pool2d", "interpolate"):
             got = unfinished(answer(images, size, stride))
-        _same(got, want, f"average_pool({shape}, size={size}, stride={stride})")
+        call = f"average_pool({shape}, size={size}, stride={stride})"
+        mistakes = {"maxima": functional.max_pool2d(images, size, stride), "sums, not means": want * size**2}
+        for told, mistaken in mistakes.items():
+            alike = isinstance(got, Tensor) and got.shape == want.shape and torch.allclose(got, mistaken, atol=1e-5)
+            require(not alike, f"{call} returned {told}", "Which number stands for a window: how is a mean computed?")
+        _same(got, want, call)
 
 
 @check(
@@ -196,7 +215,8 @@ def field_after(answer: Callable[[list[tuple[int, int, int]]], int]) -> None:
         want = int(seen[-1] - seen[0]) + 1
         call = f"field_after({stack})"
         got = whole(answer(list(stack)), call)
-        require(got == want, f"{call} gave {got}; the pixels that have a gradient say otherwise")
+        wider = "further apart" if got < want else "closer together"
+        require(got == want, f"{call} gave {got}; the first and the last pixel that reach the unit lie {wider}")
 
 
 @check(
@@ -220,7 +240,15 @@ def separable_multiply_adds(answer: Callable[[int, int, int, int, int], int]) ->
         want = (depthwise.weight.numel() + pointwise.weight.numel()) * height * width
         call = f"separable_multiply_adds({in_channels}, {out_channels}, {kernel}, {height}, {width})"
         got = whole(answer(in_channels, out_channels, kernel, height, width), call)
-        require(got == want, f"{call} gave {got}; two real layers need another number of multiply-adds")
+        depth, point = depthwise.weight.numel(), pointwise.weight.numel()
+        mistakes = {
+            depth + point: "Each weight is used at every place of the map. How many places are there?",
+            (in_channels * kernel + point) * height * width: "How many weights has one kernel of k × k?",
+            in_channels * point * kernel**2 // in_channels * height * width: "That is an ordinary convolution.",
+        }
+        require(
+            got == want, f"{call} gave {got}; two real layers need another number of multiply-adds", mistakes.get(got)
+        )
 
 
 @check(
@@ -234,47 +262,4 @@ def separable_multiply_adds(answer: Callable[[int, int, int, int, int], int]) ->
 def frugal_stem(answer: nn.Module, budget: int) -> None:
     """Check shape, convolutions and the ReLUs behind them, receptive field and cost; print the figures."""
     require(isinstance(answer, nn.Sequential), f"the stem is {type(answer).__name__}; build it as one nn.Sequential")
-    # One ReLU object may stand in several places, so duplicates count.
-    modules = [module for _, module in answer.named_modules(remove_duplicate=False)]
-    # `receptive_field` ends its walk there and would call the field too small.
-    adaptive = any(isinstance(module, nn.AdaptiveAvgPool2d | nn.AdaptiveMaxPool2d) for module in modules)
-    require(not adaptive, "it has adaptive pooling, whose field this check cannot follow")
-    order = [module for module in modules if isinstance(module, nn.Conv2d | nn.ReLU)]
-    convolutions = sum(isinstance(module, nn.Conv2d) for module in order)
-    pairs = itertools.pairwise([*order, None])
-    bare = sum(isinstance(first, nn.Conv2d) and not isinstance(second, nn.ReLU) for first, second in pairs)
-    trace = trace_shapes(answer, (1, 1, 48, 48))
-    with torch.no_grad():
-        shape = tuple(answer(torch.zeros(2, 1, 48, 48)).shape[1:])
-    fields = receptive_field(answer)
-    size = fields[-1].size if fields else 1
-    print(f"Your stem: output {shape}, field {size} pixels, {trace.total_multiply_adds:,} multiply-adds.")
-    require(shape == (64, 6, 6), f"a face came out as {shape}, and (64, 6, 6) is wanted")
-    largest = max((max(m.kernel_size) for m in order if isinstance(m, nn.Conv2d)), default=0)
-    require(
-        largest <= LARGEST_KERNEL,
-        f"it has a kernel of {largest} × {largest}, and {LARGEST_KERNEL} × {LARGEST_KERNEL} is the largest allowed",
-        "One huge window sees far but finds one kind of pattern. What else makes a unit see far?",
-    )
-    skipping = [m for m in modules if _skips(m)]
-    require(
-        not skipping,
-        f"{len(skipping)} of its layers take steps longer than their window, so that some pixels are never looked at",
-    )
-    require(convolutions >= 3, f"it has {convolutions} convolutions, and three at least are wanted")
-    require(bare == 0, f"{bare} of its {convolutions} convolutions are not followed by a ReLU")
-    require(size >= 24, f"each unit of its output sees {size} pixels across, and 24 are wanted")
-    require(
-        trace.total_multiply_adds <= budget,
-        f"it costs {trace.total_multiply_adds:,} multiply-adds, and {budget:,} are allowed",
-    )
-
-
-def _skips(layer: nn.Module) -> bool:
-    """Say whether a layer's windows leave out pixels between them."""
-    if not isinstance(layer, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-        return False
-    kernel, stride = (
-        value if isinstance(value, tuple) else (value, value) for value in (layer.kernel_size, layer.stride)
-    )
-    return any(step > side for step, side in zip(stride, kernel, strict=True))
+    require_stem(answer, budget)

@@ -282,6 +282,23 @@ CASES = {
                 nn.Conv2d(8, 64, 1),
                 nn.ReLU(),
             ),
+            nn.Sequential(  # looks at every second pixel of every second row alone
+                nn.Conv2d(1, 4, 7, stride=2, dilation=2, padding=6),
+                nn.ReLU(),
+                nn.Conv2d(4, 8, 5, stride=2, padding=2),
+                nn.ReLU(),
+                nn.Conv2d(8, 64, 3, stride=2, padding=1),
+                nn.ReLU(),
+            ),
+            nn.Sequential(  # hardly a pattern left to find
+                nn.AvgPool2d(8),
+                nn.Conv2d(1, 1, 5, padding=2),
+                nn.ReLU(),
+                nn.Conv2d(1, 1, 3, padding=1),
+                nn.ReLU(),
+                nn.Conv2d(1, 64, 1),
+                nn.ReLU(),
+            ),
             nn.Sequential(  # never looks at most pixels
                 nn.Conv2d(1, 8, 3, stride=8, padding=1),
                 nn.ReLU(),
@@ -347,3 +364,18 @@ def test_the_expected_size_is_not_printed(capsys):
     judge("output_size", lambda size, kernel, padding=0, stride=1: 999)
     printed = capsys.readouterr().out
     assert set(re.findall(r"\d+", printed)) == {"5", "1", "0", "999"}
+
+
+TOLD = {
+    "not turned": ("true_convolution", correlate, "nothing is turned"),
+    "half turned": ("true_convolution", lambda image, kernel: correlate(image, kernel.flip(1)), "not both"),
+    "maxima": ("average_pool", lambda x, size, stride: windows(x, size, stride).amax((4, 5)), "maxima"),
+    "sums": ("average_pool", lambda x, size, stride: windows(x, size, stride).sum((4, 5)), "sums, not means"),
+    "gaps left out": ("field_after", lambda layers: 1 + sum(kernel - 1 for kernel, _, _ in layers), "further apart"),
+    "one place": ("separable_multiply_adds", lambda i, o, k, h, w: i * k * k + i * o, "two real layers"),
+}
+
+
+@pytest.mark.parametrize(("name", "answer", "words"), TOLD.values(), ids=TOLD.keys())
+def test_common_mistakes_are_told_apart(name, answer, words):
+    assert words in judge(name, answer).message
