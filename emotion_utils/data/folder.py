@@ -1,5 +1,6 @@
 """A folder of your own images, one sub-folder for each class, as a data set."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,10 @@ from emotion_utils.data.pixels import check_size
 from emotion_utils.data.splits import split_of
 from emotion_utils.data.tree import Tree, find_files, sub_folders
 from emotion_utils.emotions import EMOTIONS, label_of
-from emotion_utils.errors import listed, printable, reason, say, show
+from emotion_utils.errors import brief, listed, printable, reason, say, show
 from emotion_utils.files import as_path
+
+MOST_LINES = 5  # that are printed about a folder
 
 
 def load_folder(
@@ -48,9 +51,18 @@ def load_folder(
         notes.append(f"classes without images: {listed(empty, 10)}")
     name = printable(path.name or path.resolve().name)
     notes = [*plan.notes, *notes]
-    for note in notes if verbose else ():
-        say(f"{name}: {note}.")
+    if verbose:
+        _tell(name, notes)
     return FaceDataset(torch.cat(images), torch.tensor(labels), plan.classes, name=name, names=names, notes=notes)
+
+
+def _tell(name: str, notes: Sequence[str]) -> None:
+    """Print the notes; of many the first alone, so that a folder in disorder does not fill the screen."""
+    shown = notes if len(notes) <= MOST_LINES else notes[: MOST_LINES - 1]
+    for note in shown:
+        say(f"{name}: {note}.")
+    if len(shown) < len(notes):
+        say(f"{name}: {len(notes) - len(shown)} notes more are in the data set's `notes`.")
 
 
 @dataclass(frozen=True)
@@ -76,32 +88,70 @@ def _plan(path: Path, tree: Tree, classes: tuple[str, ...] | None) -> _Plan:
         found = set(class_of.values())
         classes = EMOTIONS if found <= set(EMOTIONS) else tuple(sorted(found))
         if len(found) < 2:
-            raise ValueError(
-                f"{show(path)} has only one class, {next(iter(found))!r}; a classifier needs two. Add a sub-folder, or "
-                "name all classes, as in load_folder(path, classes=EMOTIONS)."
-            )
+            raise ValueError(_only_one(path, names[0], next(iter(found))))
     else:
-        wanted = {name: name if name in classes else emotion.get(name, printable(name)) for name in names}
-        class_of = {name: title for name, title in wanted.items() if title in classes}
+        class_of = _matched(names, classes)
+        if not class_of:
+            raise ValueError(
+                f"{show(path)} has the sub-folders {listed(names, length=100)}; none is called as one of the classes "
+                f"{listed(classes, 8, 100)}. Rename the folders, or name the classes as they are called."
+            )
     return _Plan(classes, class_of, tuple(_notes(names, class_of, classes, emotion)))
+
+
+def _only_one(path: Path, folder: str, title: str) -> str:
+    if inside := sub_folders(path / folder).found:  # an archive that was unpacked into a folder of its own
+        return (
+            f"{show(path)} has one sub-folder, {show(folder, 60)}, with the folders {listed(inside, length=80)} in it. "
+            f"If those are the classes or the splits, give {show(path / folder, 100)} instead."
+        )
+    return (
+        f"{show(path)} has only one class, {brief(title)}; a classifier needs two. Add a sub-folder, or name all "
+        "classes, as in load_folder(path, classes=EMOTIONS)."
+    )
+
+
+def _matched(names: Sequence[str], classes: tuple[str, ...]) -> dict[str, str]:
+    """Find the class of each sub-folder: the same name, else the same emotion, else the same but for its writing."""
+    titles: dict[str | int, str] = {}
+    for key in (_folded, label_of):
+        for title in reversed(classes):
+            if key(title) is not None:
+                titles[key(title)] = title
+    matches = {
+        name: name if name in classes else titles.get(label_of(name)) or titles.get(_folded(name)) for name in names
+    }
+    return {name: title for name, title in matches.items() if title is not None}
+
+
+def _folded(name: str) -> str:
+    """Give a name without its writing: capitals, and the ways in which computers store an accent."""
+    return unicodedata.normalize("NFKC", printable(name)).casefold()
 
 
 def _notes(
     names: Sequence[str], class_of: dict[str, str], classes: tuple[str, ...], emotion: dict[str, str]
 ) -> list[str]:
     notes = []
-    if renamed := {title for name, title in class_of.items() if name in emotion and name != title}:
+    if renamed := {title for name, title in class_of.items() if name != title and title != printable(name)}:
         groups = {title: [name for name, other in class_of.items() if other == title] for title in classes}
         taken = [f"{', '.join(groups[title])} → {title}" for title in classes if title in renamed]
-        notes.append(f"folders taken for emotions: {listed(taken, limit=7)}")
+        what = "emotions" if renamed <= set(emotion.values()) else "classes"
+        notes.append(f"folders taken for {what}: {listed(taken, limit=7)}")
     if emotion and not set(classes) <= set(EMOTIONS):
         others = [title for title in classes if title not in EMOTIONS]
         notes.append(
             f"labels are in the order {listed(classes, 8)}; trained models have that of EMOTIONS, without "
             f"{listed(others)}"
         )
-    if alike := [title for title in classes if [other.lower() for other in classes].count(title.lower()) > 1]:
-        notes.append(f"these classes differ in upper and lower case alone: {listed(alike)}")
+    folded = [_folded(title) for title in classes]
+    if alike := [title for title, key in zip(classes, folded, strict=True) if folded.count(key) > 1]:
+        notes.append(f"these classes differ in the writing alone, in capitals or accents: {listed(alike)}")
+    if all(title.isdecimal() for title in classes):
+        notes.append(
+            "the classes are numbers. Where these stand for emotions, name the folders after them: collections number "
+            f"them in different ways, FER2013 from 0 ({EMOTIONS[0]}) to 6 ({EMOTIONS[-1]})"
+        )
     if ignored := [name for name in names if name not in class_of]:
         notes.append(f"sub-folders that are no class were skipped: {listed(ignored)}")
     return notes

@@ -16,7 +16,8 @@ SPLITS = ("training", "validation", "test")
 # What folders are called that hold a split; FER2013 has names of its own.
 _NAMES = {
     "train": "training", "training": "training", "val": "validation", "valid": "validation",
-    "validation": "validation", "publictest": "validation", "test": "test", "testing": "test", "privatetest": "test",
+    "validation": "validation", "dev": "validation", "publictest": "validation", "test": "test", "testing": "test",
+    "privatetest": "test",
 }  # fmt: skip
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from emotion_utils.errors import printable, show
 
 # What operating systems leave in every folder; not worth a word.
-_SYSTEM = {".ds_store", "thumbs.db", "desktop.ini"}
+_SYSTEM = {".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
+# The folders that disks and network drives have of their own: never classes.
+_SYSTEM_FOLDERS = {"$recycle.bin", "system volume information", "lost+found", "@eadir", "#recycle"}
 DEEPEST = 50  # folders in folders
 
 
@@ -36,7 +38,7 @@ def sub_folders(path: Path) -> Tree:
     found, left_out, seen, root = [], [], set(), os.path.realpath(path)
     for name in sorted(names, key=lambda name: os.path.islink(path / name)):  # a folder goes before links to it
         real = os.path.realpath(path / name)
-        if not os.path.isdir(real) or name[0] in "._":
+        if not os.path.isdir(real) or name[0] in "._" or name.lower() in _SYSTEM_FOLDERS:
             left_out += [] if _is_systems(name) else [name]
         elif real in seen or f"{root}{os.sep}".startswith(f"{real}{os.sep}"):
             left_out.append(f"{name} (a link to a folder that is read already)")
@@ -56,9 +58,10 @@ def find_files(folder: Path) -> Tree:
     for here, folders, files in os.walk(folder, onerror=cannot_be_read):
         inside = "" if here == str(folder) else f"{os.path.relpath(here, folder).replace(os.sep, '/')}/"
         for name in sorted(folders):
-            if name[0] in "._" or os.path.islink(os.path.join(here, name)) or inside.count("/") == DEEPEST:
+            link = os.path.islink(os.path.join(here, name))
+            if name[0] in "._" or link or _is_systems(name) or inside.count("/") == DEEPEST:
                 folders.remove(name)
-                left_out.append(f"{inside}{name}/")
+                left_out += [] if _is_systems(name) else [f"{inside}{name}/"]
         for name in files:
             if not _is_systems(name):
                 (left_out if name.startswith(".") else found).append(f"{inside}{name}")
@@ -66,4 +69,4 @@ def find_files(folder: Path) -> Tree:
 
 
 def _is_systems(name: str) -> bool:
-    return name.lower() in _SYSTEM or name.startswith("._")
+    return name.lower() in _SYSTEM | _SYSTEM_FOLDERS or name.startswith("._")

@@ -129,7 +129,7 @@ def test_emotions_beside_others_are_told_to_have_another_order(tmp_path):
     make_folder(tmp_path / "mixed", cat=1, dog=1)
     put(tmp_path / "mixed" / "Cat" / "a.png")
     if len(os.listdir(tmp_path / "mixed")) == 3:  # else this system makes no such difference
-        assert "case alone: Cat, cat" in "".join(load_folder(tmp_path / "mixed").notes)
+        assert "Cat, cat" in "".join(load_folder(tmp_path / "mixed").notes)
 
 
 def test_images_below_belong_to_the_class_above_them(tmp_path):
@@ -287,3 +287,71 @@ def test_the_current_folder_has_a_name(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert torch.equal(load_folder("~/pets").images, dataset.images)
+
+
+def test_an_archive_that_was_unpacked_into_a_folder_of_its_own(tmp_path):
+    make_folder(tmp_path / "archive" / "pets", cat=1, dog=1)
+    with pytest.raises(ValueError, match=r"archive/pets instead|archive.pets instead"):
+        load_folder(tmp_path / "archive")
+
+
+def test_the_folders_of_disks_and_systems_are_no_classes(tmp_path):
+    path = make_folder(tmp_path / "faces", happy=1, sad=1)
+    for name in ("$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir", "__MACOSX", ".git"):
+        (path / name).mkdir()
+        (path / "sad" / name).mkdir()
+        Image.new("L", (9, 9)).save(path / "sad" / name / "thumbnail.png")
+    dataset = load_folder(path)
+    assert dataset.classes == EMOTIONS
+    assert len(dataset) == 2
+    assert not any("RECYCLE" in note for note in dataset.notes)
+    assert any("__MACOSX" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("folders", "classes"),
+    [(("happy", "sad"), ("Happy", "SAD")), (("happy", "sad"), ("joy", "sadness")), (("joy", "Sad"), ("happy", "sad")),
+     (("Cat", "dog"), ("cat", "DOG")), (("caf\u00e9", "bar"), ("cafe\u0301", "bar"))],
+)  # fmt: skip
+def test_classes_are_found_in_any_writing(tmp_path, folders, classes):
+    dataset = load_folder(make_folder(tmp_path / "mine", **{folders[0]: 1, folders[1]: 2}), classes=classes)
+    assert dataset.classes == classes
+    assert dataset.labels.tolist() == [0, 1, 1]
+    assert any(f"{folders[0]} → {classes[0]}" in note for note in dataset.notes)
+
+
+def test_no_folder_of_the_classes_asked_for(tmp_path):
+    with pytest.raises(ValueError, match=r"happy, sad.*cat, dog"):
+        load_folder(make_folder(tmp_path / "mine", happy=1, sad=1), classes=["cat", "dog"])
+
+
+def test_classes_that_are_numbers_or_look_alike_are_said(tmp_path):
+    numbers = load_folder(make_folder(tmp_path / "numbers", **{"0": 1, "1": 1}))
+    assert numbers.classes == ("0", "1")
+    assert any("numbers" in note and "FER2013" in note for note in numbers.notes)
+    (tmp_path / "accents" / "e\u0301").mkdir(parents=True)
+    if not (tmp_path / "accents" / "\u00e9").exists():  # a Mac's disk takes both for one
+        assert any("writing" in note for note in load_folder(make_accents(tmp_path / "accents")).notes)
+
+
+def make_accents(path):
+    for name in ("e\u0301", "\u00e9"):
+        (path / name).mkdir(exist_ok=True)
+        Image.new("L", (9, 9)).save(path / name / "0.png")
+    return path
+
+
+def test_a_folder_in_disorder_prints_a_few_lines(tmp_path, capsys):
+    path = make_folder(tmp_path / "mess", Happy=1, cat=1, Cat=1, bird=0)
+    (path / "cat" / "deep").mkdir()
+    (path / "cat" / ".hidden").write_text("")
+    Image.new("L", (9, 9)).save(path / "cat" / "deep" / "0.png")
+    for number in range(300):
+        (path / "cat" / f"{number}.txt").write_text("")
+    (path / "list.csv").write_text("")
+    dataset = load_folder(path)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(dataset.notes) > 5
+    assert len(lines) == 5
+    assert all(len(line) <= 400 for line in lines)
+    assert f"{len(dataset.notes) - 4} notes more" in lines[-1]
