@@ -1,6 +1,7 @@
 """What notebook 04 builds in plain sight is what PyTorch and the package compute: its own cells are run here."""
 
 import ast
+import itertools
 import math
 from functools import cache
 
@@ -18,13 +19,23 @@ from emotion_utils.training.loop import train
 from emotion_utils.training.lr_range import lr_range_test
 
 NOTEBOOK = NOTEBOOKS / "04_training_with_sgd.ipynb"
-WANTED = {"cross_entropy", "cross_entropy_gradient", "sgd_step", "train_one_epoch", "look", "endless_batches"}
+WANTED = {
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "two_layers",
+    "carry_back",
+    "gradient_sizes",
+    "sgd_step",
+    "train_one_epoch",
+    "look",
+    "endless_batches",
+}
 
 
 @cache
 def built() -> dict:
     """Return the functions of the notebook by name, defined by its own text."""
-    namespace = {"torch": torch, "F": functional, "math": math, "SEED": 0}
+    namespace = {"torch": torch, "F": functional, "math": math, "itertools": itertools, "SEED": 0}
     for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
         if cell.cell_type == "code":
             for node in ast.parse(cell.source).body:
@@ -54,6 +65,34 @@ def test_cross_entropy_and_its_gradient(scale):
     assert torch.allclose(built()["cross_entropy"](logits, labels), theirs)
     (gradient,) = torch.autograd.grad(theirs, logits)
     assert torch.allclose(built()["cross_entropy_gradient"](logits.detach(), labels), gradient, atol=1e-7)
+
+
+def test_the_blame_through_two_layers_is_autograds():
+    generator = torch.Generator().manual_seed(4)
+    images, labels = torch.randn(20, 9, generator=generator), torch.randint(7, (20,), generator=generator)
+    weights = [torch.randn(shape, generator=generator).requires_grad_() for shape in ((9, 5), (5, 7))]
+    loss = functional.cross_entropy(built()["two_layers"](images, *weights)[2], labels)
+    theirs = torch.autograd.grad(loss, weights)
+    ours = built()["carry_back"](images, labels, *(weight.detach() for weight in weights))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_blame_fades_through_sigmoids_and_stays_level_with_the_right_start():
+    """What the figure of section 3 shows, on noise instead of faces."""
+    generator = torch.Generator().manual_seed(5)
+    faces = {
+        "pixels": torch.randn(256, 48 * 48, generator=generator),
+        "labels": torch.randint(7, (256,), generator=generator),
+    }
+    sizes = built()["gradient_sizes"]
+    sizes = type(sizes)(sizes.__code__, built() | faces, None, sizes.__defaults__)
+    he = sizes(torch.relu, lambda n: (2 / n) ** 0.5)
+    assert max(he[:-1]) < 10 * min(he[:-1])
+    fading = sizes(torch.sigmoid, lambda n: n**-0.5)
+    assert fading[0] < 1e-5 * fading[-1]
+    assert all(before < after for before, after in itertools.pairwise(fading))
+    assert max(sizes(torch.relu, lambda n: 0.01)) < 1e-6 * min(he)
+    assert min(sizes(torch.relu, lambda n: 2 * (2 / n) ** 0.5)) > 10 * max(he)
 
 
 @pytest.mark.parametrize(
