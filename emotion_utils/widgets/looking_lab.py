@@ -22,7 +22,7 @@ from emotion_utils.explain.gradients import grad_cam, integrated_gradients, resi
 from emotion_utils.explain.hiding import occlusion
 from emotion_utils.explain.layers import layers_with_maps
 from emotion_utils.explain.scores import energy_inside, pointing_game
-from emotion_utils.explain.truth import VISIBLE, expression_map
+from emotion_utils.explain.truth import VISIBLE, difference, expression_map
 from emotion_utils.faces.action_units import ActionUnits
 from emotion_utils.faces.capture import Capture
 from emotion_utils.faces.drawing import render
@@ -116,10 +116,12 @@ class LookingLab(FaceLab):
     def _look_again(self, _change: dict | None = None) -> None:
         self.layer.disabled = self.method.value != "Grad-CAM"
         with one_thread():
-            parameters = self.parameters()
-            seen = self._map_of(render(*parameters, size=NETWORK_SIZE))  # (48, 48)
-            truth = expression_map(*parameters, size=NETWORK_SIZE)[0]
-            face = self.draw()[0, 0]  # (192, 192)
+            identity, units, capture = self.parameters()
+            small = render(identity, units, capture, size=NETWORK_SIZE)  # (1, 1, 48, 48)
+            seen = self._map_of(small)  # (48, 48)
+            truth = difference(small, render(identity, ActionUnits.of(1), capture, size=NETWORK_SIZE))[0]
+            # The large face has been drawn for the slider already, which takes longer than all the rest.
+            face = torch.from_numpy(np.array(Image.open(io.BytesIO(self.face.value))))  # (192, 192)
             self.looking.value = _encode(lay_over(face, seen))
             self.truth.value = _encode(lay_over(face, truth))
             self.verdict.value = f"<p aria-live='polite'>{judge(seen, truth)}</p>"
