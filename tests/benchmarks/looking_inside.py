@@ -135,8 +135,10 @@ def make_table(count: int, chosen: int | None) -> None:
     path = RESULTS / "looking_inside.json"
     if chosen is not None:
         name, (build, layer) = list(NETWORKS.items())[chosen]
-        done = {row["name"]: row for row in (json.loads(path.read_text("utf-8"))["networks"] if path.exists() else [])}
-        done[name] = measure(name, build(), layer, faces)
+        row = measure(name, build(), layer, faces)
+        # Read now, not before: others may have been measured meanwhile.
+        stored = json.loads(path.read_text("utf-8"))["networks"] if path.exists() else []
+        done = {each["name"]: each for each in stored} | {name: row}
         rows = [done[name] for name in NETWORKS if name in done]
     else:
         rows = [measure(name, build(), layer, faces) for name, (build, layer) in NETWORKS.items()]
