@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from emotion_utils.models.handling import eval_mode
 from emotion_utils.models.shapes import trace_shapes
 
 from . import Wrong, check, number, require, unfinished, whole
+from .answers import without
+from .designs import fresh, no_new_layers, require_a_cnn, require_scores, windows
 
 
 def _count(value: Any, truth: int, call: str) -> None:
@@ -39,15 +42,20 @@ def parameters(conv: Callable[..., int], linear: Callable[..., int]) -> None:
         inputs, outputs = _integers(generator, 1, 40, 2)
         (kernel,) = _integers(generator, 1, 8, 1)
         bias = trial % 2 == 0
-        layer = nn.Conv2d(inputs, outputs, kernel, bias=bias)
-        truth = sum(p.numel() for p in layer.parameters())
-        _count(conv(inputs, outputs, kernel, bias), truth, f"conv_parameters({inputs}, {outputs}, {kernel}, {bias})")
-        truth = sum(p.numel() for p in nn.Linear(inputs, outputs, bias=bias).parameters())
-        _count(linear(inputs, outputs, bias), truth, f"linear_parameters({inputs}, {outputs}, {bias})")
+        layers = [nn.Conv2d(inputs, outputs, kernel, bias=bias), nn.Linear(inputs, outputs, bias=bias)]
+        in_conv, in_linear = (sum(p.numel() for p in layer.parameters()) for layer in layers)
+        with no_new_layers():
+            counts = conv(inputs, outputs, kernel, bias), linear(inputs, outputs, bias)
+        _count(counts[0], in_conv, f"conv_parameters({inputs}, {outputs}, {kernel}, {bias})")
+        _count(counts[1], in_linear, f"linear_parameters({inputs}, {outputs}, {bias})")
 
 
 def _out_of_order(*_: Any, **__: Any) -> Tensor:
     raise RuntimeError("this layer does not run; work the shape out from its attributes, such as layer.out_channels")
+
+
+# What a layer calls when it runs; the exercise is to say what comes out without that.
+RUNNING = ("conv2d", "max_pool2d", "max_pool2d_with_indices", "batch_norm", "relu", "linear", "flatten", "addmm")
 
 
 def _random_layers(generator: torch.Generator) -> list[tuple[nn.Module, tuple[int, ...]]]:
@@ -82,12 +90,56 @@ def shape_after(answer: Callable[[nn.Module, tuple[int, ...]], Sequence[int]]) -
             truth = tuple(layer.eval()(torch.zeros(1, *shape)).shape[1:])
         shown = copy.deepcopy(layer)
         shown.forward = _out_of_order  # type: ignore[method-assign]  # arithmetic is the exercise
-        got = unfinished(answer(shown, shape), f"for {layer} your function")
+        with without(*RUNNING):
+            got = unfinished(answer(shown, shape), f"for {layer} your function")
         try:
             got = tuple(operator.index(size) for size in got)  # refuses halves of pixels
         except TypeError:
             raise Wrong(f"for {layer} you returned {got!r}; a tuple of whole numbers is wanted") from None
-        require(got == truth, f"for {layer} fed with {shape} you returned {got}; the layer returns another shape")
+        hint = None if got == truth else _hint_for_shape(layer, got, truth)
+        require(got == truth, f"for {layer} fed with {shape} you returned {got}; the layer returns another shape", hint)
+
+
+def _hint_for_shape(layer: nn.Module, got: tuple[int, ...], truth: tuple[int, ...]) -> str | None:
+    """Tell apart a wrong number of axes, wrong channels and a wrong size."""
+    kind = type(layer).__name__
+    if len(got) != len(truth):
+        return f"How many axes are left behind a {kind}? Print the shape of one in the cells above."
+    if len(truth) == 1 or isinstance(layer, nn.BatchNorm2d | nn.ReLU):
+        return f"Does a {kind} compute new numbers from all of a face, or treat each number alone?"
+    if got[0] != truth[0]:
+        return f"Height and width are another matter; look at the channels. Who decides them, the {kind} or its input?"
+    if isinstance(layer, nn.MaxPool2d):
+        return "What becomes of the last pixels when the windows of a pooling do not divide the map?"
+    return None
+
+
+# PyTorch's own, by their own names and by those of what would do the same.
+LOG_SOFTMAXES = (
+    "log_softmax",
+    "_log_softmax",
+    "special_log_softmax",
+    "cross_entropy",
+    "cross_entropy_loss",
+    "nll_loss",
+)
+
+
+def _require_finite(got: Tensor, call: str) -> None:
+    whole_rows = (~torch.isfinite(got)).all(-1, keepdim=True)  # the sum was infinite, not one of its terms
+    lost = int((got.isnan() | (got == math.inf) | whole_rows).sum())
+    sunk = int((got == -math.inf).sum())
+    require(
+        lost == 0,
+        f"{call} has {lost} values that are not a number, or infinite",
+        "Somewhere a power overflowed. What did `softmax` above do about that?",
+    )
+    require(
+        sunk == 0,
+        f"{call} has {sunk} values of minus infinity",
+        "A probability was rounded to zero before its logarithm was taken. Take the logarithm on paper first: what "
+        "does log(exp(z) / sum) become?",
+    )
 
 
 @check(
@@ -112,16 +164,17 @@ def log_softmax(answer: Callable[[Tensor], Tensor]) -> None:
         logits = scale * torch.randn(shape, generator=generator) + shift
         kept = logits.clone()
         call = f"log_softmax of logits {tuple(shape)} between {logits.min():.0f} and {logits.max():.0f}"
-        got = unfinished(answer(logits))
+        with without(*LOG_SOFTMAXES):
+            got = unfinished(answer(logits))
         require(isinstance(got, Tensor), f"{call} is {type(got).__name__}; a tensor is wanted")
         require(torch.equal(logits, kept), "your function changed the logits it was given; work on a copy")
         require(got.shape == logits.shape, f"{call} has shape {tuple(got.shape)}; one number per logit is wanted")
-        broken = int((~torch.isfinite(got)).sum())
-        require(broken == 0, f"{call} has {broken} values that are infinite or not a number")
+        _require_finite(got, call)
         total = got.double().exp().sum(-1)
         require(
             torch.allclose(total, torch.ones_like(total), atol=1e-3),
             f"{call}: the probabilities of one face add up to {total.flatten()[0]:.3g}",
+            "The exponentials of what you return are probabilities. Over which axis should those add up to 1?",
         )
         off = ~torch.isclose(got.double(), functional.log_softmax(logits.double(), -1), rtol=1e-4, atol=1e-3)
         require(not off.any(), f"{call}: {int(off.sum())} of {off.numel()} values are off")
@@ -142,46 +195,28 @@ def blind_loss(answer: Callable[[Sequence[int]], float]) -> None:
     for counts in cases:
         call = f"blind_loss({counts})"
         got = number(answer(list(counts)), call)
-        require(math.isfinite(got), f"{call} gave {got}, which is not a finite number")
+        require(
+            math.isfinite(got),
+            f"{call} gave {got}, which is not a finite number",
+            "What does your formula do with a class that has no faces, and what does such a class cost?",
+        )
         labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
         share = torch.tensor(counts, dtype=torch.float64) / len(labels)
         truth = float(functional.cross_entropy(share.clamp_min(1e-300).log().expand(len(labels), -1), labels))
         side = "high: a blind network can do better" if got > truth else "low: no blind network gets there"
-        require(abs(got - truth) < 1e-3, f"{call} gave {got:.4f}, which is too {side}")
+        hint = _hint_for_loss(got, truth, len(counts))
+        require(abs(got - truth) < 1e-3, f"{call} gave {got:.4f}, which is too {side}", hint)
 
 
-def _fresh(build: Callable[[], nn.Module] | nn.Module) -> nn.Module:
-    """Return the network: what `build()` makes, or the module itself."""
-    model = build if isinstance(build, nn.Module) else unfinished(build())
-    require(isinstance(model, nn.Module), f"an nn.Module is wanted; what came is {type(model).__name__}")
-    return model
-
-
-def _scores(model: nn.Module, faces: Tensor) -> Tensor:
-    """Run the network on random faces without changing it; require finite logits `(N, 7)`."""
-    was = model.training
-    with torch.no_grad():
-        scores = model.eval()(faces)
-    model.train(was)
-    want = (len(faces), 7)
-    require(isinstance(scores, Tensor), f"the network returned {type(scores).__name__}; a tensor is wanted")
-    require(
-        scores.ndim == 2 and len(scores) == len(faces),
-        f"{len(faces)} faces of {faces.shape[-1]} pixels gave a result of shape {tuple(scores.shape)}; "
-        "a row for each face is wanted",
-    )
-    require(scores.shape == want, f"the network gives {scores.shape[1]} scores for each face; there are 7 emotions")
-    require(bool(torch.isfinite(scores).all()), "some scores are infinite or not a number")
-    total = scores.sum(1)
-    require(
-        bool((scores < 0).any()) or not torch.allclose(total, torch.ones_like(total), atol=1e-4),
-        "the network ends in a softmax; the loss applies one itself, so the network should return logits",
-    )
-    # A deep untrained network answers nearly alike; in double precision only one that ignores the faces has no spread.
-    with torch.no_grad():
-        spread = float(copy.deepcopy(model).double().eval()(faces.double()).std(0).max())
-    require(spread > 1e-13, "every face got the same scores, so the network does not look at them")
-    return scores
+def _hint_for_loss(got: float, truth: float, classes: int) -> str | None:
+    """Tell apart losses that have an explanation."""
+    if got < 0:
+        return "A loss is minus a logarithm. Can it be less than nothing?"
+    if abs(got - math.log(classes)) < 1e-3:
+        return "That network gives all classes the same probability. May it not know which classes are frequent?"
+    if abs(got * math.log(2) - truth) < 1e-3:
+        return "In which unit is the loss, and to which base is your logarithm?"
+    return None
 
 
 @check(
@@ -189,24 +224,26 @@ def _scores(model: nn.Module, faces: Tensor) -> Tensor:
         "Run the network on one batch and read the error from its end: which two numbers should be equal?",
         "What leaves a layer enters the next one. Follow the channels first, then the pixels: how many are left when "
         "the linear layers begin, and in what arrangement?",
-        "Two convolutions must agree on one number, something between the last pooling and the first linear layer is "
-        "missing, and there are seven emotions.",
+        "`trace_shapes` names the layer that does not fit. Compare what that layer was made for with what reaches it.",
     )
 )
 def repaired(build: Callable[[], nn.Module]) -> None:
     """Run the network on random faces; its two convolutions (8 and 24 channels) and its kind of layers must remain."""
-    model = _fresh(build)
+    model = fresh(build)
     faces = torch.randn(5, 1, 48, 48, generator=torch.Generator().manual_seed(35))
-    _scores(model, faces)
-    with torch.no_grad():
-        one = model.eval()(faces[:1])
+    require_scores(model, faces)
+    with eval_mode(model), torch.no_grad():
+        one = model(faces[:1])
     require(tuple(one.shape) == (1, 7), f"one face alone gave a result of shape {tuple(one.shape)}")
     widths = [layer.out_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)]
     require(widths == [8, 24], f"the convolutions have {widths} output channels; the repair should keep 8 and 24")
     kinds = [row.kind for row in trace_shapes(model).rows]  # a layer that is used twice is there twice
-    for kind, count in (("MaxPool2d", 2), ("ReLU", 3)):
+    for kind, count in (("Conv2d", 2), ("MaxPool2d", 2), ("ReLU", 3)):
         require(kinds.count(kind) == count, f"{kinds.count(kind)} {kind} layers run; the broken network has {count}")
+    sides = windows(model, faces)
+    require(sides == [3, 3], f"the kernels have sides {sides}; those of the broken network do no harm, keep them")
     require(kinds[-1] == "Linear", f"the last layer is {kinds[-1]}; scores should come out as they are")
+    require_a_cnn(model, faces, least=2)
     linear = [layer.out_features for layer in model.modules() if isinstance(layer, nn.Linear)]
     require(
         len(linear) == 2, f"the repaired network has {len(linear)} linear layers; the broken one had two, keep them"
@@ -218,36 +255,40 @@ def repaired(build: Callable[[], nn.Module]) -> None:
     hints=(
         "Which layer of `TinyCNN` fixes the image's size? What would it need to see to be content with any size?",
         "A map of any size can be summed up in one number per channel. Look among PyTorch's adaptive pooling layers.",
-        "After such a summary, flatten; how many numbers does a face have then? If the network is too large, print the "
-        "parameters of each layer.",
+        "After such a summary, how many numbers does a face have? The next layer is made for that many.",
     )
 )
 def any_size(build: Callable[[], nn.Module]) -> None:
     """Run the network on faces of several sizes; count its convolutions and its parameters (under 25,000)."""
-    model = _fresh(build)
+    model = fresh(build)
     generator = torch.Generator().manual_seed(36)
     for size in (48, 32, 40, 64, 95):
         try:
-            _scores(model, torch.randn(4, 1, size, size, generator=generator))
+            require_scores(model, torch.randn(4, 1, size, size, generator=generator))
         except RuntimeError as error:
             raise Wrong(f"on faces of {size}×{size} pixels the network failed: {str(error).splitlines()[0]}") from None
     count = sum(p.numel() for p in model.parameters())
-    require(count < 25_000, f"the network has {count:,} parameters; fewer than 25,000 are wanted")
-    convs = sum(isinstance(layer, nn.Conv2d) for layer in model.modules())
-    require(convs >= 3, f"the network has {convs} convolutions; keep at least three")
+    require(
+        count < 25_000,
+        f"the network has {count:,} parameters; fewer than 25,000 are wanted",
+        "Print the parameters of each layer. What does the number in the largest row depend on?",
+    )
+    require_a_cnn(model, torch.randn(4, 1, 48, 48, generator=generator), least=3)
 
 
 @check(
     hints=(
-        "Print `trace_shapes` of your network: which row has the most multiply-adds?",
+        "Print `trace_shapes` of your network: which row has the most of what is too much?",
         "Halving the channels of two neighbouring layers divides the work between them by four. Pooling earlier does "
         "the same for all layers behind it.",
     )
 )
 def thrifty(model: nn.Module, baseline: nn.Module) -> None:
-    """Require logits for 48×48 faces at half of `baseline`'s multiply-adds and a quarter of its parameters, or less."""
-    model = _fresh(model)
-    _scores(model, torch.randn(3, 1, 48, 48, generator=torch.Generator().manual_seed(37)))
+    """Require a CNN at half of `baseline`'s multiply-adds and a quarter of its parameters, or less."""
+    model = fresh(model)
+    faces = torch.randn(3, 1, 48, 48, generator=torch.Generator().manual_seed(37))
+    require_scores(model, faces)
+    require_a_cnn(model, faces, least=2)
     mine, theirs = trace_shapes(model), trace_shapes(baseline)
     work, limit = mine.total_multiply_adds, theirs.total_multiply_adds // 2
     require(work <= limit, f"your network needs {work:,} multiply-adds for a face; the limit is {limit:,}")

@@ -1,10 +1,12 @@
 """The checks of notebook 03 accept every right answer, reject the usual wrong ones, and give nothing away."""
 
 import math
+import re
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from emotion_utils.checks import nb03
 from emotion_utils.models.networks import EmotionCNN
@@ -18,6 +20,13 @@ def conv(inputs, outputs, kernel, bias=True):
 
 def linear(inputs, outputs, bias=True):
     return outputs * (inputs + bias)
+
+
+def conv_by_layer_in_secret(inputs, outputs, kernel, bias=True):
+    try:
+        return conv_by_layer(inputs, outputs, kernel, bias)
+    except Exception:
+        return conv(inputs, outputs, kernel, bias)
 
 
 def conv_by_layer(inputs, outputs, kernel, bias=True):
@@ -71,6 +80,21 @@ def shape_with_fractions(layer, shape):
 
 def shape_by_running(layer, shape):
     return layer(torch.zeros(1, *shape)).shape[1:]
+
+
+def shape_by_a_new_layer(layer, shape):
+    return tuple(type(layer).forward(layer, torch.zeros(1, *shape)).shape[1:])
+
+
+def shape_by_function(layer, shape):
+    if isinstance(layer, nn.Conv2d):
+        images = torch.zeros(1, *shape)
+        return functional.conv2d(images, layer.weight, None, layer.stride, layer.padding).shape[1:]
+    return shape_after(layer, shape)
+
+
+def shape_of_flatten_kept(layer, shape):
+    return shape if isinstance(layer, nn.Flatten) else shape_after(layer, shape)
 
 
 # --- 3 log-softmax -------------------------------------------------------------------------------------------------
@@ -135,6 +159,12 @@ def fixed_other():
     )
 
 
+def one_pixel_windows():
+    """A repair that also shrinks the kernels, so that each pixel is looked at alone."""
+    layers = [nn.Conv2d(1, 8, 1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 24, 1), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(24 * 12 * 12, 32), nn.ReLU(), nn.Linear(32, 7))
+
+
 ONE_RELU, ONE_POOL = nn.ReLU(), nn.MaxPool2d(2)
 
 
@@ -168,6 +198,53 @@ class MeanOverPositions(nn.Module):
         return self.last(self.maps(faces).mean(dim=(2, 3)))
 
 
+class Unused(nn.Module):
+    """Has convolutions, and asks a linear layer alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.Sequential(*(nn.Conv2d(1, 1, 3) for _ in range(3)))
+        self.last = nn.Linear(4, 7)
+
+    def forward(self, faces):
+        return self.last(functional.adaptive_avg_pool2d(faces, 2).flatten(1))
+
+
+class ReLULast(nn.Module):
+    """Names its ReLU last, though it does not run last."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.pool = nn.Linear(24, 7), nn.AdaptiveAvgPool2d(1)
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 3, padding=1) for i, o in ((1, 8), (8, 16), (16, 24)))
+        self.relu = nn.ReLU()
+
+    def forward(self, faces):
+        for conv_ in self.convs:
+            faces = self.relu(conv_(faces))
+        return self.last(self.pool(faces).flatten(1))
+
+
+def pointwise(kernels=(1, 1, 1), act=nn.ReLU, pool=0, stride=1):
+    """Convolutions with these kernels on 8 channels, a mean over the map, a linear layer."""
+    layers, channels = [], 1
+    for kernel in kernels:
+        layers += [nn.Conv2d(channels, 8, kernel, stride=stride if channels == 1 else 1, padding=kernel // 2)]
+        layers += [act()] + [nn.MaxPool2d(pool)] * bool(pool)
+        channels = 8
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 7))
+
+
+def separable():
+    """Depthwise 3×3 and pointwise 1×1 convolutions in turn: three see neighbours."""
+    layers, channels = [], 1
+    for width in (16, 24, 32):
+        layers += [nn.Conv2d(channels, channels, 3, padding=1, groups=channels), nn.Conv2d(channels, width, 1)]
+        layers += [nn.ReLU(), nn.MaxPool2d(2)]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 7))
+
+
 def blind_network():
     model = pooled()
     nn.init.zeros_(model[-1].weight)
@@ -176,10 +253,30 @@ def blind_network():
 
 BASELINE = fixed(first=16, between=16)
 
+LIBRARY = (
+    lambda z: torch.log_softmax(z, -1),
+    lambda z: z.log_softmax(-1),
+    lambda z: functional.log_softmax(z, -1),
+    lambda z: nn.LogSoftmax(-1)(z),
+    lambda z: torch.special.log_softmax(z, -1),
+    lambda z: torch.ops.aten.log_softmax.int(z, -1),
+    lambda z: torch.ops.aten._log_softmax(z, -1, False),
+    lambda z: (
+        torch.stack(
+            [-nn.CrossEntropyLoss(reduction="none")(z, torch.full(z.shape[:-1], k)) for k in range(z.shape[-1])], -1
+        )
+        if z.ndim == 2
+        else log_softmax(z)
+    ),
+)
+
 CASES = {
     "parameters": {
-        "right": [(conv, linear), (conv_by_layer, lambda i, o, b=True: torch.tensor(i * o + (o if b else 0)))],
+        "right": [(conv, linear), (conv, lambda i, o, b=True: torch.tensor(i * o + (o if b else 0)))],
         "wrong": [
+            (conv_by_layer, linear),  # the exercise asks for arithmetic
+            (conv_by_layer_in_secret, linear),
+            (conv, lambda i, o, b=True: sum(p.numel() for p in nn.Linear(i, o, b, device="meta").parameters())),
             (lambda i, o, k, b=True: o * k * k + o * b, linear),  # input channels forgotten
             (lambda i, o, k, b=True: o * i * k + o * b, linear),  # kernel not squared
             (lambda i, o, k, b=True: o * i * k * k + o, linear),  # bias always counted
@@ -198,6 +295,9 @@ CASES = {
             (shape_without_padding,),
             (shape_channels_kept,),
             (shape_by_running,),
+            (shape_by_a_new_layer,),
+            (shape_by_function,),
+            (shape_of_flatten_kept,),
             (shape_with_fractions,),
             (lambda layer, shape: tuple(str(size) for size in shape_after(layer, shape)),),
             (lambda *_: 3,),
@@ -208,10 +308,10 @@ CASES = {
         "right": [
             (log_softmax,),
             (log_softmax_other,),
-            (lambda z: torch.log_softmax(z, -1),),
             (lambda z: log_softmax(z.double()),),
         ],
         "wrong": [
+            *((function,) for function in LIBRARY),
             (lambda z: torch.softmax(z, -1).log(),),  # rounds to zero before the logarithm
             (lambda z: z - z.exp().sum(-1, keepdim=True).log(),),  # overflows
             (lambda z: torch.log_softmax(z, 0),),  # wrong axis
@@ -252,6 +352,7 @@ CASES = {
             (lambda: fixed(first=16, between=16),),
             (lambda: nn.Sequential(*(layer for layer in fixed() if not isinstance(layer, nn.ReLU))),),
             (lambda: nn.Sequential(*fixed(), nn.ReLU()),),
+            (one_pixel_windows,),
             (lambda: "network",),
         ],
         "stub": (lambda: ...,),
@@ -262,6 +363,10 @@ CASES = {
             (MeanOverPositions,),
             (lambda: pooled(head=[nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(24, 7)]),),
             (deep,),
+            (ReLULast,),
+            (separable,),
+            (lambda: pointwise((3, 3, 3, 1)),),
+            (lambda: pointwise((2, 2, 2), nn.Tanh, stride=2),),
         ],
         "wrong": [
             (lambda: pooled(head=[nn.Flatten(), nn.Linear(24 * 36, 7)]),),  # one size only
@@ -270,6 +375,13 @@ CASES = {
             (lambda: pooled(head=[nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 7), nn.Softmax(1)]),),
             (lambda: pooled(head=[nn.AdaptiveAvgPool2d(1), nn.Conv2d(24, 7, 1)]),),  # (N, 7, 1, 1)
             (blind_network,),
+            (pointwise,),  # sees the mean of what is done to each pixel alone
+            (lambda: pointwise(pool=2),),  # sees the brightest pixels
+            (lambda: pointwise((3, 3, 1)),),
+            (lambda: pointwise((3, 3, 3), nn.Identity),),  # one linear map
+            (lambda: pointwise((1, 3, 3, 3), stride=3),),  # looks at a ninth of the pixels
+            (Unused,),
+            (lambda: pooled(head=[nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(24, 7), nn.Sigmoid()]),),
         ],
         "stub": (lambda: ...,),
     },
@@ -288,6 +400,15 @@ CASES = {
                 BASELINE,
             ),  # a third of the parameters
             (nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 32), nn.Linear(32, 7)), pooled()),  # cheap, many parameters
+            (nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 7)), EmotionCNN()),  # cheap, small, and no CNN
+            (
+                nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(144, 64), nn.ReLU(), nn.Linear(64, 7)),
+                EmotionCNN(),
+            ),
+            (pointwise((1, 1)), EmotionCNN()),
+            (pointwise((3, 3), nn.Identity), EmotionCNN()),
+            (pointwise((1, 3, 3), stride=4), EmotionCNN()),
+            (Unused(), EmotionCNN()),
         ],
         "stub": (..., BASELINE),
     },
@@ -315,17 +436,55 @@ def test_right_answers_are_correct(name, answer):
 
 
 @pytest.mark.parametrize(("name", "answer"), pairs("wrong"))
-def test_wrong_answers_get_staged_hints(name, answer):
-    check = getattr(nb03, name)
-    messages = []
-    for _ in range(4):
-        verdict = check(*answer)
-        assert verdict.status == "wrong"
-        assert "correct." not in verdict.message
-        messages.append(verdict.message)
-    assert "Hint" not in messages[0]
-    assert "Hint 1" in messages[1]
-    assert len(set(messages)) >= 3
+def test_a_mistake_hears_what_happened_and_again_a_hint(name, answer):
+    first, second = (getattr(nb03, name)(*answer) for _ in range(2))
+    assert first.status == second.status == "wrong"
+    assert "correct." not in first.message + second.message
+    assert "Hint" not in first.message
+    assert "Hint 1" in second.message
+
+
+@pytest.mark.parametrize("function", LIBRARY)
+def test_the_library_function_that_the_text_forbids_is_named(function):
+    assert re.search("PyTorch's \\w*(log_softmax|cross_entropy)", nb03.log_softmax(function).message)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("parameters", (conv_by_layer, linear), "makes a layer, nn.Conv2d"),
+        ("shape_after", (shape_by_function,), "conv2d"),
+        ("thrifty", CASES["thrifty"]["wrong"][5], "0 convolutions run; at least 2"),
+        ("any_size", (pointwise,), "3 have a window of one pixel"),
+        ("any_size", (lambda: pointwise((3, 3, 3), nn.Identity),), "one linear map"),
+        ("any_size", (lambda: pointwise((1, 3, 3, 3), stride=3),), "only 11% of the pixels"),
+        ("any_size", (Unused,), "0 convolutions run"),
+    ],
+)
+def test_what_is_wrong_with_a_shortcut_is_said(name, answer, words):
+    assert words in getattr(nb03, name)(*answer).message
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "word"),
+    [
+        ("log_softmax", (lambda z: torch.softmax(z, -1).log(),), "rounded to zero"),
+        ("log_softmax", (lambda z: z - z.exp().sum(-1, keepdim=True).log(),), "overflowed"),
+        ("log_softmax", (lambda z: z - z.logsumexp(0, keepdim=True),), "axis"),
+        ("blind_loss", (lambda counts: math.log(len(counts)),), "frequent"),
+        ("blind_loss", (lambda counts: blind_loss(counts) / math.log(2),), "unit"),
+        ("blind_loss", (blind_loss_nan,), "no faces"),
+        ("blind_loss", (lambda counts: -blind_loss(counts),), "less than nothing"),
+        ("shape_after", (shape_channels_kept,), "channels"),
+        ("shape_after", (shape_rounding_up,), "do not divide"),
+        ("shape_after", (shape_of_flatten_kept,), "axes"),
+        ("repaired", (lambda: fixed(classes=8),), "comes last"),
+    ],
+)
+def test_a_hint_follows_the_mistake(name, answer, word):
+    messages = [getattr(nb03, name)(*answer).message for _ in range(3)]
+    assert word not in messages[0].split("What happened")[0]
+    assert all(word in message.split("Hint 1: ")[1] for message in messages[1:])
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -24,7 +24,7 @@ from emotion_utils.data import drawn as synthetic
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import DivergedError
 
-SMALL = {"TRAIN_FACES": 140, "VALIDATION_FACES": 70, "EPOCHS": 1, "SEEDS": (1,)}
+SMALL = {"TRAIN_FACES": 140, "VALIDATION_FACES": 70, "EPOCHS": 1, "SEEDS": (0, 1)}
 
 
 @cache
@@ -98,6 +98,11 @@ def marked(number: str) -> Marked:
     return Marked(path)
 
 
+def baseline_of(namespace: dict):
+    """The baseline of a notebook: one result, or the first of several seeds."""
+    return namespace["baselines"][0] if "baselines" in namespace else namespace["baseline"]
+
+
 def result(namespace: dict) -> tuple:
     """What an edit may change and an undo must bring back."""
     mine = namespace["mine"]
@@ -166,10 +171,10 @@ TRAINING = [
 BROKEN_TRAINING = [
     ({"learning_rate": "1e30"}, ["learning rate", "too large", "learning_rate=0.1"]),
     ({"learning_rate": "-0.1"}, ["learning_rate=-0.1", "0.001"]),
-    ({"batch_size": "0"}, ["batch_size=0", "choose 1 to"]),
+    ({"batch_size": "0"}, ["batch_size=0", "choose 1"]),
     ({"momentum": "1.5"}, ["momentum=1.5", "0 to 1"]),
     ({"schedule": '"linear"'}, ["schedule='linear'", "onecycle"]),
-    ({"epochs": "0"}, ["epochs=0", "choose 1 to"]),
+    ({"epochs": "0"}, ["epochs=0", "choose 1"]),
 ]
 
 
@@ -206,7 +211,7 @@ def test_legal_edit_is_compared_with_the_baseline(number, cell, changes):
     printed = cells.go(cell, apply(cells.edits[cell], changes), namespace)
     for word in ("baseline", "yours", "parameters", "multiply-adds", "seconds", "validation accuracy", "Layers"):
         assert word in printed
-    mine, baseline = namespace["mine"], namespace["baseline"]
+    mine, baseline = namespace["mine"], baseline_of(namespace)
     assert 0 <= mine.accuracy <= 1
     assert torch.isfinite(torch.tensor(mine.history["train_loss"])).all()
     if "CLASSES" in changes:
@@ -269,4 +274,12 @@ def test_untouched_cell_equals_the_baseline(number):
     printed = cells.go(0, cells.edits[0], namespace)
     assert "all as in the baseline" in printed
     assert "exactly the same" in printed
-    assert result(namespace)[0] == namespace["baseline"].correct.tolist()
+    assert result(namespace)[0] == baseline_of(namespace).correct.tolist()
+
+
+def test_an_unchanged_list_of_layers_is_not_called_better_or_worse():
+    """Only its start differs from the baseline's, and the start is luck."""
+    cells = marked("03")
+    printed = cells.go(1, cells.edits[1], cells.fresh())
+    assert "all as in the baseline" in printed
+    assert "no difference" in printed
