@@ -16,7 +16,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, place, plain, time_limit
+from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, place, plain, state_kept, time_limit
+from emotion_utils.errors import brief
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
     that return value and should pass it through `unfinished`.
 
     Answers run here, so they may do anything: never end, leave Python, or return objects that call themselves equal to
-    everything. `time_limit` and `honest` see to that.
+    everything. `time_limit` and `honest` see to that, and `state_kept` to what they set for all of Python.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., Verdict]:
@@ -71,11 +72,13 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
             try:
                 if any(is_stub(answer) for answer in answers):
                     raise _Unfinished
-                with time_limit(SECONDS), honest(answers) as plain_answers:
+                with state_kept(), time_limit(SECONDS), honest(answers) as plain_answers:
                     function(*plain_answers, **options)
             except _Unfinished as unfinished_answer:
                 verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
-            except (Exception, SystemExit, GeneratorExit, TooLong) as error:
+            except KeyboardInterrupt:  # of the reader, who waits no longer
+                raise
+            except BaseException as error:
                 where = place(error, function.__code__)
                 mistake = _mistake(error, where)
                 hint = _hint(error, hints, seen[mistake])
@@ -104,9 +107,10 @@ def _hint(error: BaseException, hints: Sequence[str], before: int) -> str:
 
 def _describe(error: BaseException, where: str) -> str:
     if isinstance(error, Wrong | TooLong):
-        return f"{error} ({where})" if where else str(error)
-    text = " ".join(str(error).split())
-    said = f"your code raised {type(error).__name__}: {text[:240]}{'…' * (len(text) > 240)}"
+        said = str(error)
+        said = said if len(said) <= 400 else f"{said[:399]}…"  # it may show what the answer returned
+    else:
+        said = f"your code raised {type(error).__name__}: {brief(error, 240)}"  # its own __str__ may fail
     return f"{said} ({where})" if where else said
 
 

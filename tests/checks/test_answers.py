@@ -4,6 +4,7 @@ import inspect
 import linecache
 import os
 import pkgutil
+import random
 import subprocess
 import sys
 import time
@@ -346,3 +347,53 @@ def test_a_forbidden_call_names_the_readers_line():
     message = by_hand(typed("def mine(z, y):\n    return functional.cross_entropy(z, y)\n", "mine")).message
     assert "cross_entropy" in message
     assert "(line 2, in mine: `return functional.cross_entropy(z, y)`)" in message
+
+
+def test_a_check_leaves_random_states_and_settings_as_they_were():
+    def careless(predictions, labels):
+        torch.manual_seed(1)
+        np.random.seed(1)
+        random.seed(1)
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        return (predictions == labels).float().mean()
+
+    def state():
+        settings = (torch.is_grad_enabled(), torch.get_default_dtype())
+        return (torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate(), *settings)
+
+    before = state()
+    assert nb00.accuracy(careless)
+    assert state() == before
+    assert not nb02.separable_multiply_adds(lambda *sizes: 1)  # builds layers to count for itself
+    assert state() == before
+
+
+class Speechless(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("error", [Speechless(), type("Own", (BaseException,), {})("text"), Exception("x" * 9999)])
+def test_errors_of_any_kind_are_a_verdict(error):
+    def answer(predictions, labels):
+        raise error
+
+    verdict = nb00.accuracy(answer)
+    assert verdict.status == "wrong"
+    assert type(error).__name__ in verdict.message
+    assert len(verdict.message) < 600
+
+
+def test_what_an_answer_returned_is_cut_where_it_is_long():
+    verdict = nb00.most_confused(lambda matrix, classes: 10**2000)
+    assert verdict.status == "wrong"
+    assert len(verdict.message) < 600
+
+
+def test_a_reader_can_interrupt_a_check():
+    def answer(predictions, labels):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nb00.accuracy(answer)
