@@ -4,6 +4,7 @@ A network learns what its training set holds. If nearly all angry faces in it ar
 "angry". Each function here changes what is learnt from, none changes the network.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -12,37 +13,42 @@ from torch import Tensor
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.tensors import as_tensor, as_whole
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.errors import brief, check_whole, listed
+from emotion_utils.errors import brief, check_number, check_whole, listed
 from emotion_utils.randomness import stream_key, uniform
 
 MOST_GROUPS = 1000
 
 
-def reweigh(labels: Tensor, groups: Tensor) -> Tensor:
+def reweigh(labels: Tensor, groups: Tensor, largest: float | None = None) -> Tensor:
     """Weigh faces so that group and label are independent: P(group) P(label) / P(group, label).
 
     Angry old men, of whom there are too many, count less, angry young women more; each label and each group keeps its
     share (Kamiran and Calders, Knowledge and Information Systems 2012). A combination that does not occur cannot be
-    weighed: no weight makes up for faces that are not there. Give the weights to `WeightedLoss`.
+    weighed; the others of its label then share its weight. Give the weights to `WeightedLoss`.
 
     Args:
         labels: int64 `(N,)`.
         groups: whole numbers `(N,)`, or a mask.
+        largest: cut weights off there, before each label is brought back to its share: a handful of very heavy faces
+            makes training unsteady. None leaves them.
 
     Returns:
-        float32 `(N,)`, mean 1 if every combination occurs.
+        float32 `(N,)`, mean 1.
 
     Raises:
-        TypeError, ValueError: no whole numbers, lengths that differ, no faces.
+        TypeError, ValueError: no whole numbers, lengths that differ, no faces, or a bound of 0 or less.
     """
     labels, groups, cells = _cells(labels, groups)
+    largest = math.inf if largest is None else check_number(above=0, largest=largest)
     total = cells.sum()
     weights = cells.sum(1, keepdim=True) * cells.sum(0) / (total * cells.clamp(min=1))  # (C, G)
+    weights = weights.clamp(max=largest)
+    weights = weights * (cells.sum(1) / (weights * cells).sum(1).clamp(min=1e-9))[:, None]  # each label keeps its share
     return weights[labels, groups].float()
 
 
 def balanced_indices(labels: Tensor, groups: Tensor, count: int | None = None, seed: int = 0) -> Tensor:
-    """Draw faces with repetition, each combination of label and group equally often: int64 `(count,)`.
+    """Draw faces with repetition, each label equally often, and in it each group: int64 `(count,)`.
 
     `dataset.subset(balanced_indices(…))` is a balanced training set of the same size. Rare faces come many times; the
     network may learn them by heart.
@@ -56,12 +62,16 @@ def balanced_indices(labels: Tensor, groups: Tensor, count: int | None = None, s
     Raises:
         TypeError, ValueError: as `reweigh`.
     """
-    labels, groups, cells = _cells(labels, groups)
+    labels, groups, _ = _cells(labels, groups)
     count = len(labels) if count is None else check_whole(1, 10**8, ", or None for as many as there are", count=count)
-    place = labels * cells.shape[1] + groups
-    members = [(place == cell).nonzero()[:, 0] for cell in place.unique().tolist()]
     draw = uniform(stream_key(seed, "balanced"), torch.arange(count), 1)[:, 0]
-    picks = [member[(draw[i :: len(members)] * len(member)).long()] for i, member in enumerate(members)]
+    picks, kinds = [], labels.unique().tolist()
+    for i, label in enumerate(kinds):
+        own = draw[i :: len(kinds)]  # this label's part of the draws, then each group's part of that
+        here = groups[labels == label].unique().tolist()
+        for j, group in enumerate(here):
+            member = ((labels == label) & (groups == group)).nonzero()[:, 0]
+            picks.append(member[(own[j :: len(here)] * len(member)).long()])
     return torch.cat(picks)
 
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from statistics import NormalDist
 
 import torch
 from torch import Tensor, nn
@@ -130,7 +129,7 @@ def find_weak_groups(
         left = second[~aside]
         _, expected, z = _shortfalls(right[left], labels[left], mask[None, left])
         inside = report.correct[left][mask[left]]
-        p_value = 1 - NormalDist().cdf(float(z[0])) if len(inside) >= FEWEST_IN_HALF else 1.0
+        p_value = math.erfc(float(z[0]) / math.sqrt(2)) / 2 if len(inside) >= FEWEST_IN_HALF else 1.0  # one-sided
         share = rate(inside)
         others = float(expected[0]) if len(inside) else math.nan
         proposed.append(WeakGroup(names[number], mask, share, others, others - share.value, p_value))

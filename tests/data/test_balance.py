@@ -18,19 +18,32 @@ def test_weights_make_group_and_label_independent():
     assert weights.mean().item() == pytest.approx(1)
 
 
+def test_weights_are_cut_off():
+    whole, cut = reweigh(LABELS, GROUPS), reweigh(LABELS, GROUPS, largest=1.5)
+    assert cut.max() < whole.max()
+    for label in (0, 1):
+        assert cut[label == LABELS].mean().item() == pytest.approx(1), "each label keeps its share"
+    with pytest.raises(ValueError, match="largest=0"):
+        reweigh(LABELS, GROUPS, largest=0)
+
+
 def test_independent_faces_need_no_weights():
     assert torch.allclose(reweigh(LABELS, torch.arange(120) % 2), torch.ones(120), atol=0.01)
 
 
 def test_what_does_not_occur_cannot_be_weighed():
-    weights = reweigh(torch.tensor([0, 0, 1]), torch.tensor([0, 0, 1]))
+    labels, groups = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 0, 1])
+    weights = reweigh(labels, groups)
     assert weights.isfinite().all()
+    assert weights[labels == 0].mean().item() == weights[labels == 1].mean().item() == pytest.approx(1)
 
 
 def test_balanced_draws_hold_each_combination_equally_often():
     picks = balanced_indices(LABELS, GROUPS, 400, seed=1)
     counts = torch.bincount(2 * LABELS[picks] + GROUPS[picks])
     assert counts.tolist() == [100] * 4
+    alone = balanced_indices(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1, 1, 0]), 40)
+    assert alone.bincount().tolist()[3] == 20, "a label with one group is as common as the other"
     assert picks[(LABELS[picks] == 0) & (GROUPS[picks] == 0)].unique().numel() > 40
     assert torch.equal(picks, balanced_indices(LABELS, GROUPS, 400, seed=1))
     assert not torch.equal(picks, balanced_indices(LABELS, GROUPS, 400, seed=2))
