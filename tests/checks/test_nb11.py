@@ -1,0 +1,182 @@
+"""Checks of notebook 11: the solution and an equivalent pass, typical wrong answers do not, a stub is *not yet*."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from emotion_utils.checks import nb11 as check
+
+RIGHT = {case: answer for case, (answer, _) in check.CASES.items()}
+
+
+def interval(a, n, b, m):
+    half = 1.96 * math.sqrt(a / n * (1 - a / n) / n + b / m * (1 - b / m) / m)
+    return a / n - b / m - half, a / n - b / m + half
+
+
+def interval_as_tensor(a, n, b, m):
+    return torch.tensor(interval(a, n, b, m))
+
+
+def interval_with_added_errors(a, n, b, m):
+    half = 1.96 * (math.sqrt(a / n * (1 - a / n) / n) + math.sqrt(b / m * (1 - b / m) / m))
+    return a / n - b / m - half, a / n - b / m + half
+
+
+def interval_without_sign(a, n, b, m):
+    low, high = interval(a, n, b, m)
+    return (low, high) if a / n >= b / m else (-high, -low)
+
+
+def interval_of_one_error(a, n, b, m):
+    low, high = interval(a, n, b, m)
+    middle = (low + high) / 2
+    return middle + (low - middle) / 1.96, middle + (high - middle) / 1.96
+
+
+def interval_reversed(a, n, b, m):
+    return interval(a, n, b, m)[::-1]
+
+
+def small(counts, half, strict=False):
+    return [k for k, n in counts.items() if n == 0 or 1.96 * math.sqrt(0.25 / n) > half or (strict and n < 1000)]
+
+
+def small_by_counting(counts, half):
+    return {k for k, n in counts.items() if n < 1.96**2 / 4 / half**2}
+
+
+def small_without_nobody(counts, half):
+    return [k for k, n in counts.items() if n and 1.96 * math.sqrt(0.25 / n) > half]
+
+
+def small_below_thirty(counts, half):
+    return [k for k, n in counts.items() if n < 30]
+
+
+def small_that_names_others(counts, half):
+    return [*small(counts, half), "cats"]
+
+
+def false(base, recall, rate):
+    return (1 - base) * rate / ((1 - base) * rate + base * recall)
+
+
+def false_by_people(base, recall, rate):
+    hits, wrong = 1e6 * base * recall, 1e6 * (1 - base) * rate
+    return torch.tensor(wrong / (hits + wrong))
+
+
+def weigh(labels, groups):
+    joint = torch.zeros(int(labels.max()) + 1, int(groups.max()) + 1)
+    joint.index_put_((labels, groups), torch.ones(len(labels)), accumulate=True)
+    joint /= len(labels)
+    found = (joint.sum(1, keepdim=True) * joint.sum(0) / joint.clamp(min=1e-9))[labels, groups]
+    return found / found.mean()
+
+
+def weigh_by_loop(labels, groups):
+    n, found = len(labels), []
+    for c, g in zip(labels.tolist(), groups.tolist(), strict=True):
+        both = int(((labels == c) & (groups == g)).sum())
+        found.append(int((labels == c).sum()) * int((groups == g).sum()) / n / both)
+    found = torch.tensor(found)
+    return found / found.mean()
+
+
+def weigh_by_group_alone(labels, groups):
+    found = 1 / groups.bincount()[groups].float()
+    return found / found.mean()
+
+
+CASES = {
+    "gap_interval": {
+        "right": [interval, interval_as_tensor],
+        "wrong": [
+            interval_with_added_errors, interval_without_sign, interval_of_one_error, interval_reversed,
+            lambda a, n, b, m: 0.5, lambda a, n, b, m: (0.1, 0.2, 0.3), lambda a, n, b, m: (0.0, "x"),
+        ],
+        "stub": lambda a, n, b, m: ...,
+    },
+    "too_small": {
+        "right": [small, small_by_counting],
+        "wrong": [
+            small_without_nobody, small_below_thirty, small_that_names_others, lambda c, h: small(c, h, True),
+            lambda c, h: list(c), lambda c, h: [], lambda c, h: 3,
+        ],
+        "stub": lambda c, h: ...,
+    },
+    "planted": {
+        "right": [("glasses", "surprise"), ["Glasses", " surprise "]],
+        "wrong": [("masculine", "surprise"), ("glasses", "fear"), ("glasses", "awe"), "glasses", ("glasses",)],
+        "stub": ...,
+    },
+    "false_alarms": {
+        "right": [false, false_by_people],
+        "wrong": [
+            lambda b, r, f: 1 - false(b, r, f), lambda b, r, f: f, lambda b, r, f: 100 * false(b, r, f),
+            lambda b, r, f: (1 - b) * f, lambda b, r, f: "many",
+        ],
+        "stub": lambda b, r, f: ...,
+    },
+    "weights": {
+        "right": [weigh, weigh_by_loop],
+        "wrong": [
+            weigh_by_group_alone, lambda c, g: torch.ones(len(c)), lambda c, g: 3 * weigh(c, g),
+            lambda c, g: weigh(c, g)[:5], lambda c, g: -weigh(c, g), lambda c, g: "none",
+        ],
+        "stub": lambda c, g: ...,
+    },
+    "decisions": {
+        "right": [RIGHT, {case: answer.upper() for case, answer in RIGHT.items()}],
+        "wrong": [
+            *({**RIGHT, case: "go" if answer != "go" else "no-go"} for case, answer in RIGHT.items()),
+            {**RIGHT, 3: "maybe"}, {1: "no-go"}, ["no-go"],
+        ],
+        "stub": dict.fromkeys(RIGHT, ...),
+    },
+}  # fmt: skip
+
+
+def pairs(kind):
+    return [(name, number) for name, case in CASES.items() for number in range(len(case[kind]))]
+
+
+@pytest.mark.parametrize(("name", "number"), pairs("right"))
+def test_right_answers_are_correct(name, number):
+    function = getattr(check, name)
+    function.reset()
+    verdict = function(CASES[name]["right"][number])
+    assert verdict.status == "correct", verdict.message
+
+
+@pytest.mark.parametrize(("name", "number"), pairs("wrong"))
+def test_wrong_answers_get_a_hint_when_the_mistake_comes_again(name, number):
+    function = getattr(check, name)
+    function.reset()
+    messages = [function(CASES[name]["wrong"][number]).message for _ in range(3)]
+    assert all("not right yet" in message for message in messages), messages[0]
+    assert "Hint" not in messages[0]
+    assert all("Hint" in message for message in messages[1:])
+    assert "correct." not in "".join(messages)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_stubs_are_not_yet(name):
+    function = getattr(check, name)
+    function.reset()
+    assert function(CASES[name]["stub"]).status == "not yet"
+
+
+def test_no_hint_tells_what_was_planted():
+    for answer in (("masculine", "surprise"), ("glasses", "fear")):
+        check.planted.reset()
+        messages = " ".join(check.planted(answer).message for _ in range(4)).lower()
+        assert check.CONDITION not in messages or answer[0] == check.CONDITION
+        assert check.EMOTION not in messages or answer[1] == check.EMOTION
+
+
+def test_the_suspect_is_a_network():
+    assert isinstance(check.find_mystery(), nn.Module)
