@@ -104,9 +104,9 @@ def _divide(rows: Rows, source: Path, seed: int) -> _Division:
     parts = [training]
     if carved:
         parts = _carve(rows, training, len(carved), source, seed)
-        missing = " and ".join(usage for usage in tests if usage not in present)
+        missing, verb = " and ".join(usage for usage in tests if usage not in present), "is" if present else "are"
         notes.append(
-            f"{missing} is missing, so {' and '.join(carved)} is carved from Training (10 % each, stratified, "
+            f"{missing} {verb} missing, so {' and '.join(carved)} {verb} carved from Training (10 % each, stratified, "
             f"identical images on one side; seed {seed})" + (f"; test = {present[0]}" if present else "")
         )
     parts += [tests[usage] for usage in present]

@@ -30,13 +30,13 @@ def read_table(path: Path, file: BinaryIO, size: int | None, verbose: bool = Tru
     text = io.TextIOWrapper(file, encoding="utf-16" if wide else "utf-8-sig", newline="")
     try:
         lines = _lines(path, text)
-        first = next(lines, "")
+        above, first = next(((above, line) for above, line in enumerate(lines, 1) if line.strip()), (0, ""))
         columns, delimiter = _find_columns(path, first)
         reader = csv.reader(lines, delimiter=delimiter)
         with tqdm(
             total=size, unit="B", unit_scale=True, desc=f"Reading {printable(path.name)} (once)", disable=not verbose
         ) as bar:
-            return _read_rows(path, reader, columns, bar)
+            return _read_rows(path, reader, above, columns, bar)
     finally:
         text.detach()  # else the file would be closed with it
 
@@ -66,6 +66,8 @@ class _Columns:
 
 def _find_columns(path: Path, header: str) -> tuple[_Columns, str]:
     """Find the columns by their names, and the character between them."""
+    if not header.strip("\0 \r\n"):
+        raise SourceError(f"{show(path)} is empty, or begins with zeros. Get the whole file with `{FETCH}`.")
     splits = {
         mark: [name.strip().lower() for name in next(csv.reader([header], delimiter=mark), [])] for mark in ",;\t"
     }
@@ -101,10 +103,11 @@ def _one_for_each_pixel(names: list[str]) -> list[int]:
     return [numbered[number] for number in order] if whole else []
 
 
-def _read_rows(path: Path, reader: Iterator[list[str]], columns: _Columns, bar: tqdm) -> Rows:
+def _read_rows(path: Path, reader: Iterator[list[str]], above: int, columns: _Columns, bar: tqdm) -> Rows:
+    """Read all rows; `above` them are so many lines."""
     images, labels, usages = [], [], []
     for number, row in enumerate(reader, 1):
-        if not row:
+        if not row or (len(row) == 1 and not row[0].strip()):
             continue
         try:
             if len(row) != columns.count:
@@ -116,8 +119,8 @@ def _read_rows(path: Path, reader: Iterator[list[str]], columns: _Columns, bar: 
             usages.append(0 if columns.usage is None else _parse_usage(row[columns.usage]))
         except ValueError as error:
             raise SourceError(
-                f"{show(path)}, row {number} (line {reader.line_num + 1}): {error}. The file may be cut or changed; "
-                f"get it again with `{FETCH}`, or correct this row."
+                f"{show(path)}, row {number} (line {reader.line_num + above}): {error}. The file may be cut or "
+                f"changed; get it again with `{FETCH}`, or correct this row."
             ) from error
         bar.update(sum(map(len, row)) + len(row))
     if not images:

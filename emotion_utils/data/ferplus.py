@@ -16,6 +16,7 @@ from emotion_utils.errors import brief, listed, one_line, reason, show
 from emotion_utils.files import as_path, data_dir, is_file, read_file
 
 MOST_BYTES = 50_000_000  # the file has 1.4 million
+FAR_OFF = 1000  # rows; three images of the original bear the numbers of others, 1,689 to 7,389 rows away
 
 # The columns of fer2013new.csv.
 FERPLUS_COLUMNS = (
@@ -68,7 +69,7 @@ def _read_votes(file: Path) -> Tensor:
     """Read all rows of fer2013new.csv: int64 `(rows, 10)`."""
     content = read_file(file, MOST_BYTES)
     try:
-        header, *table = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+        header, *table = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))) or [[]]
     except (UnicodeDecodeError, ValueError, csv.Error) as error:
         raise ValueError(f"{show(file)} is no table ({reason(error)}). Get the file again.") from error
     if [name.strip() for name in header[2:]] != list(FERPLUS_COLUMNS):
@@ -79,7 +80,37 @@ def _read_votes(file: Path) -> Tensor:
     votes = [_parse_votes(file, number, row) for number, row in enumerate(table, 1) if row]
     if not votes:
         raise ValueError(f"{show(file)} has a header and no rows. Get the file again.")
+    _check_order(file, [row[1] for row in table if row])
     return torch.tensor(votes)
+
+
+def _check_order(file: Path, names: list[str]) -> None:
+    """Raise a ValueError unless the names of the images say that row i belongs to row i of fer2013.csv.
+
+    The names are numbered in the order of the rows. Some have none (there is no face), and at about half of these the
+    numbers stop for one row; so what a number lags behind its row grows, by no more than rows without a name. In the
+    original, three names break the rule; a row too few or too many, or another order, breaks it in all that follow.
+    """
+    lag, unnamed, broken, run = 0, 0, 0, None
+    previous = None
+    for row, name in enumerate(names):
+        match = re.fullmatch(r"\s*(?:fer)?(\d{1,9})(?:\.\w+)?\s*", name, re.IGNORECASE | re.ASCII)
+        if not name.strip():
+            unnamed += 1
+        elif match is not None and name != previous and 0 <= row - int(match[1]) - lag <= unnamed:
+            lag, unnamed, run = row - int(match[1]), 0, None
+        else:
+            run = run or (row, name)
+            broken += len(names) if name == previous else 1
+            unnamed += match is not None and abs(row - int(match[1]) - lag) > FAR_OFF  # a name from elsewhere
+            if broken > len(names) // 1000:
+                raise ValueError(
+                    f"{show(file)}, row {run[0] + 1:,} is called {brief(run[1], 30)}, and so on: the rows are not "
+                    "those of fer2013.csv in its order, so votes would go to other images. Get the file again."
+                )
+        previous = name or previous
+    if unnamed == len(names):
+        raise ValueError(f"{show(file)} names no image, so its order cannot be checked. Get the file again.")
 
 
 def _parse_votes(file: Path, number: int, row: list[str]) -> list[int]:

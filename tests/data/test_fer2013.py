@@ -24,7 +24,7 @@ def places(request):
     [
         ((TRAINING, PUBLIC), (126, 14, 21), "PrivateTest is missing.*validation.*test = PublicTest"),
         ((TRAINING, PRIVATE), (126, 14, 14), "PublicTest is missing.*validation.*test = PrivateTest"),
-        ((TRAINING,), (112, 14, 14), "PublicTest and PrivateTest is missing.*validation and test"),
+        ((TRAINING,), (112, 14, 14), "PublicTest and PrivateTest are missing.*validation and test"),
     ],
 )
 def test_missing_parts_are_carved_and_it_says_so(tmp_path, capsys, parts, sizes, note):

@@ -92,7 +92,7 @@ def test_a_column_for_each_pixel(tmp_path, first):
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("", r"columns \[\]"),
+        ("", "is empty"),
         ("label,image\n0,1 2 3\n", r"columns \['label', 'image'\]"),
         (f"label,{DIGITS}\n", r"columns \['label', 'pixel0'"),
         (f"emotion,{DIGITS}\n", r"columns \['emotion', 'pixel0'"),
@@ -152,3 +152,27 @@ def test_a_table_without_training_rows_is_a_sentence_of_its_own(tmp_path):
     write_table(tmp_path, ROWS[1:])
     with pytest.raises(ValueError, match=r"fer2013\.csv lacks the Training rows"):
         load("fer2013", data_dir=tmp_path, verbose=False)
+
+
+@pytest.mark.parametrize("change", [lambda text: "\n \n" + text, lambda text: text + "\n \n\t\n"])
+def test_lines_of_blanks_say_nothing(tmp_path, change):
+    file = pack("bare", tmp_path, "fer2013.csv", table(*make_rows()))
+    whole = load_splits("fer2013", data_dir=tmp_path, verbose=False)
+    file.write_text(change(table(*make_rows())))
+    for one, other in zip(whole, load_splits("fer2013", data_dir=tmp_path, verbose=False), strict=True):
+        assert torch.equal(one.images, other.images)
+
+
+def test_the_line_is_that_of_the_file_below_blank_lines(tmp_path):
+    lines = table(*make_rows()).splitlines()
+    lines[3] = lines[3].replace(lines[3][0], "9", 1)
+    pack("bare", tmp_path, "fer2013.csv", "\n".join(["", "", *lines]))
+    with pytest.raises(ValueError, match=r"row 3 \(line 6\): the emotion is '9'"):
+        load_splits("fer2013", data_dir=tmp_path, verbose=False)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "\0" * 5000])
+def test_a_file_without_anything(tmp_path, text):
+    pack("bare", tmp_path, "fer2013.csv", text)
+    with pytest.raises(ValueError, match=r"fer2013\.csv is empty"):
+        load_splits("fer2013", data_dir=tmp_path, verbose=False)

@@ -70,7 +70,7 @@ def test_faces_with_the_labels_that_got_most_votes(tmp_path):
         (lambda text: text.replace(",10,", ",,"), "row 1 has the vote ''"),
         (lambda text: text.replace(",10,", ",10,0,"), "row 1 has 11 votes"),
         (lambda text: text.replace("neutral", "x" * 50_000), r"columns \['Usage', 'Image name', 'xxx"),
-        (lambda text: "", r"no table"),
+        (lambda text: "", r"has the columns \[\]"),
         (lambda text: text.splitlines()[0], "no rows"),
         (lambda text: "\xff\xfe" * 100, "no table|columns"),
         (lambda text: text.splitlines()[0] + '\n"' + "x" * 200_000, "no table"),
@@ -104,3 +104,44 @@ def test_votes_need_to_know_the_row_of_each_image(tmp_path):
     dataset = load("fer2013", "test", data_dir=tmp_path, verbose=False)
     with pytest.raises(ValueError, match=r"fer2013\.csv"):
         load_ferplus_votes(dataset, tmp_path)
+
+
+def change_rows(file, change):
+    header, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([header, *change(rows)]) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda rows: rows[:50] + rows[51:], r"row 51 is called 'fer0000051\.png'"),
+        (lambda rows: rows[:50] + rows[49:], r"row 51 is called 'fer0000049\.png'"),
+        (lambda rows: rows[::-1], r"row 1 is called 'fer0000175\.png'"),
+        (lambda rows: sorted(rows, key=lambda row: row[14:18][::-1]), r"row \d+ is called"),
+        (lambda rows: [row.replace("fer00", "fer01") for row in rows], r"row 1 is called 'fer0100000\.png'"),
+        (lambda rows: [row.replace("fer00", "face") for row in rows], r"row 1 is called 'face00000\.png'"),
+        (lambda rows: [row.replace(row.split(",")[1], "") for row in rows], "names no image"),
+    ],
+)
+def test_votes_in_another_order_than_the_table_are_refused(tmp_path, change, named):
+    write_table(tmp_path)
+    dataset = load("fer2013", "test", data_dir=tmp_path, verbose=False)
+    change_rows(write_votes(tmp_path, 176), change)
+    with pytest.raises(ValueError, match=rf"fer2013new\.csv.*{named}") as caught:
+        load_ferplus_votes(dataset, tmp_path)
+    assert len(str(caught.value)) <= 400
+
+
+def test_rows_without_a_name_may_or_may_not_be_counted(tmp_path):
+    """As in the original: row 17 is no face, and row 18 is fer0000018; after row 59, row 60 is fer0000059."""
+    write_table(tmp_path)
+    dataset = load("fer2013", "test", data_dir=tmp_path, verbose=False)
+
+    def unname(rows):
+        numbers = [*range(60), *range(59, 174)]
+        names = ["" if row in (17, 59) else f"fer{number:07d}.png" for row, number in enumerate(numbers)]
+        return [row.replace(row.split(",")[1], name) for row, name in zip(rows, names, strict=True)]
+
+    whole = load_ferplus_votes(dataset, write_votes(tmp_path, 175))
+    change_rows(tmp_path / "fer2013new.csv", unname)
+    assert torch.equal(load_ferplus_votes(dataset, tmp_path), whole)
