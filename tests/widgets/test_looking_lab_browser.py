@@ -42,7 +42,7 @@ def test_map_and_truth_follow_slider_button_and_list(tmp_path):
         page.wait_for_function(CHANGED, arg=before[0])
 
         before = page.evaluate(PICTURES)
-        page.locator("select").first.select_option("gradient")
+        page.locator(".widget-dropdown select").first.select_option("gradient")
         page.wait_for_function(CHANGED, arg=before[0])
         after = page.evaluate(PICTURES)
         assert after[1] == before[1]  # the truth does not ask how one looks
