@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
+from emotion_utils.commands.options import path_option
 from emotion_utils.commands.reporting import print_accuracy
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
 from emotion_utils.errors import ValleyError, show
 from emotion_utils.evaluation.report import evaluate
-from emotion_utils.files import as_path
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add = parser.add_argument
     add("data", choices=sorted({name for name, _ in RECIPES}), help="what the networks have learnt")
-    add("weights", type=as_path, nargs="+", help="files of weights: networks that went on from one start")
-    add("--output", type=as_path, default=Path("runs/average/weights.safetensors"), help="the file to write")
+    add("weights", type=path_option, nargs="+", help="files of weights: networks that went on from one start")
+    add("--output", type=path_option, default=Path("runs/average/weights.safetensors"), help="the file to write")
     add("--preset", choices=["fast", "first", "best"], help="how they were trained (default: the most accurate)")
-    add("--data-dir", type=as_path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
+    add("--data-dir", type=path_option, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
     add("--holdout", action="store_true", help="they have not learnt the validation images: measure on them")
     add("--test", action="store_true", help="measure on the test split; look once, choose nothing")
     add("--device", default="auto", help="auto, cpu, cuda or mps")

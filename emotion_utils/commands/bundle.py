@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import unquote
 
+from emotion_utils.commands.options import path_option
 from emotion_utils.data.fer2013_files import find_source
 from emotion_utils.errors import brief, say, show
 from emotion_utils.files import REPOSITORY, data_dir
@@ -50,7 +51,7 @@ From then on `python start.py` is enough. More packages come with, for instance,
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    parser.add_argument("folder", type=Path, help="a new folder")
+    parser.add_argument("folder", type=path_option, help="a new folder")
     parser.add_argument(
         "--for", dest="machines", nargs="+", choices=MACHINES, default=[_this_machine()], metavar="MACHINE",
         help="for which machines: %(choices)s (default: such as this)".replace("%(choices)s", ", ".join(MACHINES)),

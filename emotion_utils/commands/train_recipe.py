@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from emotion_utils.commands.options import path_option
 from emotion_utils.commands.reporting import print_accuracy
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import Bf16Choice, choose_bf16, pick_device
@@ -83,11 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = sorted({name for name, _ in RECIPES})
     add("data", choices=data, help="what to learn from; ferplus is fer2013 with the crowd's votes as labels")
     add("--preset", choices=["fast", "first", "best"], default="fast", help="which recipe (default: fast)")
-    add("--run-dir", type=as_path, help="folder for checkpoints and weights (default: runs/DATA-PRESET)")
+    add("--run-dir", type=path_option, help="folder for checkpoints and weights (default: runs/DATA-PRESET)")
     add("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     add("--holdout", action="store_true", help="leave validation images out, also where a recipe takes all")
     add("--test", action="store_true", help="measure on the test split at the end; look once, choose nothing")
-    add("--data-dir", type=as_path, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
+    add("--data-dir", type=path_option, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
     add("--start-from", metavar="WEIGHTS", help="fine-tune: a file of weights, or the name of shipped ones")
     add("--teacher", metavar="WEIGHTS", help="learn also from this network: a file, or the name of a shipped one")
     add("--epochs", type=int, help="another number of epochs than the recipe's")

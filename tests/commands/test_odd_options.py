@@ -61,6 +61,22 @@ def test_what_cannot_be_parsed_is_said_by_the_parser(options, capsys):
     assert options[0] in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["train", "fer2013", "--run-dir", ""], ["train", "fer2013", "--data-dir", ""], ["fetch", "fer2013", "--into", ""],
+     ["average", "fer2013", ""], ["average", "fer2013", "x", "--output", ""], ["bundle", ""]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_path_that_is_empty_is_said_in_plain_words(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "'': give the path of a file or folder" in said
+    assert "as_path" not in said
+    assert "path_option" not in said
+
+
 def test_the_version_is_told(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
