@@ -149,6 +149,9 @@ def _with_plain_results(function: Callable) -> Callable:
     return call
 
 
+DIFFERENTIATE = "torch.func"  # stands for all that differentiates a function for somebody
+
+
 class _Watch(TorchFunctionMode):
     """See every call of a torch function in a block: as a function, a method, a layer, or from `torch.ops`."""
 
@@ -158,10 +161,21 @@ class _Watch(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), options: Any = None) -> Any:
         name = getattr(function, "__name__", "").split(".")[0]  # an operator's is `avg_pool2d.default`
+        if DIFFERENTIATE in self.names and _is_differentiating():
+            name = DIFFERENTIATE
         if name in self.names:
             self.found = Wrong(f"your code calls PyTorch's {name}, and the exercise asks you to write that yourself")
             raise self.found
         return function(*arguments, **(options or {}))
+
+
+def _is_differentiating() -> bool:
+    """Say whether `torch.func` (`grad`, `vjp`, `jacrev`, …) is at work around the call that is being made."""
+    layer = torch._C._functorch.peek_interpreter_stack()
+    return layer is not None and layer.key() in (
+        torch._C._functorch.TransformType.Grad,
+        torch._C._functorch.TransformType.Jvp,
+    )
 
 
 @contextmanager
@@ -169,7 +183,7 @@ def without(*names: str) -> Iterator[None]:
     """Refuse calls of the torch functions of these names in the block: `without("cross_entropy", "nll_loss")`.
 
     Layers count as the functions they call (`nn.CrossEntropyLoss` as `cross_entropy`). What a function calls inside
-    itself is not seen: name each one that would do.
+    itself is not seen: name each one that would do. "torch.func" stands for all that differentiates there.
 
     Raises:
         Wrong: a function was called, also where the answer itself swallowed the error.

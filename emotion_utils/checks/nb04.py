@@ -25,6 +25,9 @@ from emotion_utils.checks.training_mistakes import (
     stopping_point,
 )
 
+# PyTorch loads much with the first optimiser of a process, some seconds long; no check's clock may run meanwhile.
+torch.optim.SGD([torch.zeros(1)], lr=1.0)
+
 
 @check(hints=("Count the batches of one epoch first, on paper, for 10 faces in batches of 4. Then with drop_last.",))
 def count_updates(answer: Callable[[int, int, int, bool], int]) -> None:
@@ -121,7 +124,8 @@ def tanh_gradients(answer: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> None
         units = (images @ weights[0] + weights[1]).tanh()
         loss = functional.cross_entropy(units @ weights[2], labels)
         truth = dict(zip(("first", "bias", "second"), torch.autograd.grad(loss, weights), strict=True))
-        with torch.inference_mode():  # autograd can't do the exercise here
+        # Autograd can't do the exercise here, nor can the functions that differentiate for it.
+        with torch.inference_mode(), without("torch.func"):
             given = [tensor.detach().clone() for tensor in (images, labels, *weights)]
             result = unfinished(answer(*given))
         case = f"with {faces} face(s) of {inputs} pixels, {hidden} hidden units and {classes} classes"
@@ -279,8 +283,9 @@ def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
         state = pack(model, optimizer, epoch)
         # Not `unfinished(state)`: an optimiser's state holds a None here and there, which is no stub.
         parts = state.values() if isinstance(state, dict) else [state]
-        if any(part is None or part is ... for part in parts):
-            unfinished(None)
+        for part in parts:
+            if part is None or part is ...:
+                unfinished(part, "pack")
         at_pack = copy.deepcopy(model.state_dict())
         _some_steps(model, optimizer, batches[before:])  # the first run goes on after it was packed
 

@@ -237,6 +237,13 @@ def gradients_by_autograd(images, labels, first, bias, second):
     return torch.autograd.grad(loss, weights)
 
 
+def gradients_by_torch_func(images, labels, first, bias, second):
+    def loss(weights):
+        return smoothed((images @ weights[0] + weights[1]).tanh() @ weights[2], labels, 0.0)
+
+    return torch.func.grad(loss)((first, bias, second))
+
+
 # --- adam_step ---------------------------------------------------------------------------------------------------
 
 
@@ -397,6 +404,18 @@ def rate_fixed_place(rates, losses):
     return float(rates[50])
 
 
+def rate_other_places(place):
+    def answer(rates, losses):
+        return float(rates[place])
+
+    answer.__name__ = f"rate_at_place_{place}"
+    return answer
+
+
+def rate_between_the_ends(rates, losses):
+    return 3 * float(rates[0] * rates[-1]) ** 0.5
+
+
 def rate_steepest(rates, losses, width=9, reach=5):
     rates, losses = finite(rates, losses)
     curve = smooth(losses, width)
@@ -526,8 +545,11 @@ WRONG = [
     (check.tanh_gradients, gradients_without_bias),
     (check.tanh_gradients, gradients_two),
     (check.tanh_gradients, gradients_by_autograd),
+    (check.tanh_gradients, gradients_by_torch_func),
     (check.pick_rate, rate_fixed),
     (check.pick_rate, rate_fixed_place),
+    *((check.pick_rate, rate_other_places(place)) for place in (40, 52, 54, 56, 58, 62)),
+    (check.pick_rate, rate_between_the_ends),
     (check.pick_rate, rate_lowest),
     (check.pick_rate, rate_lowest_of_the_smooth),
     (check.pick_rate, rate_last),

@@ -10,6 +10,7 @@ function s(tag, attributes, ...children) {
 
 function slider(name, min, max, step, choose) {
   const input = h("input", { type: "range", min: String(min), max: String(max), step: String(step), "aria-label": name });
+  input.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab would take the arrow keys
   const output = h("output", {});
   input.addEventListener("input", () => choose(Number(input.value)));
   const show = (place, text) => {
