@@ -126,5 +126,9 @@ def test_unsolved_exercises_are_noticed():
     ]
 
 
+def test_what_an_exercise_fetches_is_no_exercise():
+    assert unsolved({"cells": [_code(1, "suspect = check.network()")]}, {"cells": []}) == []
+
+
 def test_words_counts_what_is_read():
     assert words("A **bold** [link](https://example.org/a/b) and $x + y$.\n```\ncode here\n```\n<em>don't</em>") == 5
