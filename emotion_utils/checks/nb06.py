@@ -71,7 +71,11 @@ def fair_occlusion(answer: Callable[..., Any]) -> None:
         edge = (got != 0).any(0).nonzero().max() + 1 < width or (got != 0).any(1).nonzero().max() + 1 < height
         require(not edge, f"{case}, the last rows or columns of your map are 0: no window reached them")
         off = int((~torch.isclose(got, want, rtol=1e-4, atol=1e-5)).sum())
-        raise Wrong(f"{case}, {off} of {got.numel()} pixels are off")
+        starts = ", ".join(str(start) for start in range(0, height - size + stride, stride))
+        raise Wrong(
+            f"{case}, {off} of {got.numel()} pixels are off",
+            f"Down {height} rows, windows of {size} with a stride of {stride} start at {starts}. Do yours?",
+        )
 
 
 def _mean_fall(contribution: Tensor, size: int, stride: int) -> tuple[Tensor, Tensor]:
@@ -111,7 +115,13 @@ def grad_cam_map(answer: Callable[[Tensor, Tensor], Any]) -> None:
         require(not torch.allclose(got, early, rtol=1e-4, atol=1e-5), f"{case} you cut off negatives before adding up")
         factor = (got.sum() / raw.clamp(min=0).sum().clamp(min=1e-9)).item()
         scaled = torch.allclose(got, factor * raw.clamp(min=0), rtol=1e-3, atol=1e-5)
-        require(not scaled, f"{case} your map is {factor:.3g} times too large; did you add where a mean is asked for?")
+        require(
+            not scaled,
+            f"{case} your map is {factor:.3g} times as large as asked for",
+            "Over places a mean is asked for, over maps a sum, and no division by the largest."
+            if factor < 1
+            else "Over which dimensions is a mean asked for, where you may have added?",
+        )
         raise Wrong(f"{case} the values are off")
 
 

@@ -179,7 +179,7 @@ CASES = {
         ],
         wrong=[
             Augment(shift=3 / 48),
-            Augment(flip=0, rotate=0, scale=(1, 1), shift=3, brightness=0, contrast=0),
+            Augment(flip=0, rotate=0, scale=(1, 1), shift=1, brightness=0, contrast=0),
             Augment(flip=0.5, rotate=0, scale=(1, 1), shift=3 / 48, brightness=0, contrast=0),
             Augment(flip=0, rotate=0, scale=(1, 1), shift=1 / 48, brightness=0, contrast=0),
             Augment(flip=0, rotate=10, scale=(1, 1), shift=3 / 48, brightness=0, contrast=0),

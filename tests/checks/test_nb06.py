@@ -76,7 +76,7 @@ def test_grad_cam_right():
         (lambda a, g: (g.mean((2, 3), keepdim=True) * a).sum(1), "negative values"),
         (lambda a, g: (g * a).sum(1).relu(), "every place by its own gradient"),
         (lambda a, g: (g.mean((2, 3), keepdim=True).relu() * a.relu()).sum(1), "before adding up"),
-        (lambda a, g: (g.sum((2, 3), keepdim=True) * a).sum(1).relu(), "times too large"),
+        (lambda a, g: (g.sum((2, 3), keepdim=True) * a).sum(1).relu(), "times as large"),
         (lambda a, g: (g.mean((2, 3), keepdim=True) * a).sum(0).relu(), "shape"),
         (lambda a, g: a.mean(1).relu(), "off"),
     ],
