@@ -16,6 +16,7 @@ lab = LookingLab(load_pretrained("synthetic"))
 lab
 """
 PICTURES = "() => Array.from(document.querySelectorAll('.widget-image')).map((image) => image.src)"
+IDLE = "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 CHANGED = "before => document.querySelectorAll('.widget-image')[0].src !== before"
 
 
@@ -41,6 +42,8 @@ def test_map_and_truth_follow_slider_button_and_list(tmp_path):
         page.wait_for_function("() => document.body.innerText.includes('of the map lies inside the truth')")
         page.wait_for_function(CHANGED, arg=before[0])
 
+        page.wait_for_function(IDLE)  # all pictures have come
+        page.wait_for_timeout(500)
         before = page.evaluate(PICTURES)
         page.locator(".widget-dropdown select").first.select_option("gradient")
         page.wait_for_function(CHANGED, arg=before[0])
