@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import zipfile
 from contextlib import suppress
 
@@ -174,3 +175,31 @@ def test_files_that_were_changed_anywhere_never_raise_anything_else(tmp_path):
             path.write_bytes(changed)
             with suppress(WeightsError, CheckpointError):
                 load_weights(path, factory=lambda: nn.Linear(4, 4))
+
+
+def flipped(data: bytes, value: float) -> bytes:
+    """Flip one bit of the first number of that value."""
+    place = data.index(struct.pack("<f", value))
+    return data[:place] + bytes([data[place] ^ 64]) + data[place + 1 :]
+
+
+def test_a_flipped_bit_in_a_weight_is_noticed_by_the_checksums_beside_it(tmp_path):
+    model = LinearModel(classes=2, image_size=4)
+    torch.nn.init.constant_(model.classifier[1].weight, 0.123)
+    path = tmp_path / "weights.pt"
+    path.write_bytes(flipped(saved(model.state_dict()), 0.123))
+    with pytest.raises(WeightsError, match=r"weights\.pt.*damaged.*checksums"):
+        load_weights(path, factory=lambda: LinearModel(classes=2, image_size=4))
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_files_without_checksums_are_read(tmp_path, old):
+    model = LinearModel(classes=2, image_size=4)
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        (tmp_path / "weights.pt").write_bytes(saved(model.state_dict(), _use_new_zipfile_serialization=not old))
+    finally:
+        torch.serialization.set_crc32_options(before)
+    read = load_weights(tmp_path / "weights.pt", factory=lambda: LinearModel(classes=2, image_size=4))
+    assert torch.equal(read.classifier[1].weight, model.classifier[1].weight)
