@@ -175,9 +175,14 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         # OSError makes a PermissionError and the like of itself, according to the number.
         raise OSError(
             error.errno,
-            f"Could not write {show(path)} ({error.strerror or error}). Free some space or choose a folder you may "
-            "write to; a file that stood there before is untouched",
+            f"Could not write {show(path)} ({error.strerror or error}). {_advice(error)}",
         ) from error
+
+
+def _advice(error: OSError) -> str:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return "A file stands where a folder is wanted: choose another folder"
+    return "Free some space or choose a folder you may write to; a file that stood there before is untouched"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import argparse
 import importlib.metadata
 import os
+import re
 import sys
 from contextlib import suppress
 
@@ -62,7 +63,7 @@ def _say(text: str, status: int) -> int:
 def _sentence(error: Exception) -> str:
     """Put an error into words; of one that this package did not expect, the kind belongs to them."""
     expected = isinstance(error, OSError | ValueError) or type(error).__module__.startswith("emotion_utils")
-    text = reason(error, 400)
+    text = re.sub(r"^\[(Errno|WinError) \d+\] ", "", reason(error, 400))  # a number helps nobody at a shell
     return text if expected else f"{type(error).__name__}: {text}"
 
 

@@ -25,6 +25,16 @@ def test_an_error_is_one_sentence(tmp_path, capsys):
     assert error.count("\n") == 1
 
 
+def test_a_file_in_place_of_the_folder_is_named(tmp_path, capsys):
+    (tmp_path / "taken").write_text("mine")
+    assert main(["fetch", "fer2013", "--into", str(tmp_path / "taken"), "--url", "file:///nowhere"]) == 1
+    told = capsys.readouterr().err
+    assert "taken" in told
+    assert "choose another folder" in told
+    assert "Errno" not in told
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_there_is_no_other_data_set_to_fetch(capsys):
     with pytest.raises(SystemExit):
         main(["fetch", "imagenet"])

@@ -152,7 +152,7 @@ def test_a_disk_that_takes_no_output(monkeypatch, capsys):
         monkeypatch.setattr(sys, "stdout", full)
         assert main(["check"]) == 1
         monkeypatch.undo()
-    assert capsys.readouterr().err.startswith("error: [Errno 28]")
+    assert capsys.readouterr().err.startswith("error: No space left")
 
 
 def test_the_precision_is_said_with_its_reason_and_is_the_same_each_time(train, capsys):
