@@ -19,7 +19,7 @@ CASES = {
     4: ("go", "Whose face is read here?"),
     5: ("no-go", "Is choosing among applicants part of the world of work? And what do moving faces say about a job?"),
     6: ("no-go", "Who has been told, and who could have said no? See Annex III and Article 50(3)."),
-    7: ("conditions", "Is pain an emotion in the sense of recital 18? What does GDPR Article 9 ask for, and who decides?"),
+    7: ("conditions", "Is pain an emotion in the sense of recital 18? What does GDPR Article 9 ask for? Who decides?"),
     8: ("no-go", "Do the sum of section 6: of a hundred alarms, how many are false, and what happens to these people?"),
     9: ("go", "Is anybody judged by this network here? What is published: pictures, or rates?"),
     10: ("go", "Does anybody infer a feeling here, or does a drawing follow a movement?"),
@@ -128,7 +128,14 @@ def planted(answer: Any) -> None:
 )
 def false_alarms(answer: Callable[[float, float, float], Any]) -> None:
     """Check `answer(base_rate, recall, false_positive_rate)`: the share of alarms that are false."""
-    cases = ((0.3, 0.8, 0.1), (0.001, 0.99, 0.01), (0.5, 0.9, 0.2), (0.01, 0.8, 0.05), (0.2, 1.0, 0.0), (0.001, 0.5, 0.001))
+    cases = (
+        (0.3, 0.8, 0.1),
+        (0.001, 0.99, 0.01),
+        (0.5, 0.9, 0.2),
+        (0.01, 0.8, 0.05),
+        (0.2, 1.0, 0.0),
+        (0.001, 0.5, 0.001),
+    )
     for base, recall, false in cases:
         got = number(answer(base, recall, false), "the share")
         hits, wrong = base * recall, (1 - base) * false
