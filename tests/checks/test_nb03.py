@@ -465,6 +465,12 @@ def test_what_is_wrong_with_a_shortcut_is_said(name, answer, words):
     assert words in getattr(nb03, name)(*answer).message
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_silent_units_of_an_untrained_network_are_bad_luck_and_no_mistake(seed):
+    torch.manual_seed(seed)
+    assert nb03.any_size(deep).status == "correct"
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "word"),
     [
