@@ -2,16 +2,17 @@
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from emotion_utils.checks import check, number, require, unfinished, whole
 from emotion_utils.checks.answers import without
 from emotion_utils.checks.range_tests import START, range_tests
+from emotion_utils.checks.resuming import HINTS, some_steps, start
 from emotion_utils.checks.training_mistakes import (
     CUT,
     MEAN,
@@ -243,28 +244,6 @@ def pick_rate(answer: Callable[[Tensor, Tensor], float]) -> None:
             require(way >= ENOUGH, f"{case}, and {got}", hint)
 
 
-HINTS = {
-    "parameter": "state_dict() hands out the live tensors, and training goes on with them. What could you store?",
-    "running average": "A batch norm keeps running averages, which are no parameters. state_dict() holds them too.",
-    "path": "What does the optimiser know that the network does not? See optimizer.state_dict(): live tensors again.",
-}
-
-
-def _start(seed: int) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """A small network with batch norm, and an optimiser with momentum."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
-    return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-
-
-def _some_steps(model: nn.Module, optimizer: torch.optim.Optimizer, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
-    for inputs, labels in batches:
-        optimizer.zero_grad()
-        functional.cross_entropy(model(inputs), labels).backward()
-        optimizer.step()
-
-
 @check(
     hints=(
         "Print what `pack` returns before and after one more step of training. What has changed, and what is missing?",
@@ -278,8 +257,8 @@ def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
     generator = torch.Generator().manual_seed(10)
     batches = [(torch.randn(5, 6, generator=generator), torch.randint(3, (5,), generator=generator)) for _ in range(12)]
     for epoch, before in ((3, 4), (7, 1), (11, 8)):
-        model, optimizer = _start(epoch)
-        _some_steps(model, optimizer, batches[:before])
+        model, optimizer = start(epoch)
+        some_steps(model, optimizer, batches[:before])
         state = pack(model, optimizer, epoch)
         # Not `unfinished(state)`: an optimiser's state holds a None here and there, which is no stub.
         parts = state.values() if isinstance(state, dict) else [state]
@@ -287,9 +266,9 @@ def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
             if part is None or part is ...:
                 unfinished(part, "pack")
         at_pack = copy.deepcopy(model.state_dict())
-        _some_steps(model, optimizer, batches[before:])  # the first run goes on after it was packed
+        some_steps(model, optimizer, batches[before:])  # the first run goes on after it was packed
 
-        fresh, fresh_optimizer = _start(epoch + 100)
+        fresh, fresh_optimizer = start(epoch + 100)
         back = number(unpack(state, fresh, fresh_optimizer), "the epoch")
         restored = fresh.state_dict()
         for name, value in at_pack.items():
@@ -300,7 +279,7 @@ def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
                 HINTS[kind],
             )
         require(back == epoch, f"the epoch went in as {epoch} and came out as {back:g}")
-        _some_steps(fresh, fresh_optimizer, batches[before:])
+        some_steps(fresh, fresh_optimizer, batches[before:])
         for (name, a), b in zip(model.state_dict().items(), fresh.state_dict().values(), strict=True):
             told = f"the network starts right but then leaves the unbroken run: {name} differs"
             require(torch.equal(a, b), told, HINTS["path"])

@@ -12,30 +12,13 @@ from torch import Tensor, nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, check_share, check_whole, listed, one_line
-from emotion_utils.evaluation.confidence import calibration
 from emotion_utils.evaluation.gaps import FEWEST, MOST_DRAWS, Gap, compare_all
 from emotion_utils.evaluation.grouping import Groups, as_groups
+from emotion_utils.evaluation.rates import Rate, calibration_error, rate
 from emotion_utils.evaluation.report import Report, evaluate
-from emotion_utils.randomness import stream_key
 
 TOO_WIDE = 0.1  # an accuracy known to no better than ten points to each side tells little
 MEASURES = ("accuracy", "recall", "false positives", "abstentions")
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of some faces.
-
-    Attributes:
-        value: 0 to 1; nan where there are no faces.
-        low, high: its 95 % interval, by Wilson (1927), which is not 0 or 1 for sure where all of a few faces are right.
-        count: of how many faces it is the share.
-    """
-
-    value: float
-    low: float
-    high: float
-    count: int
 
 
 @dataclass(frozen=True)
@@ -249,20 +232,6 @@ def silent(report: Report, abstain_below: float | None) -> Tensor:
 
 
 @functools.cache
-def _interval(hits: int, count: int) -> tuple[float, float]:
-    # Imported here, as in `bootstrap_interval`: it takes as long as importing PyTorch.
-    from scipy.stats import binomtest
-
-    interval = binomtest(hits, count).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
-
-
-def rate(values: Tensor) -> Rate:
-    """Give the share of True among bool `(K,)`, with its interval; nan if there are none, between 0 and 1."""
-    count, hits = len(values), int(values.sum())
-    return Rate(hits / count, *_interval(hits, count), count) if count else Rate(math.nan, 0.0, 1.0, 0)
-
-
 def _measure(
     report: Report, name: str, mask: Tensor, abstain_below: float | None, draws: int, seed: int
 ) -> GroupRow:  # fmt: skip
@@ -272,31 +241,8 @@ def _measure(
         tuple(rate(predictions[labels == c] == c) for c in classes),
         tuple(rate(predictions[labels != c] == c) for c in classes),
         rate(silent(report, abstain_below)[mask]),
-        *_calibration(report.probabilities[mask].double(), labels, draws, seed),
+        *calibration_error(report.probabilities[mask].double(), labels, draws, seed),
     )  # fmt: skip
-
-
-def _calibration(
-    probabilities: Tensor, labels: Tensor, draws: int, seed: int
-) -> tuple[float, tuple[float, float], float]:
-    """Give the calibration error, its interval, and the error of perfectly calibrated answers."""
-    count = len(labels)
-    if not count:
-        return math.nan, (0.0, 1.0), math.nan
-    found = calibration(probabilities, labels)
-    confidence, prediction = probabilities.max(1)
-    right = (prediction == labels).double()
-    bins = len(found.count)
-    place = (torch.bucketize(confidence, found.edges.double()) - 1).clamp(0, bins - 1)
-    member = torch.nn.functional.one_hot(place, bins).double()  # (n, bins)
-    generator = torch.Generator().manual_seed(stream_key(seed, "calibration"))
-    picks = torch.randint(0, count, (draws, count), generator=generator)
-    times = torch.zeros(draws, count, dtype=torch.double).scatter_add_(1, picks, torch.ones(picks.shape).double())
-    again = (times @ ((confidence - right)[:, None] * member)).abs().sum(1) / count  # (draws,)
-    lucky = (torch.rand(draws, count, generator=generator, dtype=torch.double) < confidence).double()
-    chance = ((confidence - lucky) @ member).abs().sum(1) / count
-    half = 1.96 * float(again.std(correction=0))
-    return found.ece, (max(0.0, found.ece - half), min(1.0, found.ece + half)), float(chance.mean())
 
 
 def _warnings(rows: Sequence[GroupRow], classes: Sequence[str]) -> list[str]:

@@ -17,7 +17,8 @@ from emotion_utils.data.splits import group_identical, split
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import check_share, check_whole, one_line
 from emotion_utils.evaluation.grouping import ASPECTS, as_groups, groups_of
-from emotion_utils.evaluation.groups import Rate, rate, report_on
+from emotion_utils.evaluation.groups import report_on
+from emotion_utils.evaluation.rates import Rate, rate
 from emotion_utils.evaluation.report import Report
 
 FEWEST_IN_HALF = 15  # faces of a condition in one half

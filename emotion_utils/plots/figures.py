@@ -146,6 +146,10 @@ def show_figure(fig: Figure, description: str, markup: bool = True, display_id: 
     description = one_line(description, LONGEST_DESCRIPTION)
     if not markup:
         _take_as_text(fig)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # as in `png_of`
+            fig.draw_without_rendering()  # which makes the numbers beside the axes
+        _take_as_text(fig)
     png = png_of(fig)
     if in_notebook():
         show_bundle({"image/png": png, "text/plain": "<Figure>"}, description, display_id=display_id)

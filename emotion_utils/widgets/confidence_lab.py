@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import ipywidgets as widgets
 import numpy as np
 import torch.nn.functional as F
 import traitlets
@@ -19,13 +18,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from emotion_utils.device import one_thread
 from emotion_utils.errors import check_number, check_share, check_whole
 from emotion_utils.evaluation.confidence import calibration, check_scores, fit_temperature
 from emotion_utils.evaluation.report import Report
 from emotion_utils.evaluation.selection import Selection, accuracy_by_coverage, answer_above
-from emotion_utils.plots.figures import PALETTE, WIDTH, png_of, show_bundle
+from emotion_utils.plots.figures import PALETTE, WIDTH, png_of
 from emotion_utils.widgets.settings import Setting
+from emotion_utils.widgets.stand_in import show_with_stand_in
 
 STATIC = Path(__file__).parent / "static"
 PARTS = ("common", "sliders", "confidence_lab")
@@ -197,9 +196,4 @@ class ConfidenceLab(anywidget.AnyWidget):
         return half
 
     def _ipython_display_(self) -> None:
-        with one_thread():
-            picture, description = self.sheet()
-        live = widgets.HTML(f"<p><em>{CAPTION}</em></p>")
-        view = self._repr_mimebundle_()
-        bundle = dict(view[0] if isinstance(view, tuple) else view) | {"image/png": picture}
-        show_bundle(bundle, description, live=dict(live._repr_mimebundle_()))
+        show_with_stand_in(self, self.sheet, CAPTION)

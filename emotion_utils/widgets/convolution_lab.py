@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
-import ipywidgets as widgets
 import torch
 import traitlets
 from torch import Tensor
@@ -22,9 +21,9 @@ from emotion_utils.faces.capture import sample_capture
 from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import prototype
 from emotion_utils.faces.people import sample_identity
-from emotion_utils.plots.figures import show_bundle
 from emotion_utils.widgets.convolution_sheet import draw_step
 from emotion_utils.widgets.sliding import KERNEL_SIZES, Sliding, check_sliding, presets
+from emotion_utils.widgets.stand_in import show_with_stand_in
 
 STATIC = Path(__file__).parent / "static"
 LARGEST_SIDE = 64  # pixels; the squares of larger images could not be told apart
@@ -159,12 +158,7 @@ class ConvolutionLab(anywidget.AnyWidget):
         return draw_step(self.image, self.sliding, self.position)
 
     def _ipython_display_(self) -> None:
-        with one_thread():
-            picture, description = self.sheet()
-        live = widgets.HTML(f"<p><em>{CAPTION}</em></p>")
-        view = self._repr_mimebundle_()
-        bundle = dict(view[0] if isinstance(view, tuple) else view) | {"image/png": picture}
-        show_bundle(bundle, description, live=dict(live._repr_mimebundle_()))
+        show_with_stand_in(self, self.sheet, CAPTION)
 
 
 def _drawn_face() -> Tensor:

@@ -8,16 +8,14 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import anywidget
-import ipywidgets as widgets
 import numpy as np
 import torch
 import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from emotion_utils.device import one_thread
 from emotion_utils.errors import check_number, check_whole
-from emotion_utils.plots.figures import PALETTE, WIDTH, png_of, show_bundle
+from emotion_utils.plots.figures import PALETTE, WIDTH, png_of
 from emotion_utils.widgets.descent import (
     ENOUGH,
     FOR_LONG,
@@ -35,6 +33,7 @@ from emotion_utils.widgets.descent import (
     tell,
 )
 from emotion_utils.widgets.settings import Setting
+from emotion_utils.widgets.stand_in import show_with_stand_in
 
 STATIC = FilePath(__file__).parent / "static"
 CAPTION = (
@@ -131,12 +130,7 @@ class DescentLab(anywidget.AnyWidget):
         return png_of(fig), description
 
     def _ipython_display_(self) -> None:
-        with one_thread():
-            picture, description = self.sheet()
-        live = widgets.HTML(f"<p><em>{CAPTION}</em></p>")
-        view = self._repr_mimebundle_()
-        bundle = dict(view[0] if isinstance(view, tuple) else view) | {"image/png": picture}
-        show_bundle(bundle, description, live=dict(live._repr_mimebundle_()))
+        show_with_stand_in(self, self.sheet, CAPTION)
 
 
 def draw_path(axis: Axes, preset: Preset, found: Path) -> None:

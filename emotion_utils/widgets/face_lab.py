@@ -28,7 +28,8 @@ from emotion_utils.faces.truth import REGIONS
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model
 from emotion_utils.models.inference import predict_proba
-from emotion_utils.plots.figures import PALETTE, WIDTH, short, show_bundle
+from emotion_utils.plots.figures import PALETTE, WIDTH, short
+from emotion_utils.widgets.stand_in import show_with_stand_in
 
 SCREEN_SIZE = 192  # pixels
 NETWORK_SIZE = 48  # pixels
@@ -58,6 +59,8 @@ class FaceLab:
         TypeError: no network.
         ShapeError, ValueError: a network that does not take such faces; see `emotion_utils.models.predict_proba`.
     """
+
+    caption = "Move a slider, or press a button: the face follows."
 
     def __init__(self, model: nn.Module | None = None, person: int = 1) -> None:
         if model is not None and not hasattr(model, "predict_proba"):
@@ -200,11 +203,7 @@ class FaceLab:
                 self.bars.value = bars_html(self.classes, self._ask(face).tolist())
 
     def _ipython_display_(self) -> None:
-        with one_thread():
-            picture, description = self.sheet()
-        live = widgets.HTML("<p><em>Move a slider, or press a button: the face follows.</em></p>")
-        bundle = dict(self.widget._repr_mimebundle_()) | {"image/png": picture}
-        show_bundle(bundle, description, live=dict(live._repr_mimebundle_()))
+        show_with_stand_in(self.widget, self.sheet, self.caption)
 
     def sheet(self) -> tuple[bytes, str]:
         """Return a PNG with the seven textbook expressions of this person, and the sentence that describes it."""

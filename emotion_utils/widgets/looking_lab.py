@@ -29,7 +29,7 @@ from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import prototype
 from emotion_utils.faces.people import Identity
 from emotion_utils.models.handling import check_model
-from emotion_utils.plots.figures import WIDTH, show_bundle
+from emotion_utils.plots.figures import WIDTH
 from emotion_utils.widgets.face_lab import NETWORK_SIZE, SCREEN_SIZE, FaceLab
 
 PREDICTED = "the predicted class"
@@ -66,6 +66,8 @@ class LookingLab(FaceLab):
         ValueError: no such method, or Grad-CAM of a network without maps.
         ShapeError: a network that does not take such faces.
     """
+
+    caption = "Move a slider, or choose a method: face, map and truth follow."
 
     def __init__(self, model: nn.Module, person: int = 1, method: str | None = None) -> None:
         check_model(model, values=True)
@@ -125,13 +127,6 @@ class LookingLab(FaceLab):
             self.looking.value = _encode(lay_over(face, seen))
             self.truth.value = _encode(lay_over(face, truth))
             self.verdict.value = f"<p aria-live='polite'>{judge(seen, truth)}</p>"
-
-    def _ipython_display_(self) -> None:
-        with one_thread():
-            picture, description = self.sheet()
-        live = widgets.HTML("<p><em>Move a slider, or choose a method: face, map and truth follow.</em></p>")
-        bundle = dict(self.widget._repr_mimebundle_()) | {"image/png": picture}
-        show_bundle(bundle, description, live=dict(live._repr_mimebundle_()))
 
     def sheet(self) -> tuple[bytes, str]:
         """Return a PNG with the textbook expressions of this person, their maps and truths, and a sentence on it."""

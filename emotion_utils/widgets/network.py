@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import anywidget
-import ipywidgets as widgets
 import torch
 import traitlets
 from matplotlib import pyplot as plt
@@ -27,9 +26,10 @@ from emotion_utils.faces.people import sample_identity
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import as_input, check_model
 from emotion_utils.models.wiring import follow_steps
-from emotion_utils.plots.figures import short, show_bundle
+from emotion_utils.plots.figures import short
 from emotion_utils.plots.network import Block, describe_network, draw_blocks, headline_of, network_blocks
 from emotion_utils.widgets.convolution_lab import STATIC
+from emotion_utils.widgets.stand_in import show_with_stand_in
 
 MOST_MAPS = 64  # are shown of a layer
 MOST_FACES = 24
@@ -184,11 +184,7 @@ class NetworkView(anywidget.AnyWidget):
         )
 
     def _ipython_display_(self) -> None:
-        picture, description = self.sheet()
-        live = widgets.HTML(f"<p><em>{CAPTION}</em></p>")
-        view = self._repr_mimebundle_()
-        bundle = dict(view[0] if isinstance(view, tuple) else view) | {"image/png": picture}
-        show_bundle(bundle, description, live=dict(live._repr_mimebundle_()))
+        show_with_stand_in(self, self.sheet, CAPTION)
 
 
 def _shape_of(model: nn.Module) -> tuple[int, ...]:

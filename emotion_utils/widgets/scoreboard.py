@@ -12,7 +12,7 @@ import csv
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -21,8 +21,6 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, one_line, reason, show
 from emotion_utils.evaluation.comparison import Measured, as_runs
-from emotion_utils.evaluation.confidence import bootstrap_interval
-from emotion_utils.evaluation.margins import mean_margin, paired_margin, seed_margin
 from emotion_utils.evaluation.report import Report
 from emotion_utils.files import as_path, atomic_write
 from emotion_utils.models.classes import match_classes
@@ -33,21 +31,10 @@ from emotion_utils.models.shapes import Trace, trace_shapes
 from emotion_utils.training.history import History
 from emotion_utils.widgets.score_rows import Score, digest, held, now, pack, read_scores, thin, write_scores
 from emotion_utils.widgets.score_table import as_html, as_text
+from emotion_utils.widgets.standings import BASELINE, Standing, stand
 
-BASELINE = "baseline"
 LONGEST_LABEL = 60
 COLUMNS = ("label", "design", "parameters", "multiply_adds", "seconds", "accuracy", "low", "high", "change", "margin")
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A row as the table shows it: the score, its interval, and the change against the baseline."""
-
-    score: Score
-    interval: tuple[float, float] | None  # 95 %, of the accuracy; None where the number of faces is unknown
-    change: float | None  # accuracy minus the baseline's; None where they do not compare
-    margin: float | None  # half of the 95 % interval of the change
-    note: str  # "baseline", "other faces", "too close to call", "better", "worse", …
 
 
 class Scoreboard:
@@ -247,7 +234,7 @@ class Scoreboard:
     def standings(self) -> list[Standing]:
         """Return the rows as the table shows them, those of the present task first, the best on top."""
         first = self._baseline()
-        made = [_stand(score, first) for score in self.scores]
+        made = [stand(score, first) for score in self.scores]
         return sorted(made, key=lambda one: (one.note == "other faces", -one.score.accuracy))
 
     def _baseline(self) -> Score | None:
@@ -266,27 +253,6 @@ class Scoreboard:
     def _repr_mimebundle_(self, **_options: object) -> dict[str, str]:
         rows = self.standings()
         return {"text/html": as_html(rows, show(self.path, 80)), "text/plain": as_text(rows)}
-
-
-def _stand(score: Score, first: Score | None) -> Standing:
-    correct = score.correct
-    interval = None if correct is None else bootstrap_interval(correct)
-    if score.runs:
-        margin = mean_margin(score.runs)
-        interval = max(score.accuracy - margin, 0.0), min(score.accuracy + margin, 1.0)
-    if first is None or score == first:
-        return Standing(score, interval, None, None, BASELINE)
-    if score.task != first.task:
-        return Standing(score, interval, None, None, "other faces")
-    change = score.accuracy - first.accuracy
-    if score.runs or first.runs:
-        margin = seed_margin(score.runs or [score.accuracy], first.runs or [first.accuracy])
-    elif correct is None or first.correct is None:
-        return Standing(score, interval, change, None, "no interval")
-    else:
-        margin = paired_margin(correct, first.correct)
-    note = "too close to call" if abs(change) <= margin else "better" if change > 0 else "worse"
-    return Standing(score, interval, change, margin, note)
 
 
 def _curve(history: History) -> list[float]:

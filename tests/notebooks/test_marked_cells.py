@@ -171,10 +171,10 @@ TRAINING = [
 BROKEN_TRAINING = [
     ({"learning_rate": "1e30"}, ["learning rate", "too large", "learning_rate=0.1"]),
     ({"learning_rate": "-0.1"}, ["learning_rate=-0.1", "0.001"]),
-    ({"batch_size": "0"}, ["batch_size=0", "choose 1"]),
+    ({"batch_size": "0"}, ["batch_size=0", "choose 1 or more"]),
     ({"momentum": "1.5"}, ["momentum=1.5", "0 to 1"]),
     ({"schedule": '"linear"'}, ["schedule='linear'", "onecycle"]),
-    ({"epochs": "0"}, ["epochs=0", "choose 1"]),
+    ({"epochs": "0"}, ["epochs=0", "choose 1 or more"]),
 ]
 
 

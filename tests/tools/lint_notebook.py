@@ -21,7 +21,6 @@ WORDS_PER_LINE = (6, 20)  # words of prose for each line of code; the aim is 8 t
 LARGEST_FILE = 3_000_000  # bytes
 ABSOLUTE_PATH = re.compile(r"(?<![\w./~-])(/(?:work|home|root|tmp|Users|mnt)/[\w.-]+)|([A-Za-z]:\\{1,2}Users)")
 LESSON_PARTS = ("You will be able to", "Time.", "What you learned", "Common errors", "Next")
-DESCRIBED = re.compile(r'^ *description=(?:\s*f?"(?:[^"\\\n]|\\.)*")+,?\n', flags=re.M)
 CHECKED = "nbval-check-output"  # the tag of cells whose output nbval compares
 CHECK_CALL = re.compile(r"^[ \t]*check\.(\w+)\(", re.M)  # `x = check.network()` fetches what an exercise needs
 
@@ -93,9 +92,7 @@ def _data(code: list[dict]) -> Iterator[str]:
 
 def _size(cells: list[dict], code: list[dict]) -> Iterator[str]:
     """Yield what is wrong with the lengths of code cells."""
-    # The words that describe a figure are no code to be read.
-    sources = [DESCRIBED.sub("", text_of(cell["source"])) for cell in code]
-    lengths = [len(source.splitlines()) for source in sources] or [0]
+    lengths = [len(text_of(cell["source"]).splitlines()) for cell in code] or [0]
     if max(lengths) > LONGEST_CELL:
         yield f"the longest code cell has {max(lengths)} lines; {LONGEST_CELL} is the limit"
     if statistics.median(lengths) > MEDIAN_CELL:
