@@ -46,15 +46,23 @@ class Stage(nn.Module):
         return x
 
 
+def _full_size_stem(channels_in: int, widths: Sequence[int]) -> nn.Sequential:
+    """Chain 3 × 3 convolutions that see all pixels; the last one pools."""
+    pairs = zip([channels_in, *widths], widths, strict=False)
+    return nn.Sequential(*(conv_bn_relu(a, b, pool=place == len(widths)) for place, (a, b) in enumerate(pairs, 1)))
+
+
 class FaceNet(FaceModel):
     """A network that spends its arithmetic where a CPU is fast: on small maps with many channels.
 
-    The first convolution has a 6 × 6 window and moves by two pixels, so nothing else runs at 48 × 48, where maps are
-    large and channels few, and where moving the numbers takes longer than multiplying them. Stages with ever more
-    channels follow, then the mean over the last map and one linear layer.
+    The stem halves the picture, in one of two ways. One convolution with a 6 × 6 window that moves by two pixels is
+    the quick way: nothing else runs at 48 × 48, where maps are large and channels few, and where moving the numbers
+    takes longer than multiplying them. Several 3 × 3 convolutions that see all pixels, and pooling after the last, are
+    the accurate way. Stages with ever more channels follow, then the mean over the last map and one linear layer.
 
     Args:
-        stem: channels after the first convolution.
+        stem: channels of the one convolution that moves by two pixels; or, as a sequence, of each convolution that
+            sees all pixels, such as (24, 32).
         widths: channels of each stage; each stage halves height and width.
         residuals: residual convolutions of each stage.
         dropout: share of the features set to zero before the last layer, in training only.
@@ -70,7 +78,7 @@ class FaceNet(FaceModel):
 
     def __init__(
         self,
-        stem: int = 32,
+        stem: int | Sequence[int] = 32,
         widths: Sequence[int] = (64, 128, 256),
         residuals: int = 1,
         dropout: float = 0.0,
@@ -79,7 +87,9 @@ class FaceNet(FaceModel):
         image_size: int = 48,
         in_channels: int = 1,
     ) -> None:
-        stem, widths = check_whole(1, MOST_UNITS, stem=stem), check_sizes("widths", widths, least=0)
+        several = isinstance(stem, Sequence) and not isinstance(stem, str)
+        stem = check_sizes("stem", stem) if several else check_whole(1, MOST_UNITS, stem=stem)
+        widths = check_sizes("widths", widths, least=0)
         residuals, dropout = check_whole(0, MOST_LAYERS, residuals=residuals), check_dropout(dropout)
         identity_start = check_yes(identity_start=identity_start)
         super().__init__(
@@ -91,9 +101,9 @@ class FaceNet(FaceModel):
                 f"widths={brief(widths)}: {len(widths)} stages after the stem halve {self.image_size} pixels "
                 f"{len(widths) + 1} times, which leaves none. Use fewer stages or larger images."
             )
-        self.stem = conv_bn_relu(self.in_channels, stem, kernel=6, stride=2)
+        self.stem = _full_size_stem(self.in_channels, stem) if several else conv_bn_relu(self.in_channels, stem, 6, 2)
         self.stages = nn.Sequential()
-        channels = stem
+        channels = stem[-1] if several else stem
         for width in widths:
             self.stages.append(Stage(channels, width, residuals))
             channels = width
@@ -118,7 +128,8 @@ class FaceNet(FaceModel):
         Args:
             images: normalised, float `(N, 1, H, W)`, unaugmented; some thousand are enough.
         """
-        weight = self.stem[0].weight
+        first = next(layer for layer in self.stem.modules() if isinstance(layer, nn.Conv2d))
+        weight = first.weight
         side, half = weight.shape[-1], len(weight) // 2
         patches = images.unfold(2, side, 2).unfold(3, side, 2).reshape(-1, weight[0].numel())  # (P, side²)
         variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))  # smallest first

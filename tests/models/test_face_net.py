@@ -8,6 +8,8 @@ from torch import nn
 
 from emotion_utils.errors import ShapeError
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.shapes import trace_shapes
+from emotion_utils.models.weight_files import load_weights, save_weights
 
 
 def test_too_many_stages():
@@ -65,3 +67,32 @@ def test_a_stem_with_more_filters_than_pixels_keeps_the_rest():
     before = model.stem[0].weight.clone()
     model.start_from_patches(torch.randn(10, 1, 24, 24))
     assert torch.equal(model.stem[0].weight[36:40], before[36:40])
+
+
+def test_a_stem_of_several_convolutions_sees_all_pixels():
+    model = FaceNet(stem=(4, 6), widths=(8, 16))
+    shapes = {row.name: row.output_shape[1:] for row in trace_shapes(model).rows if row.kind == "Conv2d"}
+    assert list(shapes.values()) == [(4, 48, 48), (6, 48, 48), (8, 24, 24), (8, 12, 12), (16, 12, 12), (16, 6, 6)]
+    assert model(torch.zeros(2, 1, 48, 48)).shape == (2, 7)
+    assert model.config["stem"] == (4, 6)
+    with pytest.raises(ValueError, match=r"stem=\(\)"):
+        FaceNet(stem=())
+    with pytest.raises(ValueError, match=r"stem=\(4, 0\)"):
+        FaceNet(stem=(4, 0))
+    with pytest.raises(ValueError, match="stem='24'"):
+        FaceNet(stem="24")
+
+
+def test_whitened_patches_begin_a_stem_that_sees_all_pixels():
+    model = FaceNet(stem=(8, 4), widths=(8,), image_size=24)
+    model.start_from_patches(torch.randn(50, 1, 24, 24, generator=torch.Generator().manual_seed(0)))
+    weight = model.stem[0][0].weight.detach()
+    assert torch.equal(weight[:4], -weight[4:])
+
+
+def test_a_stem_of_several_convolutions_comes_back_from_a_file(tmp_path):
+    torch.manual_seed(0)
+    made = FaceNet(stem=(4, 6), widths=(8,)).eval()
+    back = load_weights(save_weights(made, tmp_path / "made.safetensors")).eval()
+    images = torch.randn(2, 1, 48, 48)
+    assert torch.allclose(back(images), made(images), atol=1e-2), "half precision on disk"
