@@ -1,4 +1,4 @@
-"""Checks for notebook 09: soft targets, averaged weights, a teacher, views, honest choice, twins, shared gradients."""
+"""Checks for notebook 09: the shipped networks used and fine-tuned, their figures read, the recipe by hand."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, number, require, unfinished
+from emotion_utils.checks import Wrong, check, number, require, unfinished, whole
+from emotion_utils.data.drawn import sample_faces
+from emotion_utils.models.base import FaceModel
+from emotion_utils.models.inference import predict_proba
+from emotion_utils.models.pretrained import load_pretrained
+
+ENOUGH = 0.76  # of the private faces, after fine-tuning
 
 
 def _tensor(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
@@ -18,6 +24,103 @@ def _tensor(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
         raise Wrong(f"{what} should be a tensor, and your function returned {type(value).__name__}") from None
     require(tuple(tensor.shape) == shape, f"{what} has shape {tuple(tensor.shape)} where {shape} was needed")
     return tensor
+
+
+@check(
+    hints=(
+        "Ask each network for its probabilities of all images; the class with the largest one is what it names.",
+        "Two tensors of class numbers, compared number by number, give a bool tensor.",
+    )
+)
+def disagree(answer: Callable[[FaceModel, FaceModel, Tensor], Tensor]) -> None:
+    """Check `answer(one, other, images)`: bool `(N,)`, True where the networks name different emotions."""
+    faces = sample_faces(40, seed=909, truth=False).images
+    one, other = load_pretrained("fer2013"), load_pretrained("ferplus")
+    for first, second in ((one, other), (other, load_pretrained("synthetic")), (one, one)):
+        kept = faces.clone()
+        got = _tensor(answer(first, second, faces), "the result", (len(faces),))
+        require(torch.equal(faces, kept), "your function changed the images")
+        named = [predict_proba(network, faces).argmax(1) for network in (first, second)]
+        want = (named[0] != named[1]).double()
+        if torch.equal(got, want):
+            continue
+        if torch.equal(got, 1 - want) and want.any():
+            raise Wrong("it is True where the networks agree", "Which comparison is True for two that differ?")
+        with torch.no_grad():
+            raw = [network(faces.float()).argmax(1) for network in (first, second)]
+        if torch.equal(got, (raw[0] != raw[1]).double()):
+            raise Wrong(
+                "that is what the networks name in images that are not normalised",
+                "A network's own method for probabilities takes uint8 images and normalises them as it needs.",
+            )
+        raise Wrong(f"{int((got != want).sum())} of {len(faces)} faces are marked wrongly")
+
+
+@check(
+    hints=(
+        "More epochs, or a rate two or three times as large, go further. Do the curves still rise at the end?",
+        "Small changes to each face in each epoch (flip, rotation, shift) make 300 faces go further.",
+    )
+)
+def fine_tuned(network: FaceModel) -> None:
+    """Check a network: it comes from the shipped weights `fer2013`, and names enough new drawn faces."""
+    require(isinstance(network, nn.Module), f"a network is wanted; what came is {type(network).__name__}")
+    shipped = load_pretrained("fer2013")
+    mine, theirs = dict(network.named_parameters()), dict(shipped.named_parameters())
+    require(
+        mine.keys() == theirs.keys() and all(mine[name].shape == theirs[name].shape for name in mine),
+        "this is not the network of `fer2013`: its layers have other names or sizes",
+        "Start from copy.deepcopy(shipped).",
+    )
+    if all(torch.equal(mine[name].detach().cpu(), theirs[name]) for name in mine):
+        unfinished(...)  # the shipped network as it was
+    deep = [name for name in mine if mine[name].ndim == 4]  # convolutions: two that began apart have nothing in common
+    likeness = min(_cosine(mine[name], theirs[name]) for name in deep)
+    require(
+        likeness > 0.5,
+        f"these are not the shipped weights any more, or never were (cosine of the least alike filters {likeness:.2f})",
+        "Start from copy.deepcopy(shipped), and keep the rate moderate.",
+    )
+    faces = sample_faces(400, seed=910, truth=False)
+    right = predict_proba(network, faces.images).argmax(1) == faces.labels
+    share = float(right.double().mean())
+    require(share >= ENOUGH, f"it names {share:.1%} of {len(faces)} new drawn faces; {ENOUGH:.0%} are wanted")
+
+
+def _cosine(one: Tensor, other: Tensor) -> float:
+    return float(nn.functional.cosine_similarity(one.detach().cpu().flatten(), other.detach().flatten(), dim=0))
+
+
+@check(
+    hints=(
+        "A class with many images has large counts everywhere. Divide each row by its sum first.",
+        "The diagonal holds the right answers; set it to zero. Then find the row and column of the largest share.",
+    )
+)
+def most_confused(answer: Callable[[Tensor], tuple[int, int]]) -> None:
+    """Check `answer(confusion)`: label and wrong answer with the largest share of the label's images."""
+    generator = torch.Generator().manual_seed(6)
+    for counts in ([40, 10, 200], [100, 100, 100, 100], [500, 9, 30, 80, 70, 60, 50]):
+        c = len(counts)
+        shares = torch.rand(c, c, generator=generator) + 2 * torch.eye(c)
+        confusion = (shares / shares.sum(1, keepdim=True) * torch.tensor(counts)[:, None]).round().long()
+        kept = confusion.clone()
+        got = unfinished(answer(confusion))
+        require(torch.equal(confusion, kept), "your function changed the confusion matrix that it was given")
+        wrong = confusion.double() * (1 - torch.eye(c))
+        require(isinstance(got, tuple | list | Tensor) and len(got) == 2, "a pair is wanted: label, answer")
+        pair = tuple(whole(value, "each of the two") for value in got)
+        require(all(0 <= value < c for value in pair), f"{pair} are no two classes of {c}")
+        share = wrong / confusion.sum(1, keepdim=True)
+        best = divmod(int(share.argmax()), c)
+        told = ""
+        if pair == divmod(int(wrong.argmax()), c):
+            told = "; that is the largest count, and labels with many images have the largest counts"
+        elif pair == best[::-1]:
+            told = "; label and answer are swapped"
+        elif pair[0] == pair[1]:
+            told = "; that is a right answer, on the diagonal"
+        require(pair == best, f"of {c} classes your function names {pair}{told}")
 
 
 @check(
@@ -88,7 +191,13 @@ def taught_targets(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     for classes, share in ((7, 0.7), (3, 0.2), (5, 1.0), (2, 0.0)):
         probabilities = torch.randn(6, classes, generator=generator).softmax(1)
         labels = torch.randint(0, classes, (6,), generator=generator)
-        got = _tensor(answer(probabilities.clone(), labels.clone(), share), "the result", (6, classes))
+        given = probabilities.clone(), labels.clone()
+        got = _tensor(answer(*given, share), "the result", (6, classes))
+        require(
+            torch.equal(given[0], probabilities) and torch.equal(given[1], labels),
+            "your function overwrites what it was given, and the teacher's probabilities are needed again",
+            "An operation whose name ends in _ , or a `*=`, writes into its first operand. Make a new tensor.",
+        )
         sums = got.sum(1)
         require(
             bool((sums - 1).abs().max() < 1e-6),
@@ -107,6 +216,9 @@ def taught_targets(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
 )
 def flip_average(answer: Callable[[nn.Module, Tensor], Tensor]) -> None:
     """Check `answer(model, images)`: mean of the probabilities of an image and of its mirror image."""
+    shipped = load_pretrained("fer2013").eval()
+    faces = (sample_faces(3, seed=911, truth=False).images / 255 - shipped.mean) / shipped.std
+    real = _tensor(answer(shipped, faces), "the result", (3, 7))
     model = _Lopsided()
     for count in (1, 5):
         images = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
@@ -124,6 +236,10 @@ def flip_average(answer: Callable[[nn.Module, Tensor], Tensor]) -> None:
         alone = float((got - views[0].softmax(1)).abs().max())
         told = "; that is the answer for the image alone" if alone < 1e-9 else ""
         require(off < 1e-6, f"the probabilities are off by up to {off:.3g}{told}")
+    with torch.no_grad():
+        want = torch.stack([shipped(faces), shipped(faces.flip(3))]).softmax(-1).mean(0)
+    off = float((real - want).abs().max())
+    require(off < 1e-5, f"with the shipped network the probabilities are off by up to {off:.3g}")
 
 
 @check(

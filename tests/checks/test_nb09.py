@@ -1,10 +1,15 @@
 """Checks of notebook 09: solutions pass, typical wrong answers do not, a stub is *not yet*."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from emotion_utils.checks import nb09 as check
+from emotion_utils.data import Augment, load
+from emotion_utils.models import FaceNet, load_pretrained
+from emotion_utils.training import TrainConfig, train
 
 
 def smooth(labels, classes, amount):
@@ -47,7 +52,63 @@ def honest(validation, test):
     return test[validation.float().mean(1).argmax()].float().mean()
 
 
+def names_differ(one, other, images):
+    return one.predict_proba(images).argmax(1) != other.predict_proba(images).argmax(1)
+
+
+def names_differ_by_loop(one, other, images):
+    rows = zip(one.predict_proba(images), other.predict_proba(images), strict=True)
+    return [bool(a.argmax() != b.argmax()) for a, b in rows]
+
+
+def on_raw_pixels(one, other, images):
+    with torch.no_grad():
+        return one(images.float()).argmax(1) != other(images.float()).argmax(1)
+
+
+def confused(confusion):
+    shares = confusion / confusion.sum(1, keepdim=True)
+    shares.fill_diagonal_(0)
+    return divmod(int(shares.argmax()), len(confusion))
+
+
+def confused_by_loop(confusion):
+    rows = confusion.tolist()
+    shares = {(i, j): n / sum(row) for i, row in enumerate(rows) for j, n in enumerate(row) if i != j}
+    return max(shares, key=shares.get)
+
+
+def confused_by_count(confusion):
+    return divmod(int(confusion.clone().fill_diagonal_(0).argmax()), len(confusion))
+
+
+def overwrites_teacher(probabilities, labels, share):
+    return probabilities.mul_(share).add_((1 - share) * F.one_hot(labels, probabilities.shape[1]))
+
+
 CASES = {
+    "disagree": dict(
+        right=[names_differ, names_differ_by_loop],
+        wrong=[
+            lambda one, other, images: ~names_differ(one, other, images),
+            on_raw_pixels,
+            lambda one, other, images: one.predict_proba(images) != other.predict_proba(images),
+            lambda one, other, images: names_differ(one, other, images.bitwise_not_()),
+        ],
+        stub=lambda one, other, images: ...,
+    ),
+    "most_confused": dict(
+        right=[confused, confused_by_loop, lambda c: torch.tensor(confused(c))],
+        wrong=[
+            confused_by_count,
+            lambda c: confused(c)[::-1],
+            lambda c: divmod(int(c.argmax()), len(c)),
+            lambda c: confused(c.T),
+            lambda c: confused(c.fill_diagonal_(0)),
+            lambda c: int(c.argmax()),
+        ],
+        stub=lambda c: ...,
+    ),
     "smooth_labels": dict(
         right=[smooth, smooth_by_loop],
         wrong=[
@@ -78,6 +139,7 @@ CASES = {
             lambda p, labels, share: F.one_hot(labels, p.shape[1]),
             lambda p, labels, share: share * p + F.one_hot(labels, p.shape[1]),
             lambda p, labels, share: taught(F.one_hot(p.argmax(1), p.shape[1]), labels, share),
+            overwrites_teacher,
         ],
         stub=lambda p, labels, share: ...,
     ),
@@ -141,10 +203,43 @@ def test_wrong_answers_get_more_telling_hints(name, i):
     assert "correct." not in " ".join(messages)
     assert "Hint" not in messages[0]
     assert "Hint 1" in messages[1]
-    assert "Hint 2" in messages[2]
+    assert "Hint" in messages[2]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_stubs(name):
     assert getattr(check, name)(CASES[name]["stub"]).status == "not yet"
     assert getattr(check, name)(...).status == "not yet"
+
+
+def test_wrong_answers_are_told_apart():
+    assert "not normalised" in check.disagree(on_raw_pixels).message
+    assert "largest count" in check.most_confused(confused_by_count).message
+    assert "swapped" in check.most_confused(lambda c: confused(c)[::-1]).message
+    assert "overwrites" in check.taught_targets(overwrites_teacher).message
+
+
+@pytest.fixture(scope="module")
+def few():
+    shipped = load_pretrained("fer2013")
+    return load("synthetic", "training", limit=300, verbose=False).with_normalisation(shipped.mean, shipped.std)
+
+
+def test_fine_tuned_network(few):
+    tuned = load_pretrained("fer2013").train()
+    augment = Augment(brightness=0, contrast=0)
+    train(tuned, few, None, TrainConfig(epochs=8, batch_size=32, learning_rate=0.04, augment=augment, progress=False))
+    mode = tuned.training
+    assert check.fine_tuned(tuned).status == "correct"
+    assert tuned.training == mode
+
+
+def test_networks_that_are_not_fine_tuned(few):
+    shipped = load_pretrained("fer2013")
+    assert check.fine_tuned(copy.deepcopy(shipped)).status == "not yet"
+    assert check.fine_tuned(...).status == "not yet"
+    assert "FaceNet" not in check.fine_tuned("weights").message
+    for other in (load_pretrained("synthetic"), FaceNet(**shipped.config)):
+        assert check.fine_tuned(other).status == "wrong"
+    train(shipped.train(), few.subset(range(32)), None, TrainConfig(epochs=1, learning_rate=0.001, progress=False))
+    assert "new drawn faces" in check.fine_tuned(shipped).message

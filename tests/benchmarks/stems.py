@@ -1,0 +1,65 @@
+"""What do first layers that see all pixels bring, against one that halves the picture at once?
+
+    EMOTION_DATA_DIR=… python tests/benchmarks/stems.py --epochs 10
+
+Trains the accurate recipe's network with either stem (mild augmentation, batches of 128, rate 0.1) on nine tenths of
+FER2013's Training part and measures both on the tenth that the loader holds out. Writes notebooks/results/stems.json,
+which notebook 09 reads: accuracy with one view and with the mirror image, and the time of a training step, as a ratio
+to the halving stem's. PublicTest is not looked at.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+from emotion_utils.data import load_splits
+from emotion_utils.data.augment import Augment
+from emotion_utils.evaluation import evaluate
+from emotion_utils.files import atomic_write
+from emotion_utils.models import FaceNet, FlipAverage
+from emotion_utils.randomness import seed_everything
+from emotion_utils.training import train
+from emotion_utils.training.recipes import find_recipe
+
+RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "stems.json"
+STEMS = {"6 × 6 window, moves by two": 32, "two of 3 × 3 on all pixels": (24, 32)}
+MILD = Augment(flip=0.5, rotate=5, scale=(0.95, 1.05), shift=0.04, brightness=0.0, contrast=0.0)
+
+
+def main() -> None:
+    """Train both, one after the other, and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--precision", default="auto", choices=["auto", "fp32", "bf16"])
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    training, validation, _ = load_splits("fer2013", verbose=False)
+    precision = {} if options.precision == "auto" else {"precision": options.precision}
+    config = dataclasses.replace(
+        find_recipe("fer2013", "first").config, epochs=options.epochs, seed=options.seed, augment=MILD, **precision
+    )
+    runs = []
+    for name, stem in STEMS.items():
+        seed_everything(options.seed)
+        model = FaceNet(stem=stem, residuals=2, dropout=0.2, classes=training.classes)
+        begun = time.perf_counter()
+        train(model, training, None, config)
+        scores = {
+            "single": evaluate(model, validation).accuracy,
+            "flip": evaluate(FlipAverage(model), validation).accuracy,
+        }
+        runs.append({"stem": name, "epochs": options.epochs, **scores, "step": time.perf_counter() - begun})
+        print(runs[-1], flush=True)
+    for run in reversed(runs):
+        run["step"] = round(run["step"] / runs[0]["step"], 2)
+    images = f"{len(training):,} training and {len(validation):,} validation images"
+    setting = f"{images}, seed {options.seed}; the time of a step is a ratio"
+    with atomic_write(options.results) as part:
+        part.write_text(json.dumps({"setting": setting, "runs": runs}, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
