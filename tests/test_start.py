@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from places import REPOSITORY
+from places import REPOSITORY, copy_start
 
 sys.path.insert(0, str(REPOSITORY))  # start.py lies there
 import start
@@ -78,7 +78,9 @@ def course(tmp_path):
     """A course whose .venv holds the stand-ins, on a machine without an NVIDIA GPU, as far as PATH goes."""
     folder = tmp_path / "Kurs für uns"
     folder.mkdir()
-    for name in ("start.py", "pyproject.toml"):
+    copy_start(folder)
+    for name in ("pyproject.toml", "tests/run.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes((REPOSITORY / name).read_bytes())
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / ".venv"], check=True)
     site = next((folder / ".venv").rglob("site-packages"))
@@ -130,15 +132,15 @@ def test_jupyterlab_asks_no_questions(course):
     settings = json.loads((course.folder / ".venv/share/jupyter/lab/settings/overrides.json").read_text())
     notification = settings["@jupyterlab/apputils-extension:notification"]
     assert notification == {"fetchNews": "false", "checkForUpdates": False}
+    assert (course.folder / ".venv/etc/jupyter/jupyter_server_config.py").exists()
 
 
 def test_an_untouched_notebook_is_not_changed_by_the_kernel_that_opens_it():
     """JupyterLab compares what the notebook says of its language with what the kernel says, and takes that over."""
     from ipykernel.ipkernel import IPythonKernel
-    from traitlets.config import Config
+    from traitlets.config.loader import PyFileConfigLoader
 
-    config = Config()
-    exec(start.SERVER_CONFIG, {"c": config})
+    config = PyFileConfigLoader("jupyter_server_config.py", start.HELPERS / "jupyter" / "etc" / "jupyter").load_config()
     manager = config.ServerApp.contents_manager_class(root_dir=str(REPOSITORY))
     opened = asyncio.run(manager.get("notebooks/00_start_here.ipynb"))["content"]["metadata"]
     assert opened["language_info"] == IPythonKernel.language_info
@@ -297,7 +299,6 @@ def test_a_home_that_cannot_be_written_to_is_no_obstacle(course):
 
 
 def test_the_tests_bring_what_they_need_and_run_on_drawn_faces_over_everything(course):
-    (course.folder / "tests").mkdir()
     course.start("test", "-k", "data", EMOTION_DATA="fer2013")
     extras = course.uv[0][course.uv[0].index("--editable") + 1]
     assert "onnx" in extras
@@ -313,7 +314,6 @@ def test_the_tests_bring_what_they_need_and_run_on_drawn_faces_over_everything(c
 
 
 def test_a_path_given_takes_the_place_of_everything(course):
-    (course.folder / "tests").mkdir()
     course.start("test", "tests")
     assert course.calls[-1]["arguments"][-2:] == ["--no-loadscope-reorder", "tests"]
 

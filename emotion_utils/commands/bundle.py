@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 from urllib.parse import unquote
 
+from emotion_utils.commands import bundle_contents
 from emotion_utils.commands.options import path_option
 from emotion_utils.data.fer2013_files import find_source
 from emotion_utils.errors import brief, say, show
@@ -77,14 +78,11 @@ def run(options: argparse.Namespace) -> None:
     targets = [(machine, python) for machine in options.machines for python in options.pythons]
     part = _begin(target.with_name(target.name + ".part"), [*targets, options.cuda])
     lists = [_collect(machine, python, part / "wheels", options.cuda) for machine, python in targets]
-    contents = {"made_for": [[*MACHINES[machine][0], python] for machine, python in targets], "wheels": {}}
     pins = set().union(*map(_pins, lists))
     for wheel in sorted((part / "wheels").glob("*.whl")):
-        if _pin(wheel) in pins:
-            contents["wheels"][wheel.name] = wheel.stat().st_size
-        else:  # another version, of the attempt before
+        if _pin(wheel) not in pins:  # another version, of the attempt before
             wheel.unlink()
-    (part / "wheels" / "contents.json").write_text(json.dumps(contents, indent=1), encoding="utf-8")
+    bundle_contents.write(part / "wheels", [(*MACHINES[machine][0], python) for machine, python in targets])
     data = _copy_course(part / "course", target)
     made_for = " and ".join(f"{machine} with Python {', '.join(options.pythons)}" for machine in options.machines)
     (part / "README.txt").write_text(_README.format(made_for=made_for), encoding="utf-8")
