@@ -3,8 +3,10 @@
 from emotion_utils.evaluation.comparison import compare_with_baseline, measure, milliseconds
 from emotion_utils.evaluation.confidence import bootstrap_interval, calibration, fit_temperature
 from emotion_utils.evaluation.cures import compare_cures
+from emotion_utils.evaluation.exports import compare_exports
 from emotion_utils.evaluation.grouping import groups_of
 from emotion_utils.evaluation.groups import GroupReport, evaluate_groups
+from emotion_utils.evaluation.model_card import write_model_card
 from emotion_utils.evaluation.report import Report, evaluate
 from emotion_utils.evaluation.selection import accuracy_by_coverage, answer_above
 from emotion_utils.evaluation.thresholds import fit_group_thresholds
@@ -18,6 +20,7 @@ __all__ = [
     "bootstrap_interval",
     "calibration",
     "compare_cures",
+    "compare_exports",
     "compare_with_baseline",
     "evaluate",
     "evaluate_groups",
@@ -27,4 +30,5 @@ __all__ = [
     "groups_of",
     "measure",
     "milliseconds",
+    "write_model_card",
 ]

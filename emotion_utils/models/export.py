@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.errors import check_whole, reason
+from emotion_utils.errors import brief, check_number, check_whole, reason
 from emotion_utils.files import as_path, atomic_write
 from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.facts import facts_of
@@ -23,41 +23,60 @@ from emotion_utils.models.handling import check_model, copied, place_of, undistu
 from emotion_utils.models.pictures import channels_of
 from emotion_utils.models.shapes import trace_shapes
 
+OPSET = 18  # the version of ONNX's vocabulary, whichever PyTorch writes: ONNX Runtime has known it since 1.14 (2023)
+KINDS_OF_PIXELS = {"float32": torch.float32, "uint8": torch.uint8}
+LONGEST_LICENCE = 1000  # characters
+
 
 class PixelsToProbabilities(nn.Module):
     """A network with normalisation before and softmax after: grey levels 0 to 255 in, probabilities out."""
 
-    def __init__(self, model: nn.Module, mean: float, std: float) -> None:
+    def __init__(self, model: nn.Module, mean: float, std: float, temperature: float = 1.0) -> None:
         super().__init__()
-        self.model, self.mean, self.std = model, mean, std
+        self.model, self.mean, self.std, self.temperature = model, mean, std, temperature
         self.precision = place_of(model)[1]
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map float32 `(N, 1, H, W)`, 0 to 255, to float32 `(N, C)`; each row adds up to 1."""
-        images = (pixels / 255 - self.mean) / self.std
-        return self.model(images.to(self.precision)).float().softmax(1)
+        """Map uint8 or float32 `(N, 1, H, W)`, 0 to 255, to float32 `(N, C)`; each row adds up to 1."""
+        images = (pixels.float() / 255 - self.mean) / self.std
+        logits = self.model(images.to(self.precision)).float()
+        # Left out where it is 1, so that the graph is as it was without one.
+        return (logits if self.temperature == 1 else logits / self.temperature).softmax(1)
 
 
 def export_onnx(
-    model: nn.Module, path: str | Path, *, image_size: int | None = None, in_channels: int | None = None
+    model: nn.Module,
+    path: str | Path,
+    *,
+    image_size: int | None = None,
+    in_channels: int | None = None,
+    pixels: str = "float32",
+    temperature: float = 1.0,
+    licence: str | None = None,
 ) -> Path:
-    """Write `model` as an ONNX file: input `pixels`, float32 `(N, 1, H, W)`, 0 to 255; output `probabilities` `(N, C)`.
+    """Write `model` as an ONNX file: input `pixels` `(N, 1, H, W)`, 0 to 255; output `probabilities` `(N, C)`.
 
-    N is free. The class names are in the file's metadata, as a JSON list under "names" and separated by commas under
-    "classes".
+    N is free. The file's metadata name the classes, as a JSON list under "names" and separated by commas under
+    "classes"; and "image_size", "pixels", "mean", "std", "temperature", "opset", "licence". `write_runner` writes the
+    few lines of Python that ask such a file without PyTorch; `quantise_onnx` makes it smaller.
 
     Args:
         model: any network that knows how its images are normalised; `train` and `load_weights` tell it.
         path: where to write; `~` is the home folder.
         image_size: height and width in pixels; None takes those that the model was built for, else 48.
         in_channels: 1 for grey images; None takes what the model was built for, else 1.
+        pixels: type of the input: "uint8" takes images as files and cameras give them, a quarter of the bytes;
+            "float32" is what more programs accept.
+        temperature: the logits are divided by it before the softmax, see `emotion_utils.evaluation.fit_temperature`.
+        licence: under what terms the weights may be used, a line or two; None writes that none is stated.
 
     Raises:
         ImportError: the packages onnx and onnxscript are not installed.
         TypeError: no network.
         ShapeError: it does not take such images.
-        ValueError: the model does not know how its images are normalised, or does something that ONNX cannot say, or
-            not for any number of images.
+        ValueError: another kind of pixels, a temperature that is not above 0, a licence that is no text; the model
+            does not know how its images are normalised, or does something that ONNX cannot say, or not for any number
+            of images.
         OSError: the file cannot be written; an older one at `path` is untouched.
     """
     check_model(model)
@@ -66,6 +85,9 @@ def export_onnx(
     side = check_image_size((own if isinstance(own, int) else 48) if image_size is None else image_size)
     channels = check_whole(1, 1024, in_channels=channels_of(model) if in_channels is None else in_channels)
     mean, std = known.normalisation or _first_guess(network)
+    if not isinstance(pixels, str) or pixels not in KINDS_OF_PIXELS:
+        raise ValueError(f"pixels={brief(pixels)}: choose {' or '.join(KINDS_OF_PIXELS)}.")
+    temperature, licence = float(check_number(above=0, temperature=temperature)), _check_licence(licence)
     try:
         import onnx
         import onnxscript  # noqa: F401 (torch.onnx needs it and says so less clearly)
@@ -77,12 +99,40 @@ def export_onnx(
     trace_shapes(network, (2, channels, side, side))  # says which layer does not fit
     if place_of(network)[1] in (torch.float16, torch.bfloat16):  # which other programs hardly compute with
         network = copied(network).float()
-    proto = _export(PixelsToProbabilities(network, mean, std), channels, side)
+    example = torch.zeros(2, channels, side, side, dtype=KINDS_OF_PIXELS[pixels], device=place_of(network)[0])
+    proto = _export(PixelsToProbabilities(network, mean, std, temperature), example)
+    _strip(proto)
     names = list(known.classes or [])
-    onnx.helper.set_model_props(proto, {"classes": ",".join(names), "names": json.dumps(names)})
+    told = {"names": json.dumps(names), "image_size": side, "pixels": pixels, "mean": mean, "std": std}
+    told |= {"classes": ",".join(names), "temperature": temperature, "licence": licence, "opset": _opset(proto)}
+    onnx.helper.set_model_props(proto, {name: str(value) for name, value in told.items()})
     with atomic_write(path) as part:
         part.write_bytes(proto.SerializeToString())
     return path
+
+
+def _strip(proto: Any) -> None:
+    """Take out what PyTorch notes for whoever looks for a fault: lines of code with the paths of this computer."""
+    for part in (proto.graph, *proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for function in proto.functions:
+        for part in (function, *function.node):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
+
+
+def _check_licence(licence: Any) -> str:
+    if licence is None:
+        return "not stated"
+    if not isinstance(licence, str) or not licence.strip() or len(licence) > LONGEST_LICENCE:
+        raise ValueError(f"licence={brief(licence)}: give a text of 1 to {LONGEST_LICENCE:,} characters, or None.")
+    return licence.strip()
+
+
+def _opset(proto: Any) -> int:
+    """Say which version of ONNX's own vocabulary the graph is written in."""
+    return next(each.version for each in proto.opset_import if each.domain in ("", "ai.onnx"))
 
 
 def _first_guess(network: nn.Module) -> tuple[float, float]:
@@ -94,11 +144,11 @@ def _first_guess(network: nn.Module) -> tuple[float, float]:
     )
 
 
-def _export(network: PixelsToProbabilities, channels: int, side: int):
-    """Give the network as ONNX's message, without the progress that PyTorch prints."""
-    example = torch.zeros(2, channels, side, side, device=place_of(network)[0])
+def _export(network: PixelsToProbabilities, example: Tensor) -> Any:
+    """Give the network as ONNX's message, without the progress that PyTorch prints; `example` are two images."""
     batch, name = {"pixels": {0: torch.export.Dim("batch")}}, type(network.model).__name__
     names = {"input_names": ["pixels"], "output_names": ["probabilities"], "dynamo": True, "verbose": False}
+    names["opset_version"] = OPSET
     try:
         with undisturbed(network), _quiet(), _without_fast_path():
             proto = torch.onnx.export(network, (example,), dynamic_shapes=batch, **names).model_proto

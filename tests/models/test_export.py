@@ -9,6 +9,7 @@ import torch
 from network_styles import build
 from small_faces import small_faces
 
+from emotion_utils.data.pixels import normalise
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError
 from emotion_utils.models.export import export_onnx
@@ -16,8 +17,10 @@ from emotion_utils.models.face_net import FaceNet
 from emotion_utils.models.facts import remember
 from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.networks import EmotionCNN
+from emotion_utils.models.onnx_model import OnnxModel
 
 onnxruntime = pytest.importorskip("onnxruntime")
+onnx = pytest.importorskip("onnx")
 
 
 def spoil_batch_norm(model):
@@ -53,6 +56,26 @@ def test_onnx_runtime_agrees_with_pytorch(build, tmp_path):
 
 def pixels(count, size=16):
     return torch.randint(0, 256, (count, 1, size, size), dtype=torch.uint8)
+
+
+def test_a_file_for_deployment_takes_grey_levels_and_says_what_it_is(tmp_path):
+    model = spoil_batch_norm(EmotionCNN((4, 8), image_size=16, classes=EMOTIONS))
+    model.set_normalisation(0.4, 0.2)
+    path = export_onnx(model, tmp_path / "model.onnx", pixels="uint8", temperature=2.5, licence="for teaching")
+    exported = OnnxModel(path)
+    model.eval()
+    for count in (1, 6):
+        images = pixels(count)
+        logits = model(normalise(images, 0.4, 0.2)).detach()
+        (got,) = onnxruntime.InferenceSession(path).run(None, {"pixels": images.numpy()})
+        np.testing.assert_allclose(got, (logits / 2.5).softmax(1), atol=1e-5)
+        np.testing.assert_allclose(exported.predict_proba(images), got, atol=1e-6)
+    told = exported.metadata
+    assert b".py" not in path.read_bytes(), "code, and with it paths of this computer"
+    assert json.loads(told["names"]) == list(EMOTIONS) == list(exported.classes)
+    assert (told["licence"], told["pixels"], told["image_size"]) == ("for teaching", "uint8", "16")
+    assert [float(told[name]) for name in ("mean", "std", "temperature")] == pytest.approx([0.4, 0.2, 2.5])
+    assert int(told["opset"]) == next(each.version for each in onnx.load(path).opset_import if not each.domain)
 
 
 @pytest.mark.parametrize("style", ["ends in a function", "transformer", "float64", "DataParallel of ours"])
@@ -92,6 +115,12 @@ def test_what_onnx_cannot_say_is_one_sentence(tmp_path):
         (lambda: EmotionCNN((4,), image_size=16), {"image_size": 48}, ShapeError, "48, 48"),
         (lambda: EmotionCNN((4,)), {"image_size": -1}, ValueError, "image_size=-1"),
         (lambda: EmotionCNN((4,)), {"in_channels": 2.5}, ValueError, r"in_channels=2\.5"),
+        (lambda: EmotionCNN((4,)), {"pixels": "int8"}, ValueError, "pixels='int8'"),
+        (lambda: EmotionCNN((4,)), {"pixels": torch.uint8}, ValueError, r"pixels=torch\.uint8"),
+        (lambda: EmotionCNN((4,)), {"temperature": 0}, ValueError, "temperature=0"),
+        (lambda: EmotionCNN((4,)), {"temperature": float("nan")}, ValueError, "temperature=nan"),
+        (lambda: EmotionCNN((4,)), {"licence": " "}, ValueError, "licence=' '"),
+        (lambda: EmotionCNN((4,)), {"licence": 5}, ValueError, "licence=5"),
     ],
 )
 def test_what_cannot_be_exported_is_refused_at_once(make, options, error, message, tmp_path):
