@@ -259,3 +259,19 @@ def _sync(path: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):  # some drives have nothing to wait for
                 raise
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other processes that ask likewise from a file meanwhile, where the drive knows locks; wait ten seconds."""
+    lock = FileLock(path.parent / f".{path.name}.lock", timeout=10)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError, Timeout):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()

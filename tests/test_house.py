@@ -17,7 +17,7 @@ FLOORS = (
     {"training"},
     {"evaluation"},
     {"explain"},
-    {"photos"},
+    {"photos", "challenge"},
     {"plots"},
     {"widgets", "commands"},
     {"__main__"},

@@ -7,10 +7,17 @@ import re
 import sys
 from contextlib import suppress
 
-from emotion_utils.commands import average, bundle, check, fetch, train_recipe
+from emotion_utils.commands import average, bundle, check, fetch, league, train_recipe
 from emotion_utils.errors import reason
 
-COMMANDS = {"check": check, "fetch": fetch, "train": train_recipe, "average": average, "bundle": bundle}
+COMMANDS = {
+    "check": check,
+    "fetch": fetch,
+    "train": train_recipe,
+    "average": average,
+    "bundle": bundle,
+    "league": league,
+}
 
 
 def parser() -> argparse.ArgumentParser:

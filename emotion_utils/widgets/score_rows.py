@@ -4,17 +4,15 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import torch
-from filelock import FileLock, Timeout
 from torch import Tensor
 
 from emotion_utils.errors import brief, reason, show
+from emotion_utils.evaluation.packing import unpack
 from emotion_utils.files import atomic_write, read_file
 from emotion_utils.models.handling import warn
 
@@ -60,20 +58,12 @@ class Score:
         """Which faces were recognised, bool `(count,)`; None where unknown."""
         if not self.right:
             return None
-        bits = torch.tensor(list(bytes.fromhex(self.right)), dtype=torch.uint8)
-        return ((bits[:, None] >> torch.arange(8)) & 1).flatten()[: self.count].bool()
+        return unpack(self.right, self.count)
 
     def same_result(self, other: "Score") -> bool:
         """Say whether two rows tell of the same, seconds and time apart."""
         left, right = asdict(self), asdict(other)
         return all(left[name] == right[name] for name in left if name not in ("label", "seconds", "added"))
-
-
-def pack(correct: Tensor) -> str:
-    """Write which faces were recognised, bool `(N,)`, as hexadecimal digits."""
-    bits = correct.cpu().long()
-    bits = torch.cat([bits, bits.new_zeros(-len(bits) % 8)]).view(-1, 8)
-    return bytes((bits << torch.arange(8)).sum(1).tolist()).hex()
 
 
 def digest(*parts: Any) -> str:
@@ -115,22 +105,6 @@ def write_scores(path: Path, scores: Sequence[Score]) -> None:
     content = {"format": FORMAT, "rows": [asdict(score) for score in scores]}
     with atomic_write(path) as part:
         part.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-
-
-@contextmanager
-def held(path: Path) -> Iterator[None]:
-    """Keep other kernels from the file meanwhile, where the drive knows locks."""
-    lock = FileLock(path.parent / f".{path.name}.lock", timeout=10)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except (OSError, NotImplementedError, Timeout):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _score_of(row: dict[str, Any]) -> Score:

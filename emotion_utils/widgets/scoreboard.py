@@ -21,15 +21,16 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, one_line, reason, show
 from emotion_utils.evaluation.comparison import Measured, as_runs
+from emotion_utils.evaluation.packing import pack
 from emotion_utils.evaluation.report import Report
-from emotion_utils.files import as_path, atomic_write
+from emotion_utils.files import as_path, atomic_write, held
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import check_model, warn
 from emotion_utils.models.inference import check_finite, compute_logits
 from emotion_utils.models.shapes import Trace, trace_shapes
 from emotion_utils.training.history import History
-from emotion_utils.widgets.score_rows import Score, digest, held, now, pack, read_scores, thin, write_scores
+from emotion_utils.widgets.score_rows import Score, digest, now, read_scores, thin, write_scores
 from emotion_utils.widgets.score_table import as_html, as_text
 from emotion_utils.widgets.standings import BASELINE, Standing, stand
 

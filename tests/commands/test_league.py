@@ -1,0 +1,56 @@
+"""`python -m emotion_utils league FILES`: the table, what was left out, the CSV and the merged file."""
+
+import csv
+import json
+
+import pytest
+from small_entries import entry, hand_in
+
+from emotion_utils.challenge import League, merge_files
+from emotion_utils.commands import main
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three learners; the third one's file was edited by hand."""
+    made = [hand_in(tmp_path / f"{name}.json", entry(name, right)) for name, right in (("ada", 60), ("bob", 80))]
+    eve = hand_in(tmp_path / "eve.json", entry("eve", 50))
+    content = json.loads(eve.read_text())
+    content["entries"][0]["correct"] = "f" * 400
+    eve.write_text(json.dumps(content))
+    return [str(path) for path in [*made, eve]]
+
+
+def test_the_table_and_what_was_left_out_are_printed(files, capsys):
+    assert main(["league", *files]) == 0
+    out = capsys.readouterr().out
+    assert out.index("bob") < out.index("ada")
+    assert "eve.json is left out" in out
+
+
+def test_csv_and_merged_file_are_written(files, tmp_path, capsys):
+    table, merged = tmp_path / "out" / "league.csv", tmp_path / "out" / "all.json"
+    assert main(["league", *files, "--csv", str(table), "--output", str(merged)]) == 0
+    with open(table, newline="", encoding="utf-8-sig") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["bob", "ada"]
+    league, problems = merge_files([merged])
+    assert [one.name for one in league.best()] == ["bob", "ada"]
+    assert problems == []
+    assert "Written" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["gone.json", "*.nothing", "bad.json", "empty.json"])
+def test_no_entry_at_all_is_one_sentence(name, tmp_path, capsys):
+    (tmp_path / "bad.json").write_text("{")
+    League().write(tmp_path / "empty.json")
+    assert main(["league", str(tmp_path / name)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert name in error
+    assert error.count("\n") == 1
+
+
+def test_a_file_is_asked_for(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["league"])
+    assert ended.value.code == 2
