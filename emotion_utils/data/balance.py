@@ -90,7 +90,8 @@ def missing_faces(labels: Tensor, groups: Tensor) -> Tensor:
 def join(*datasets: FaceDataset) -> FaceDataset:
     """Put data sets together, one after another; `mean` and `std` are those of the first.
 
-    What only some of them know (file names, twins, parts of the truth) is left out.
+    What only some of them know (file names, twins, groups, parts of the truth) is left out. The same number of a group
+    stands for the same person in all of them.
 
     Raises:
         TypeError, ValueError: no data sets, other classes, or images of another size.
@@ -118,6 +119,7 @@ def join(*datasets: FaceDataset) -> FaceDataset:
         split=first.split,
         names=None if any(each.names is None for each in sets) else [name for each in sets for name in each.names],
         twins=None if any(each.twins is None for each in sets) else torch.cat([each.twins for each in sets]),
+        groups=None if any(each.groups is None for each in sets) else torch.cat([each.groups for each in sets]),
         truth={key: torch.cat([truth[key] for truth in truths]) for key in keys} if known else None,
         mean=first.mean,
         std=first.std,

@@ -10,6 +10,9 @@ from torch import Tensor
 from emotion_utils.data.tensors import as_tensor, as_whole, is_list
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, check_number, listed
+from emotion_utils.randomness import stream_key
+
+CHANNELS = (1, 3)  # grey, or red, green and blue
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
@@ -80,12 +83,24 @@ def as_twins(twins: Any) -> Tensor:
     return twins.to(torch.bool)
 
 
+def as_groups(groups: Any) -> Tensor:
+    """Make int64 numbers of groups, given as whole numbers or as names.
+
+    A name's number is a hash of it, so that a person has the same one in every data set.
+    """
+    names = groups.tolist() if isinstance(groups, np.ndarray) and groups.dtype.kind in "USO" else groups
+    if isinstance(names, list | tuple) and names and isinstance(names[0], str):
+        return torch.tensor([stream_key(0, "group", str(name)) for name in names], dtype=torch.int64)
+    return as_whole(groups, "groups")
+
+
 def check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
-    """Raise a ValueError unless shapes are those of grey images with a label each, and all labels are of a class."""
-    if images.ndim != 4 or images.shape[1] != 1 or 0 in images.shape[2:]:
+    """Raise a ValueError unless shapes are those of images with a label each, and all labels are of a class."""
+    if images.ndim != 4 or images.shape[1] not in CHANNELS or 0 in images.shape[2:]:
         raise ValueError(
-            f"images have shape {tuple(images.shape)}; expected (N, 1, height, width), grey images one after another. "
-            "images[:, None] adds a missing channel; as_images(images) takes colours and other shapes."
+            f"images have shape {tuple(images.shape)}; expected (N, 1, height, width), grey images one after another, "
+            "or (N, 3, height, width), colours. images[:, None] adds a missing channel; as_images(images) and "
+            "from_arrays(images, labels) take other shapes."
         )
     if len(images) == 0:
         raise ValueError("There are no images. Check the folder or file that they came from.")
@@ -93,9 +108,10 @@ def check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str, 
         raise ValueError(f"labels have shape {tuple(labels.shape)} for {len(images)} images; give one label per image.")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= len(classes):
+        from_one = "They seem to count from 1: subtract 1" if (low, high) == (1, len(classes)) else "Correct the labels"
         raise ValueError(
-            f"labels run from {low} to {high}, but {len(classes)} classes have labels 0 to {len(classes) - 1}. Correct "
-            "the labels or name all classes."
+            f"labels run from {low} to {high}, but {len(classes)} classes have labels 0 to {len(classes) - 1}. "
+            f"{from_one}, or name all classes."
         )
 
 

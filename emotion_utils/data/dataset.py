@@ -1,20 +1,21 @@
 """Faces as tensors with honest splits.
 
-A data set of small grey faces fits in memory: 28,709 FER2013 faces are 66 MB. So a `FaceDataset` is one uint8 tensor
+A data set of small faces fits in memory: 28,709 FER2013 faces are 66 MB. So a `FaceDataset` is one uint8 tensor
 of images, one int64 tensor of labels and what else is known about them. Batches are cut from the tensor, augmented
 and normalised all at once, which is many times faster than treating images one by one, and needs no worker processes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
 from emotion_utils.data.augment import augmented
 from emotion_utils.data.contents import (
+    as_groups,
     as_labels,
     as_pixels,
     as_text,
@@ -28,30 +29,32 @@ from emotion_utils.data.contents import (
     check_normalisation,
     check_one_for_each,
 )  # fmt: skip
+from emotion_utils.data.order import EpochOrder
 from emotion_utils.data.pixels import normalise, pixel_statistics, to_unit
-from emotion_utils.data.splits import SPLITS, check_fractions, group_identical, split
+from emotion_utils.data.splits import SPLITS, check_fractions, group_identical, merge_groups, note_on_gaps, split
 from emotion_utils.data.tensors import as_index, digest
 from emotion_utils.device import pick_device
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import check_whole
-from emotion_utils.randomness import permutation, stream_key
 
 Augmentation = Callable[[Tensor, Tensor, int, int], Tensor]
 
 
 class FaceDataset(Dataset):
-    """Faces in memory. `ds[i]` is one normalised image, float32 `(1, H, W)`, and its label, an int.
+    """Faces in memory. `ds[i]` is one normalised image, float32 `(1, H, W)` (of colours 3), and its label, an int.
 
     `ds[0:3]`, `ds[[7, 2]]` and `ds[mask]` are what `batch` gives for these images. Images may be given as an array or
     a tensor of whole numbers 0 to 255 or of True and False, labels as whole numbers or as names of classes.
 
     Attributes:
-        images: uint8 `(N, 1, H, W)`.
+        images: uint8 `(N, 1, H, W)`, or red, green and blue, `(N, 3, H, W)`.
         labels: int64 `(N,)`, each below `len(classes)`.
         classes: name of each label.
         name, split: which data set, and which part of it: "training", "validation" or "test".
         names: file name or row of each image, or None.
         twins: bool `(N,)`, True where an identical image was there to learn from; None where that is unknown.
+        groups: int64 `(N,)` or None: images with the same number show one person, or are of one series; `divide` never
+            tears them apart. May be given as names.
         truth: for drawn faces, what was drawn: a dictionary of tensors whose first size is N; else None.
         notes: sentences on what the loader did (skipped files, carved splits); `load` prints them.
         mean, std: of the *training* split's pixels scaled to [0, 1], also in the validation and the test split.
@@ -73,6 +76,7 @@ class FaceDataset(Dataset):
         split: str = "training",
         names: Sequence[str] | None = None,
         twins: Tensor | None = None,
+        groups: Tensor | Sequence[str] | None = None,
         truth: dict[str, Tensor] | None = None,
         notes: Sequence[str] = (),
         mean: float | None = None,
@@ -86,8 +90,10 @@ class FaceDataset(Dataset):
         self.name, self.split, self.notes = as_text(name, "name"), as_text(split, "split"), as_texts(notes, "notes")
         self.names = None if names is None else as_texts(names, "names")
         self.twins = None if twins is None else as_twins(twins)
+        self.groups = None if groups is None else as_groups(groups)
         self.truth = None if truth is None else as_truth(truth)
-        for what, values in [("names", self.names), ("twins", self.twins), *(self.truth or {}).items()]:
+        alongside = [("names", self.names), ("twins", self.twins), ("groups", self.groups)]
+        for what, values in [*alongside, *(self.truth or {}).items()]:
             check_one_for_each(what, values, len(self.images))
         if mean is None and std is None:
             mean, std = pixel_statistics(self.images)
@@ -162,6 +168,7 @@ class FaceDataset(Dataset):
             labels=self.labels[index],
             names=None if self.names is None else [self.names[i] for i in index.tolist()],
             twins=None if self.twins is None else self.twins[index],
+            groups=None if self.groups is None else self.groups[index],
             truth=None if self.truth is None else {key: value[index] for key, value in self.truth.items()},
             split=self.split if split is None else as_text(split, "split"),
         )
@@ -207,6 +214,16 @@ class FaceDataset(Dataset):
         check_one_for_each("twins", twins, len(self))
         return self._copy(twins=twins)
 
+    def renamed(self, name: str, notes: Sequence[str] = ()) -> "FaceDataset":
+        """Return the same images under another name, with these notes."""
+        return self._copy(name=as_text(name, "name"), notes=as_texts(notes, "notes"))
+
+    def with_groups(self, groups: Tensor | Sequence[str] | None) -> "FaceDataset":
+        """Return the same images with other `groups`: a number or a name for each, or None where they are unknown."""
+        groups = None if groups is None else as_groups(groups)
+        check_one_for_each("groups", groups, len(self))
+        return self._copy(groups=groups)
+
     def to(self, device: str | torch.device) -> "FaceDataset":
         """Return the data set with images and labels on `device`, where `batch` then augments them."""
         device = pick_device(device)
@@ -215,8 +232,8 @@ class FaceDataset(Dataset):
     def divide(self, fractions: Sequence[float] = (0.8, 0.1, 0.1), seed: int = 0) -> list["FaceDataset"]:
         """Cut into training, validation and test split (or, with two fractions, training and validation).
 
-        The class balance is kept, and identical images stay together. All parts take the `mean` and `std` of the
-        first, the training split.
+        The class balance is kept, identical images stay together, and so do images of one of the `groups`. All parts
+        take the `mean` and `std` of the first, the training split. A note says which class a part is without.
 
         Raises:
             ValueError: not two or three fractions that add up to 1, or a part that would have no images.
@@ -224,11 +241,13 @@ class FaceDataset(Dataset):
         fractions = check_fractions(fractions)
         if len(fractions) not in (2, 3):
             raise ValueError(f"fractions={fractions}: give two (training, validation) or three (and test).")
-        parts = split(self.labels, fractions, groups=group_identical(self.images), seed=seed)
+        together = group_identical(self.images)
+        together = together if self.groups is None else merge_groups(together, self.groups)
+        parts = split(self.labels, fractions, groups=together, seed=seed)
         if min(map(len, parts)) == 0:
             raise ValueError(
-                f"fractions={fractions}: {len(self)} images are too few, a part stays empty. Choose larger "
-                "shares or get more images."
+                f"fractions={fractions}: {len(self)} images, {len(together.unique())} that may be torn apart, are too "
+                "few, a part stays empty. Choose larger shares or get more images."
             )
         mean, std = pixel_statistics(self.images[parts[0]])
         made = [
@@ -236,10 +255,9 @@ class FaceDataset(Dataset):
             for name, part in zip(SPLITS, parts, strict=False)
         ]
         # No image has a twin in another part: that is what keeping groups together is for.
-        return [
-            part.with_twins(None if part.split == "training" else torch.zeros(len(part), dtype=torch.bool))
-            for part in made
-        ]
+        made = [part.renamed(self.name, [*self.notes, *note_on_gaps(self, part)]) for part in made]
+        first, *others = made
+        return [first.with_twins(None)] + [part.with_twins(torch.zeros(len(part)).bool()) for part in others]
 
     def digest(self) -> str:
         """Return 32 hexadecimal digits that tell whether another data set has the same content for a network.
@@ -252,6 +270,17 @@ class FaceDataset(Dataset):
     def class_counts(self) -> Tensor:
         """Count the images of each class: int64 `(C,)`."""
         return torch.bincount(self.labels.cpu(), minlength=len(self.classes))
+
+    def model_arguments(self) -> dict[str, Any]:
+        """Give what a network for these images is built with: `EmotionCNN(**faces.model_arguments())`.
+
+        Raises:
+            ValueError: images that are not square, which the networks here do not take.
+        """
+        channels, height, width = self.images.shape[1:]
+        if height != width:
+            raise ValueError(f"images have {height}×{width} pixels: networks here take squares; resize(faces, size).")
+        return {"classes": self.classes, "image_size": height, "in_channels": channels}
 
     def describe(self) -> str:
         """Describe the data set in a few lines of text: size, class balance, pixel statistics, twins, notes."""
@@ -267,17 +296,3 @@ class FaceDataset(Dataset):
 
     def __repr__(self) -> str:
         return f"FaceDataset({self.name}, {self.split}: {len(self):,} images, {len(self.classes)} classes)"
-
-
-class EpochOrder(Sampler[int]):
-    """A shuffled order that is a function of `(seed, dataset.epoch)`, so a resumed run sees what it would have seen."""
-
-    def __init__(self, dataset: FaceDataset, seed: int = 0) -> None:
-        self.dataset, self.seed = dataset, check_whole(seed=seed)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __iter__(self) -> Iterator[int]:
-        key = stream_key(self.seed, "order", self.dataset.epoch)
-        return iter(permutation(key, len(self.dataset)).tolist())

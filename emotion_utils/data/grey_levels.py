@@ -11,7 +11,7 @@ from PIL import Image
 
 # Resampling overshoots at edges by up to a tenth of the range; such values are cut off, as a screen would.
 OVERSHOOT = 0.1
-DARKEST = 16  # floats whose largest value is below this and above 1 are neither 0 … 1 nor a picture in 0 … 255
+DARKEST = 16  # floats whose largest value is at most this and above 1 are neither 0 … 1 nor a picture in 0 … 255
 DEEPEST = 4095  # whole numbers of no stated depth that end between 255 and this are neither 8 nor 16 bits
 
 
@@ -63,7 +63,7 @@ def _from_floats(values: np.ndarray) -> np.ndarray:
         raise ValueError("the pixels hold NaN or infinity, which is no grey level; np.nan_to_num replaces them")
     if low >= -OVERSHOOT and high <= 1 + OVERSHOOT:
         white = 1
-    elif low >= -OVERSHOOT * 255 and DARKEST <= high <= (1 + OVERSHOOT) * 255:
+    elif low >= -OVERSHOOT * 255 and DARKEST < high <= (1 + OVERSHOOT) * 255:
         white = 255
     else:
         raise ValueError(
@@ -108,19 +108,25 @@ def in_rows(array: np.ndarray) -> np.ndarray:
     return rows
 
 
-def grey_arrays(array: np.ndarray, bgr: bool = False) -> list[np.ndarray]:
+def plain_arrays(array: np.ndarray, bgr: bool = False, colour: bool = False) -> list[np.ndarray]:
     """Turn an array of images into a list of grey ones, uint8 `(H, W)` each; `bgr` as OpenCV gives colours.
+
+    With `colour`, each is `(3, H, W)`: red, green, blue.
 
     Raises:
         ValueError: a shape or a range that is no picture's, or may be two things.
     """
     rows = eight_bits(in_rows(array))  # (N, H, W, C)
     if rows.shape[3] == 1:
-        return list(np.ascontiguousarray(rows[..., 0]))
+        grey = np.ascontiguousarray(rows[..., 0])  # (N, H, W)
+        return list(grey[:, None].repeat(3, axis=1)) if colour else list(grey)
     if bgr and rows.shape[3] in (3, 4):
         rows = rows[..., [2, 1, 0, 3][: rows.shape[3]]]
     mode = {2: "LA", 3: "RGB", 4: "RGBA"}[rows.shape[3]]
-    return [np.asarray(on_white(Image.fromarray(np.ascontiguousarray(row), mode)).convert("L")) for row in rows]
+    whole = [on_white(Image.fromarray(np.ascontiguousarray(row), mode)) for row in rows]
+    if colour:
+        return [np.asarray(image.convert("RGB")).transpose(2, 0, 1) for image in whole]
+    return [np.asarray(image.convert("L")) for image in whole]
 
 
 def on_white(image: Image.Image) -> Image.Image:

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from emotion_utils.data.contents import as_pixels, check_flag
-from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT, grey_arrays
+from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT, plain_arrays
 from emotion_utils.data.image_files import MOST_BYTES, MOST_PIXELS, Picture, decode, from_pillow, read_picture
 from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import brief, check_number, check_whole, one_line, reason
@@ -87,8 +87,10 @@ def pixel_statistics(images: Tensor) -> tuple[float, float]:
     return mean / 255, max(variance, 0.0) ** 0.5 / 255 or 1.0
 
 
-def load_image(path: str | Path, size: int = 48) -> Tensor:
+def load_image(path: str | Path, size: int = 48, *, colour: bool = False) -> Tensor:
     """Read one image file of any size and mode: grey, uint8 `(1, 1, size, size)`, the middle square of the picture.
+
+    With `colour` it is `(1, 3, size, size)`: red, green, blue.
 
     The photo is turned upright as its EXIF data says; damaged EXIF data gives a warning. Transparent pixels become
     white. Formats and limits are those of `emotion_utils.data.image_files`; `as_images` takes more than paths.
@@ -97,9 +99,10 @@ def load_image(path: str | Path, size: int = 48) -> Tensor:
         FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
         ValueError: the file is not an image, or is damaged; or `size` is no whole number from 1.
     """
-    picture = read_picture(as_path(path), check_size(size))
+    colour = check_flag(colour=colour)
+    picture = read_picture(as_path(path), check_size(size), colour)
     _warn(picture, path)
-    return torch.from_numpy(picture.pixels)[None, None]
+    return torch.from_numpy(picture.pixels).view(1, 3 if colour else 1, size, size)
 
 
 def to_grey(image: Source, size: int | None = None, bgr: bool = False) -> np.ndarray:
@@ -110,7 +113,9 @@ def to_grey(image: Source, size: int | None = None, bgr: bool = False) -> np.nda
     return images[0, 0].numpy()
 
 
-def as_images(images: Source | Sequence[Source], size: int | None = None, bgr: bool = False) -> Tensor:
+def as_images(
+    images: Source | Sequence[Source], size: int | None = None, bgr: bool = False, *, colour: bool = False
+) -> Tensor:
     """Turn whatever holds images into grey ones, uint8 `(N, 1, H, W)`, with the grey levels that were meant.
 
     Args:
@@ -121,6 +126,7 @@ def as_images(images: Source | Sequence[Source], size: int | None = None, bgr: b
         size: height and width of the result, of the middle square of each; None keeps the images' own, which must
             then be equal.
         bgr: colours of arrays are blue, green, red, as in OpenCV's frames.
+        colour: give colours, `(N, 3, H, W)` in the order red, green, blue; grey images then have three equal channels.
 
     Raises:
         FileNotFoundError, IsADirectoryError, PermissionError: there is no such file, or it may not be read.
@@ -128,26 +134,29 @@ def as_images(images: Source | Sequence[Source], size: int | None = None, bgr: b
             of different sizes.
         TypeError: no images.
     """
-    bgr = check_flag(bgr=bgr)
+    bgr, colour = check_flag(bgr=bgr), check_flag(colour=colour)
+    channels = 3 if colour else 1
     if isinstance(images, list | tuple):
         _check_alike(images)
     if size is not None:
         size = check_size(size)
-    elif isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == 1:
+    elif (
+        isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4 and images.shape[1] == channels
+    ):
         return images  # that is what they are
-    greys = list(_greys(images, size, bgr))
-    if not greys and isinstance(images, np.ndarray | Tensor):
+    made = list(_each(images, size, bgr, colour))
+    if not made and isinstance(images, np.ndarray | Tensor):
         height, width = (size, size) if size else (images.shape[-2:] if images.ndim == 4 else (1, 1))
-        return torch.empty(0, 1, height, width, dtype=torch.uint8)
-    if not greys:
+        return torch.empty(0, channels, height, width, dtype=torch.uint8)
+    if not made:
         raise ValueError("images=[]: there are no images.")
-    sizes = sorted({grey.shape for grey in greys})
+    sizes = sorted({image.shape[-2:] for image in made})
     if len(sizes) > 1:
         raise ValueError(
             f"The images have different sizes, {sizes[0][0]}×{sizes[0][1]} and {sizes[-1][0]}×{sizes[-1][1]} among "
             "them. Give size=48, or another, to make them equal."
         )
-    return torch.from_numpy(np.stack(greys))[:, None]
+    return torch.from_numpy(np.stack(made)).view(len(made), channels, *sizes[0])
 
 
 def _check_alike(images: Sequence[Any]) -> None:
@@ -176,29 +185,36 @@ def check_size(size: Any) -> int:
     return check_whole(1, LARGEST, size=size)
 
 
-def _greys(images: Any, size: int | None, bgr: bool) -> Iterator[np.ndarray]:
-    """Give the images one by one: uint8 `(H, W)`."""
+def _each(images: Any, size: int | None, bgr: bool, colour: bool) -> Iterator[np.ndarray]:
+    """Give the images one by one: uint8 `(H, W)`, or with `colour` `(3, H, W)`."""
     if isinstance(images, str | PathLike):
-        picture = read_picture(as_path(images, "images"), size)
+        picture = read_picture(as_path(images, "images"), size, colour)
         _warn(picture, images)
         yield picture.pixels
     elif isinstance(images, bytes | bytearray | memoryview):
-        yield decode(bytes(images), "The content that was given", size).pixels
+        yield decode(bytes(images), "The content that was given", size, colour).pixels
     elif isinstance(images, Image.Image):
-        yield _from_pillow(images, size).pixels
+        yield _from_pillow(images, size, colour).pixels
     elif hasattr(images, "read"):
-        yield decode(_read(images), "The open file", size).pixels
+        yield decode(_read(images), "The open file", size, colour).pixels
     elif isinstance(images, list | tuple) and not _is_numbers(images):
         for image in images:
-            yield from _greys(image, size, bgr)
+            yield from _each(image, size, bgr, colour)
     else:
-        for grey in _from_array(images, bgr):
-            yield grey if size is None else from_pillow(Image.fromarray(grey), size).pixels
+        for pixels in _from_array(images, bgr, colour):
+            yield pixels if size is None else _resized(pixels, size)
 
 
-def _from_pillow(image: Image.Image, size: int | None) -> Picture:
+def _resized(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Give the middle square of one image, uint8 `(H, W)` or `(3, H, W)`, at another size."""
+    colour = pixels.ndim == 3
+    rows = np.ascontiguousarray(pixels.transpose(1, 2, 0)) if colour else pixels
+    return from_pillow(Image.fromarray(rows), size, colour).pixels
+
+
+def _from_pillow(image: Image.Image, size: int | None, colour: bool) -> Picture:
     try:
-        return from_pillow(image, size)
+        return from_pillow(image, size, colour)
     except Exception as error:  # whatever a decoder raises
         raise ValueError(f"The image of mode {image.mode} cannot be used ({reason(error)}).") from error
 
@@ -220,7 +236,7 @@ def _is_numbers(values: Any) -> bool:
     return isinstance(values, int | float | np.number | np.bool_)
 
 
-def _from_array(images: Any, bgr: bool) -> list[np.ndarray]:
+def _from_array(images: Any, bgr: bool, colour: bool) -> list[np.ndarray]:
     array = _as_array(images)
     if array is None or array.ndim < 2 or array.dtype.kind not in "buif":
         what = one_line(repr(images), 60) if isinstance(images, str | int | float | list | tuple) else type(images)
@@ -229,7 +245,7 @@ def _from_array(images: Any, bgr: bool) -> list[np.ndarray]:
             "(N, H, W, 3), or a list of these. Of a FaceDataset, give its images."
         )
     try:
-        return grey_arrays(array, bgr)
+        return plain_arrays(array, bgr, colour)
     except ValueError as error:
         raise ValueError(f"The images cannot be used: {error}.") from error
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.data.tensors import as_whole
-from emotion_utils.errors import brief, check_number, check_whole
+from emotion_utils.errors import brief, check_number, check_whole, listed
 from emotion_utils.randomness import permutation, stream_key
 
 SPLITS = ("training", "validation", "test")
@@ -39,6 +39,21 @@ def group_identical(images: Tensor) -> Tensor:
     first: dict[bytes, int] = {}
     rows = images.cpu().contiguous().flatten(1).numpy()
     return torch.tensor([first.setdefault(row.tobytes(), i) for i, row in enumerate(rows)], dtype=torch.int64)
+
+
+def merge_groups(*groups: Tensor) -> Tensor:
+    """Join items that any of several groupings, int64 `(N,)`, joins, directly or by way of others: int64 `(N,)`."""
+    # Imported here: SciPy's graphs take as long to import as PyTorch, and only a division by groups needs them.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count, rows, columns = len(groups[0]), [], []
+    for grouping in groups:
+        first = members_of(grouping)
+        rows += [items[0] for items in first for _ in items]
+        columns += [item for items in first for item in items]
+    edges = coo_array(([1] * len(rows), (rows, columns)), shape=(count, count))
+    return torch.from_numpy(connected_components(edges, directed=False)[1]).to(torch.int64)
 
 
 def members_of(groups: Tensor) -> list[list[int]]:
@@ -82,6 +97,12 @@ def split(labels: Tensor, fractions: Sequence[float], groups: Tensor | None = No
         behind = [fraction * seen - len(part) for fraction, part in zip(fractions, parts, strict=True)]
         parts[behind.index(max(behind))].extend(items)
     return [torch.tensor(sorted(part), dtype=torch.int64) for part in parts]
+
+
+def note_on_gaps(whole: Any, part: Any) -> list[str]:
+    """Say which classes have images in a whole data set, and none in a part of it: one note, or none."""
+    gaps = ((whole.class_counts() > 0) & (part.class_counts() == 0)).nonzero()[:, 0].tolist()
+    return [f"the {part.split} split has no image of {listed([whole.classes[i] for i in gaps])}"] if gaps else []
 
 
 def check_fractions(fractions: Any) -> tuple[float, ...]:

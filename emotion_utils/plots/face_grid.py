@@ -18,6 +18,8 @@ MOST_FACES = 1000  # in one figure
 def _pixels(images: Tensor | np.ndarray) -> np.ndarray:
     """Turn uint8 or float images of shape (N, 1, H, W), (N, H, W) or (H, W) to float (N, H, W) in [0, 1].
 
+    Colours, (N, 3, H, W), become (N, H, W, 3).
+
     Floats outside [0, 1] (normalised images) are stretched, all with the same factor. What is not finite becomes NaN,
     which is not drawn.
 
@@ -34,11 +36,14 @@ def _pixels(images: Tensor | np.ndarray) -> np.ndarray:
     array = array.float().numpy()
     if array.ndim == 4 and array.shape[1] == 1:
         array = array[:, 0]
+    elif array.ndim == 4 and array.shape[1] == 3:
+        array = array.transpose(0, 2, 3, 1)
     elif array.ndim == 2:
         array = array[None]
-    if array.ndim != 3:
+    if array.ndim != 3 and not (array.ndim == 4 and array.shape[3] == 3):
         raise ValueError(
-            f"images of shape {tuple(array.shape)}: give (N, 1, height, width), (N, height, width) or (height, width)."
+            f"images of shape {tuple(array.shape)}: give (N, 1, height, width), (N, 3, height, width), (N, height, "
+            "width) or (height, width)."
         )
     array = np.where(np.isfinite(array), array, np.nan) / (255 if whole else 1)
     low, high = finite_range(array)
@@ -56,7 +61,8 @@ def show_faces(
     """Show faces in a grid.
 
     Args:
-        images: uint8 or float, (N, 1, H, W), (N, H, W) or one image (H, W). Floats may be normalised.
+        images: uint8 or float, (N, 1, H, W), (N, H, W) or one image (H, W); colours (N, 3, H, W). Floats may be
+            normalised.
         titles: N short texts, one above each face.
         columns: faces in a row.
         title: the message of the figure.
@@ -83,6 +89,7 @@ def show_faces(
     if title:
         fig.suptitle(headline(title))
     if description is None:
-        what = "One grey face" if len(faces) == 1 else f"{len(faces)} grey faces in {rows} row{'s' * (rows > 1)}"
+        kind = "coloured image" if faces.ndim == 4 else "grey face"
+        what = f"One {kind}" if len(faces) == 1 else f"{len(faces)} {kind}s in {rows} row{'s' * (rows > 1)}"
         description = f"{what}{': ' + short(title, 200) if title else ''}."
     show_figure(fig, description, markup=False)

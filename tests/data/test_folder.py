@@ -13,10 +13,10 @@ from emotion_utils.emotions import EMOTIONS
 
 
 def make_folder(path, **counts):
-    for title, count in counts.items():
+    for place, (title, count) in enumerate(counts.items()):
         (path / title).mkdir(parents=True)
         for number in range(count):
-            Image.new("L", (60, 50), 10 * number).save(path / title / f"{number}.png")
+            Image.new("L", (60, 50), 10 * number + place).save(path / title / f"{number}.png")
     return path
 
 
@@ -125,7 +125,7 @@ def test_emotions_beside_others_are_told_to_have_another_order(tmp_path):
     dataset = load_folder(tmp_path)
     assert dataset.classes == ("angry", "contempt", "happy")
     assert any("order angry, contempt, happy" in note and "EMOTIONS" in note for note in dataset.notes)
-    assert not load_folder(make_folder(tmp_path / "pets", cat=1, dog=1)).notes
+    assert not load_folder(make_folder(tmp_path / "pets", cat=2, dog=2)).notes
     make_folder(tmp_path / "mixed", cat=1, dog=1)
     put(tmp_path / "mixed" / "Cat" / "a.png")
     if len(os.listdir(tmp_path / "mixed")) == 3:  # else this system makes no such difference

@@ -40,7 +40,7 @@ def test_normalised_images_are_stretched_alike(drawn):
     ("images", "message"),
     [
         (torch.zeros(0, 1, 8, 8), "images is empty"),
-        (torch.zeros(2, 3, 8, 8), r"\(2, 3, 8, 8\)"),
+        (torch.zeros(2, 2, 8, 8), r"\(2, 2, 8, 8\)"),
         (torch.zeros(5), r"\(5,\)"),
     ],
 )

@@ -1,0 +1,170 @@
+"""Arrays, and data sets of other libraries."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import Subset, TensorDataset
+from torchvision.datasets import FakeData
+from torchvision.transforms import ToTensor
+
+from emotion_utils.data import from_arrays, from_huggingface, from_torchvision
+from emotion_utils.emotions import EMOTIONS
+
+RANDOM = np.random.default_rng(0)
+CIFAR = RANDOM.integers(0, 256, (20, 32, 32, 3), dtype=np.uint8)
+MNIST = RANDOM.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+LABELS = np.arange(20) % 10
+
+
+@pytest.mark.parametrize(
+    "images",
+    [CIFAR, CIFAR.transpose(0, 3, 1, 2), (CIFAR / 255).astype(np.float32), CIFAR.astype(np.int64), CIFAR.astype(float),
+     torch.from_numpy(CIFAR), torch.from_numpy(CIFAR).permute(0, 3, 1, 2) / 255, list(CIFAR),
+     [Image.fromarray(image) for image in CIFAR]],
+)  # fmt: skip
+def test_colours_in_every_form_are_the_same_images(images):
+    faces = from_arrays(images, LABELS)
+    assert torch.equal(faces.images, torch.from_numpy(CIFAR).permute(0, 3, 1, 2))
+    assert faces.classes == tuple("0123456789")
+    assert faces[0][0].shape == (3, 32, 32)
+    assert from_arrays(images, LABELS, colour=False).images.shape == (20, 1, 32, 32)
+
+
+@pytest.mark.parametrize("images", [MNIST, MNIST[:, None], MNIST[..., None], MNIST / 255, MNIST.astype(np.int64)])
+def test_grey_in_every_form(images):
+    faces = from_arrays(images, torch.from_numpy(LABELS)[:, None], size=None)
+    assert torch.equal(faces.images[:, 0], torch.from_numpy(MNIST))
+    assert from_arrays(images, LABELS, colour=True).images.shape == (20, 3, 28, 28)
+    assert from_arrays(images, LABELS, size=14).images.shape == (20, 1, 14, 14)
+
+
+def test_ranges_that_are_not_a_pictures(capsys):
+    digits = MNIST // 16  # 0 to 15, as scikit-learn's digits go to 16
+    for values in (digits.astype(float), digits.astype(float) - 8, np.where(MNIST > 250, np.nan, 1.0)):
+        with pytest.raises(ValueError, match="pixels"):
+            from_arrays(values, LABELS)
+    faces = from_arrays(digits.astype(float), LABELS, white=15)
+    assert int(faces.images.max()) == 255
+    assert not faces.notes
+    dark = from_arrays(digits, LABELS)
+    assert any("15 of 255" in note and "white=" in note for note in dark.notes)
+    assert "15 of 255" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"white=8.*15"):
+        from_arrays(digits, LABELS, white=8)
+    with pytest.raises(ValueError, match="white=0"):
+        from_arrays(digits, LABELS, white=0)
+    with pytest.raises(ValueError, match=r"16.*neither"):  # as scikit-learn's digits are
+        from_arrays(np.minimum(MNIST / 15.0, 16.0), LABELS)
+
+
+def test_labels_that_do_not_start_at_zero_are_counted_anew_and_told(capsys):
+    faces = from_arrays(MNIST, LABELS % 7 + 1)
+    assert faces.classes == tuple("1234567")
+    assert faces.labels.tolist() == (LABELS % 7).tolist()
+    assert "counted anew" in capsys.readouterr().out
+    assert not from_arrays(MNIST, LABELS).notes
+    with pytest.raises(ValueError, match=r"labels run from 1 to 7.*count from 1"):
+        from_arrays(MNIST, LABELS % 7 + 1, EMOTIONS)
+    assert from_arrays(MNIST, LABELS.astype(float)).labels.tolist() == LABELS.tolist()
+
+
+def test_names_for_labels():
+    names = [["Happiness", "sad"][i % 2] for i in range(20)]
+    assert from_arrays(MNIST, names).classes == EMOTIONS
+    assert from_arrays(MNIST, np.array(names)).labels[:2].tolist() == [3, 4]
+    pets = from_arrays(MNIST, np.array(["dog", "cat"] * 10))
+    assert (pets.classes, pets.labels[:2].tolist()) == (("cat", "dog"), [1, 0])
+    assert from_arrays(MNIST, ["dog", "cat"] * 10, ["dog", "cat"]).labels[:2].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "options", "named"),
+    [
+        (MNIST.reshape(20, -1), LABELS, {}, r"\(20, 784\).*reshape\(-1, 28, 28\)"),
+        (MNIST, np.eye(10)[LABELS], {}, r"\(20, 10\).*argmax"),
+        (MNIST, LABELS[:5], {}, r"labels.*\(5,\).*20 images"),
+        (MNIST, LABELS + 0.5, {}, "labels="),
+        (MNIST, LABELS, {"classes": ["a", "b"]}, "0 to 9.*2 classes"),
+        (MNIST, ["a", "b"] * 10, {"classes": ["a", "c"]}, "'b'.*a, c"),
+        (MNIST, LABELS, {"size": 0}, "size=0"),
+        (MNIST[:0], LABELS[:0], {"classes": ["a", "b"]}, "no images"),
+        ([np.zeros((4, 4), np.uint8), np.zeros((5, 5), np.uint8)], [0, 1], {}, "4×4 and 5×5.*size="),
+        (MNIST, np.arange(20) * 7919 % 100_000, {"classes": None, "groups": [1, 2]}, "groups"),
+    ],
+)
+def test_arrays_that_are_no_data_set(images, labels, options, named):
+    with pytest.raises(ValueError, match=named):
+        from_arrays(images, labels, **options)
+
+
+def test_what_is_no_array():
+    with pytest.raises(TypeError, match="labels="):
+        from_arrays(MNIST, None)
+    with pytest.raises(TypeError, match="images="):
+        from_arrays(7, [1])
+    with pytest.raises(TypeError, match="colour="):
+        from_arrays(MNIST, LABELS, colour="no")
+
+
+@pytest.mark.parametrize("transform", [None, ToTensor()])
+def test_torchvisions_data_sets(transform):
+    fake = FakeData(12, (3, 32, 32), 4, transform)
+    faces = from_torchvision(fake, verbose=False)
+    assert faces.images.shape == (12, 3, 32, 32)
+    assert (faces.name, faces.classes) == ("FakeData", tuple("0123"))
+    assert faces.labels.tolist() == [int(fake[i][1]) for i in range(12)]
+    plain = np.array(FakeData(12, (3, 32, 32), 4)[3][0])
+    assert torch.equal(faces.images[3], torch.from_numpy(plain).permute(2, 0, 1))
+    part = from_torchvision(Subset(fake, [3, 5]), ["a", "b", "c", "d"], colour=False, size=16)
+    assert part.images.shape == (2, 1, 16, 16)
+    few = from_torchvision(fake, list("abcd"), limit=5, seed=1)
+    assert len(few) == 5
+    assert torch.equal(few.images, from_torchvision(fake, list("abcd"), limit=5, seed=1).images)
+
+
+def test_pytorch_data_sets_that_are_none():
+    with pytest.raises(ValueError, match=r"dataset\[0\] is not"):
+        from_torchvision(TensorDataset(torch.zeros(3, 1, 4, 4)))
+    with pytest.raises(ValueError, match=r"dataset\[0\] has the label"):
+        from_torchvision(TensorDataset(torch.zeros(3, 1, 4, 4), torch.zeros(3, 2)))
+    with pytest.raises(TypeError, match=r"dataset=.*from_arrays"):
+        from_torchvision(7)
+    with pytest.raises(ValueError, match="no images"):
+        from_torchvision(TensorDataset(torch.zeros(0, 1, 4, 4), torch.zeros(0)))
+    with pytest.raises(ValueError, match="pixels run from"):
+        from_torchvision(TensorDataset(torch.randn(3, 1, 8, 8) * 3, torch.arange(3)))
+
+
+class ClassLabel:
+    names = ("cat", "dog")
+
+
+class Rows:
+    """What a split of Hugging Face's datasets can do, and nothing else."""
+
+    def __init__(self, columns=("image", "label"), features=None):
+        self.column_names = list(columns)
+        self.features = features or {}
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, i):
+        return dict(zip(self.column_names, (Image.fromarray(MNIST[i]), i % 2), strict=False))
+
+
+def test_hugging_faces_data_sets():
+    faces = from_huggingface(Rows(features={"label": ClassLabel()}))
+    assert (faces.classes, faces.labels.tolist()) == (("cat", "dog"), [0, 1] * 3)
+    assert torch.equal(faces.images[:, 0], torch.from_numpy(MNIST[:6]))
+    assert from_huggingface(Rows(("bild", "was")), "bild", "was").classes == ("0", "1")
+    assert from_huggingface(Rows(("img", "fine_label")), limit=2).images.shape == (2, 1, 28, 28)
+    with pytest.raises(ValueError, match=r"image=None.*bild, was"):
+        from_huggingface(Rows(("bild", "was")))
+    with pytest.raises(ValueError, match=r"label='x'.*image, label"):
+        from_huggingface(Rows(), label="x")
+    with pytest.raises(TypeError, match="splits train, test"):
+        from_huggingface({"train": Rows(), "test": Rows()})
+    with pytest.raises(TypeError, match="dataset="):
+        from_huggingface([1, 2])

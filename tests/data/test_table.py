@@ -1,0 +1,100 @@
+"""Tables with paths and labels."""
+
+import pytest
+from own_images import put, put_all
+
+from emotion_utils.data import load_table, load_table_splits
+from emotion_utils.emotions import EMOTIONS
+
+
+def table(path, text):
+    put_all(path, [f"faces/{i}.png" for i in range(8)])
+    (path / "list.csv").write_text(text, "utf-8")
+    return path / "list.csv"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\nfaces/0.png,happy\nfaces/1.png,Sadness\n",
+        "Emotion;Image Path\nhappy;faces/0.png\nSadness;faces/1.png\n",
+        "faces/0.png happy\nfaces/1.png Sadness\n",
+        "\ufefffile_name\tclass\nfaces\\0.png\thappy\n\nfaces\\1.png\tSadness\n",
+        'path, label\n"faces/0.png", happy\n"faces/1.png", Sadness',
+    ],
+)
+def test_tables_of_every_kind(tmp_path, text):
+    faces = load_table(table(tmp_path, text))
+    assert (faces.name, faces.classes, faces.labels.tolist()) == ("list", EMOTIONS, [3, 4])
+    assert faces.names == ["faces/0.png", "faces/1.png"]
+
+
+def test_bad_rows_are_skipped_and_told(tmp_path, capsys):
+    put(tmp_path / "secret.png", 99)
+    rows = ["path,label", "faces/0.png,cat", "faces/1.png,", ",dog", "faces/2.png,dog", "faces/9.png,dog",
+            "../secret.png,dog", str(tmp_path / "secret.png") + ",dog", "C:/x.png,dog", "faces/3.png,cat",
+            "faces/3.png,dog", "faces/2.png,dog", "faces/4.png"]  # fmt: skip
+    path = table(tmp_path / "inner", "\n".join(rows))
+    (tmp_path / "inner" / "faces" / "7.png").write_bytes(b"no image")
+    with path.open("a") as file:
+        file.write("\nfaces/7.png,cat\n")
+    faces = load_table(path)
+    assert faces.names == ["faces/0.png", "faces/2.png", "faces/3.png", "faces/3.png"]
+    notes = "\n".join(faces.notes)
+    for what in ("without a label: line 3 (faces/1.png); line 13", "without a path: line 4", "no such file: line 6",
+                 "leaves the folder: line 7", "line 8", "line 9", "two labels, one of which is wrong: faces/3.png",
+                 "listed once more: line 12", "faces/7.png (no image)"):  # fmt: skip
+        assert what in notes
+    assert capsys.readouterr().out.count("list: ") >= 4
+
+
+def test_columns_and_folders_of_ones_own(tmp_path):
+    put_all(tmp_path / "elsewhere", ["0.png", "1.png", "2.png"])
+    (tmp_path / "t.csv").write_text("was,foto,wer\ncat,0.png,Ann\ndog,1.png,Bob\ndog,2.png,Ann\n")
+    with pytest.raises(ValueError, match=r"t.csv has the columns was, foto, wer.*columns="):
+        load_table(tmp_path / "t.csv")
+    columns = {"path": "foto", "label": "was", "person": "wer"}
+    pets = load_table(tmp_path / "t.csv", tmp_path / "elsewhere", columns=columns)
+    assert pets.labels.tolist() == [0, 1, 1]
+    assert pets.groups[0] == pets.groups[2] != pets.groups[1]
+    other_order = load_table(tmp_path / "t.csv", tmp_path / "elsewhere", columns=columns, classes=["dog", "cat"])
+    assert other_order.labels.tolist() == [1, 0, 0]
+    with pytest.raises(ValueError, match=r"no column 'bild'.*foto"):
+        load_table(tmp_path / "t.csv", tmp_path / "elsewhere", columns={"path": "bild", "label": "was"})
+    with pytest.raises(ValueError, match="columns="):
+        load_table(tmp_path / "t.csv", columns={"path": "foto"})
+
+
+def test_a_column_of_splits(tmp_path):
+    usages = ["Training", "Training", "train", "train", "PublicTest", "val", "PrivateTest", "test"]
+    rows = [f"faces/{i}.png,{'cat' if i % 2 else 'dog'},{usage}" for i, usage in enumerate(usages)]
+    path = table(tmp_path, "\n".join(["image,label,Usage", *rows]))
+    parts = load_table_splits(path, verbose=False)
+    assert [len(part) for part in parts] == [4, 2, 2]
+    assert len({part.classes for part in parts}) == 1
+    whole = load_table(path)
+    assert len(whole) == 8
+    assert any("load_table_splits" in note for note in whole.notes)
+    path.write_text(path.read_text().replace("PublicTest", "maybe"))
+    with pytest.raises(ValueError, match=r"'maybe'.*train"):
+        load_table_splits(path)
+    path.write_text("image,label,split\nfaces/0.png,cat,test\nfaces/1.png,dog,test\n")
+    with pytest.raises(ValueError, match="no row is for training"):
+        load_table_splits(path)
+
+
+def test_what_is_no_table(tmp_path):
+    for text, named in [
+        ("", "holds no rows"), ("path,label\n", "no rows"),
+        ("path,label\nfaces/0.png,cat\nfaces/1.png,cat\n", "one class"),
+        ("path,label\nx/0.png,cat\nx/1.png,dog\n", "no readable image"), ("faces/0.png\nfaces/1.png\n", "no label"),
+    ]:  # fmt: skip
+        with pytest.raises(ValueError, match=named):
+            load_table(table(tmp_path, text))
+    (tmp_path / "list.csv").write_bytes(b"\xff\xfe\x00p")
+    with pytest.raises(ValueError, match="no table of text"):
+        load_table(tmp_path / "list.csv")
+    with pytest.raises(FileNotFoundError, match=r"nothing\.csv"):
+        load_table(tmp_path / "nothing.csv")
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_table(tmp_path / "list.csv", tmp_path / "nowhere")
