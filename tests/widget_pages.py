@@ -26,7 +26,16 @@ window.standIn = (state) => {
   return {
     get: (name) => state[name],
     set(name, value) { state[name] = value; },
-    save_changes() { this.saves = (this.saves ?? 0) + 1; },
+    async save_changes() {
+      this.saves = (this.saves ?? 0) + 1;
+      if (window.kernelHearsState) this.arrive(await kernelHearsState(state));
+    },
+    async send(content, _callbacks, buffers = []) {
+      const text = (buffer) => btoa(Array.from(new Uint8Array(buffer), (c) => String.fromCharCode(c)).join(""));
+      if (!window.kernelHears) return;
+      for (const [said, parts] of await kernelHears(content, buffers.map(text)))
+        listeners["msg:custom"]?.forEach((act) => act(said, revive(parts)));
+    },
     on(name, act) { (listeners[name] ??= new Set()).add(act); },
     off(name, act) { listeners[name]?.delete(act); },
     arrive(values) {
@@ -62,18 +71,54 @@ def as_json(value: Any) -> Any:
 
 
 @contextmanager
-def bare_page(browser: Any, widget: Any, width: int = 1000) -> Iterator[Any]:
-    """Open a widget on a page of its own; errors of its JavaScript fail the test."""
-    page, errors = browser.new_page(viewport={"width": width, "height": 900}), []
+def bare_page(browser: Any, widget: Any, width: int = 1000, kernel: bool = False, **context: Any) -> Iterator[Any]:
+    """Open a widget on a page of its own; errors of its JavaScript fail the test.
+
+    With `kernel`, the widget itself hears what the browser says, and its answers arrive. `context` is what Playwright
+    takes for a new page, such as `permissions=["camera"]`.
+    """
+    page, errors = browser.new_page(viewport={"width": width, "height": 900}, **context), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.set_default_timeout(PATIENCE)
-    page.set_content("<!doctype html><div id='widget'></div>")
+    blank = "<!doctype html><div id='widget'></div>"
+    page.route("https://widget.test/", lambda route: route.fulfill(body=blank, content_type="text/html"))
+    page.goto("https://widget.test/")  # nowhere; browsers ask for cameras only where a page has a safe address
+    if kernel:
+        _connect(page, widget)
     page.add_style_tag(content=str(widget._css))
     page.evaluate(STAND_IN)
     page.evaluate(OPEN, [str(widget._esm), as_json(widget.get_state())])
     yield page
     page.close()
     assert not errors
+
+
+def _connect(page: Any, widget: Any) -> None:
+    """Let a widget hear what the page says, as a kernel would, and the page what it answers."""
+    changed, said = {}, []
+    names = [
+        name for name in widget.keys if not name.startswith(("_model", "_view", "_dom", "_esm", "_css", "_anywidget"))
+    ]
+    widget.observe(lambda change: changed.update({change["name"]: True}), names=names)
+    widget.send = lambda content, buffers=None: said.append([content, as_json(list(buffers or []))])
+
+    def hear_state(state: dict[str, Any]) -> dict[str, Any]:
+        changed.clear()
+        widget.set_state({name: state[name] for name in names if _is_plain(state.get(name))})
+        return as_json(widget.get_state(list(changed)))
+
+    def hear(content: Any, texts: list[str]) -> list:
+        said.clear()
+        widget._handle_custom_msg(content, [memoryview(base64.b64decode(text)) for text in texts])
+        return list(said)
+
+    page.expose_function("kernelHearsState", hear_state)
+    page.expose_function("kernelHears", hear)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a part of the state can come back from the browser: bytes, which are not changed there, do not."""
+    return isinstance(value, bool | int | float | str) or (isinstance(value, list) and all(map(_is_plain, value)))
 
 
 @contextmanager

@@ -19,7 +19,7 @@ NEEDED = (
 
 
 class OnnxModel:
-    """A file that `export_onnx` or `quantise_onnx` wrote; FaceLab, CropLab and Camera take it in a network's place.
+    """A file that `export_onnx` or `quantise_onnx` wrote; FaceLab takes it in a network's place.
 
     Args:
         path: the file; `~` is the home folder.

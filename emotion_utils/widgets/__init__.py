@@ -2,6 +2,7 @@
 
 from emotion_utils.widgets.confidence_lab import ConfidenceLab
 from emotion_utils.widgets.convolution_lab import ConvolutionLab
+from emotion_utils.widgets.crop_lab import CropLab
 from emotion_utils.widgets.descent_lab import DescentLab
 from emotion_utils.widgets.face_lab import FaceLab
 from emotion_utils.widgets.live_curves import LiveCurves
@@ -12,6 +13,7 @@ from emotion_utils.widgets.scoreboard import Scoreboard
 __all__ = [
     "ConfidenceLab",
     "ConvolutionLab",
+    "CropLab",
     "DescentLab",
     "FaceLab",
     "LiveCurves",
