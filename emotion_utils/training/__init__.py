@@ -5,7 +5,7 @@ from emotion_utils.errors import CheckpointError, DivergedError
 from emotion_utils.randomness import seed_everything
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
 from emotion_utils.training.config import TrainConfig
-from emotion_utils.training.distillation import mix_targets
+from emotion_utils.training.distillation import SoftLabelCrossEntropy, judge_by_folds, mix_targets
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
 from emotion_utils.training.lr_range import LRRange, lr_range_test
@@ -18,9 +18,11 @@ __all__ = [
     "DivergedError",
     "History",
     "LRRange",
+    "SoftLabelCrossEntropy",
     "TrainConfig",
     "WeightedLoss",
     "average_weights",
+    "judge_by_folds",
     "lr_range_test",
     "mix_targets",
     "pick_device",

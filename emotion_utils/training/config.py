@@ -1,6 +1,6 @@
 """All settings of a training run, checked where they are made: those that decide the numbers, and the machine's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,9 @@ class Hyperparameters:
         momentum: share of the velocity that stays from step to step, 0 to 1.
         nesterov: look ahead along the velocity (has no effect without momentum).
         weight_decay: pull on weights, not on biases or batch norm.
+        layer_rates: factors of the learning rate for parts of the network, by the names in `named_modules`:
+            `{"features": 0.1}` lets the features learn ten times as slowly. The longest name that fits counts; all else
+            has 1. (Howard and Ruder, ACL 2018, call it discriminative fine-tuning.)
         schedule: "onecycle" rises and falls in straight lines, "cosine" rises likewise and falls along a cosine,
             "constant" stays.
         warmup: share of all steps in which the rate rises from zero; "constant" has none.
@@ -90,6 +93,7 @@ class Hyperparameters:
     momentum: float = 0.9
     nesterov: bool = True
     weight_decay: float = 5e-4
+    layer_rates: Mapping[str, float] | tuple[tuple[str, float], ...] = ()
     schedule: str = "onecycle"
     warmup: float = 0.2
     label_smoothing: float = 0.0
@@ -110,6 +114,7 @@ class Hyperparameters:
             "momentum": check_number(0, 1, ", often 0.9", momentum=self.momentum),
             "nesterov": check_yes(nesterov=self.nesterov),
             "weight_decay": check_number(0, LARGEST, ", often 0.0005", weight_decay=self.weight_decay),
+            "layer_rates": _check_layer_rates(self.layer_rates),
             "schedule": _check_name(SCHEDULES, schedule=self.schedule),
             "warmup": _check_below_1(warmup=self.warmup),
             "label_smoothing": _check_below_1(label_smoothing=self.label_smoothing),
@@ -131,6 +136,8 @@ class Hyperparameters:
         """Give the hyperparameters as numbers, strings and dictionaries, for a checkpoint."""
         settings = {each.name: getattr(self, each.name) for each in fields(Hyperparameters)}
         augment = asdict(self.augment) if is_dataclass(self.augment) else name_of(self.augment)
+        if not self.layer_rates:  # a run goes on from checkpoints that were written before there were any
+            del settings["layer_rates"]
         return as_plain(settings | {"augment": augment})
 
 
@@ -156,6 +163,19 @@ def _check_below_1(**named: Any) -> float:
     if share == 1:
         raise ValueError(f"{next(iter(named))}={share}: choose less than 1.")
     return share
+
+
+def _check_layer_rates(rates: Any) -> tuple[tuple[str, float], ...]:
+    """Return factors by name as pairs; raise a ValueError for what is no dictionary of numbers."""
+    pairs = tuple(rates.items()) if isinstance(rates, Mapping) else rates
+    wrong = not isinstance(pairs, tuple) or any(
+        not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs
+    )
+    if wrong:
+        raise ValueError(
+            f"layer_rates={brief(rates)}: give factors by the names of layers, as in {{'features': 0.1}}."
+        )
+    return tuple((str(name), float(check_number(0, 1000, layer_rates=factor))) for name, factor in pairs)
 
 
 def _check_name(known: tuple[str, ...], **named: Any) -> str:

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 
 from emotion_utils.data.augment import Augment
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.splits import group_identical, split
+from emotion_utils.data.splits import group_identical, merge_groups, split
 from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, check_share, check_whole
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.handling import check_model
-from emotion_utils.models.inference import normalised_for, predict_proba
+from emotion_utils.models.inference import compute_logits, normalised_for, predict_proba
 
 VIEWS = 8
 FOLDS = 4
@@ -67,18 +67,19 @@ def view_probabilities(model: nn.Module, dataset: FaceDataset, augment: Augment,
 def judge_by_folds(
     dataset: FaceDataset,
     teach: Callable[[FaceDataset, int], FaceModel],
-    augment: Augment,
+    augment: Augment | None = None,
     folds: int = FOLDS,
     views: int = VIEWS,
 ) -> Tensor:
     """Let each image be judged by a teacher that has not learnt it.
 
-    Identical images stay in one fold, so a teacher has not seen a twin of what it judges either.
+    Identical images, and images of one of the data set's `groups`, stay in one fold, so a teacher has not seen a twin
+    of what it judges either.
 
     Args:
         dataset: the images and their labels.
         teach: gets the images to learn from and the number of the fold, from 1, that was left out; returns a teacher.
-        augment: how the views that a teacher judges differ.
+        augment: how the views that a teacher judges differ; None lets it judge the image as it is, once.
         folds: how many teachers; each learns from `(folds - 1) / folds` of the images.
         views: how many.
 
@@ -90,13 +91,21 @@ def judge_by_folds(
     """
     dataset, views = as_face_dataset(dataset), check_whole(1, views=views)
     folds = check_whole(2, len(dataset), ", so that each teacher has images to learn from", folds=folds)
-    parts = split(dataset.labels, [1 / folds] * folds, group_identical(dataset.images))
+    together = group_identical(dataset.images)
+    together = together if dataset.groups is None else merge_groups(together, dataset.groups)
+    parts = split(dataset.labels, [1 / folds] * folds, together)
+    if not all(map(len, parts)):
+        raise ValueError(f"folds={folds}: the images fall into {len(together.unique())} groups; choose fewer folds.")
     judged = torch.empty(len(dataset), len(dataset.classes))
     for number, part in enumerate(parts, 1):
         others = torch.ones(len(dataset), dtype=torch.bool)
         others[part] = False
         teacher = teach(dataset.subset(others), number)
-        judged[part] = view_probabilities(teacher, dataset.subset(part), augment, views)
+        left_out = dataset.subset(part)
+        if augment is None:
+            judged[part] = compute_logits(teacher, left_out).softmax(1).cpu()
+        else:
+            judged[part] = view_probabilities(teacher, left_out, augment, views)
     return judged
 
 

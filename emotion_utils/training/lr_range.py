@@ -16,7 +16,13 @@ from emotion_utils.models.handling import copied, place_of, unwrap
 from emotion_utils.randomness import stream_key
 from emotion_utils.training.config import LARGEST, TrainConfig, check_config
 from emotion_utils.training.layout import take_channels_last
-from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer
+from emotion_utils.training.step import (
+    epoch_batches,
+    forward_losses,
+    make_optimizer,
+    set_learning_rate,
+    set_training_mode,
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def _try_rates(
     device = pick_device(config.device)
     try:
         trial = copied(unwrap(model)).to(device)
-        trial.train()
+        set_training_mode(trial)
     except (RuntimeError, TypeError, NotImplementedError) as error:
         raise ValueError(f"model={type(model).__name__}: it cannot be copied to be tried ({reason(error)}).") from error
     dtype, optimizer = place_of(trial)[1], make_optimizer(trial, config)
@@ -121,8 +127,7 @@ def _try_rates(
             if not math.isfinite(smooth) or (losses and smooth > 3 * losses[0]):
                 break
             losses.append(smooth)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+            set_learning_rate(optimizer, rate)
             optimizer.zero_grad()
             each.mean().backward()
             optimizer.step()

@@ -27,7 +27,14 @@ from emotion_utils.training.history import History
 from emotion_utils.training.layout import take_channels_last
 from emotion_utils.training.losses import Loss, check_loss, cross_entropy_of_each
 from emotion_utils.training.schedule import image_size_at, learning_rate_at
-from emotion_utils.training.step import epoch_batches, forward_losses, make_optimizer, resize_images
+from emotion_utils.training.step import (
+    epoch_batches,
+    forward_losses,
+    make_optimizer,
+    resize_images,
+    set_learning_rate,
+    set_training_mode,
+)
 from emotion_utils.training.watching import Watching, shows_progress
 
 
@@ -130,7 +137,7 @@ class Run:
         batches = self.batches(epoch)
         self.train_set.set_epoch(epoch)
         begun = time.perf_counter() - progress.seconds
-        self.wrapped.train()
+        set_training_mode(self.wrapped)
         for number in self._bar(range(progress.batch, len(batches)), epoch):
             step = (epoch - 1) * len(batches) + number
             self.step(batches[number], step)
@@ -157,8 +164,7 @@ class Run:
         images = resize_images(images, image_size_at(len(self.history) + 1, config)).to(self.dtype)
         torch.manual_seed(stream_key(config.seed, "dropout", step, group.rank))
         logits, losses = forward_losses(self.wrapped, images, labels, index, config, self.loss)
-        for parameters in self.optimizer.param_groups:
-            parameters["lr"] = self.learning_rate(step)
+        set_learning_rate(self.optimizer, self.learning_rate(step))
         self.optimizer.zero_grad()
         # The mean over the whole batch: processes may hold different numbers of its images.
         mean = losses if losses.ndim == 0 else losses.sum() * group.world_size / len(batch)

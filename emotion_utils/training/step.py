@@ -1,12 +1,13 @@
 """One step of stochastic gradient descent, and the order in which an epoch visits the images."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion_utils.errors import ShapeError, check_whole
+from emotion_utils.errors import ShapeError, brief, check_whole, listed
 from emotion_utils.models.arguments import MOST_PIXELS
 from emotion_utils.models.handling import as_input, unwrap
 from emotion_utils.models.inference import as_rows
@@ -16,23 +17,65 @@ from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.losses import CheckedLoss, cross_entropy_of_each
 
 
-def sgd_parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def sgd_parameter_groups(
+    model: nn.Module, weight_decay: float, layer_rates: Sequence[tuple[str, float]] = ()
+) -> list[dict[str, Any]]:
     """Sort parameters for `torch.optim.SGD`: weight decay for weights, none for biases and batch norm.
 
     Weights have two or more dimensions. A bias or a batch norm's scale has one, and pulling it to zero would not make
-    the function that the network computes any simpler.
+    the function that the network computes any simpler. Parts with a learning rate of their own are groups with a
+    `factor`; see `TrainConfig.layer_rates`.
+
+    Raises:
+        ValueError: a name in `layer_rates` that no part of the network has.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    sorted_: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    factors = dict(layer_rates)
+    names = [name for name, _ in model.named_parameters()]
+    if unknown := [part for part in factors if not any(_is_in(name, part) for name in names)]:
+        parts = dict.fromkeys(name.partition(".")[0] for name in names)
+        raise ValueError(
+            f"layer_rates={brief(factors)}: the network has no part {brief(unknown[0])}; it has "
+            f"{listed(list(parts), 8)}, and what named_modules() lists in these."
+        )
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            part = max((part for part in factors if _is_in(name, part)), key=len, default=None)
+            factor = 1.0 if part is None else factors[part]
+            sorted_.setdefault((factor, parameter.ndim >= 2), []).append(parameter)
+    return [
+        {"params": parameters, "weight_decay": weight_decay if pulled else 0.0, "factor": factor}
+        for (factor, pulled), parameters in sorted(sorted_.items(), key=lambda item: (-item[0][0], -item[0][1]))
     ]
-    return [group for group in groups if group["params"]]
+
+
+def _is_in(name: str, part: str) -> bool:
+    """Say whether a parameter of this name belongs to a part of the network."""
+    return name == part or name.startswith(f"{part}.")
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give each group of parameters the rate, times the group's own factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get("factor", 1.0)
+
+
+def set_training_mode(model: nn.Module) -> None:
+    """Bring a network into training mode, but for batch norms that are frozen: these keep their statistics.
+
+    A layer is frozen by `requires_grad_(False)`. The means and variances of a batch norm are no parameters, and would
+    go on to follow the new data while the weights around them stand still.
+    """
+    model.train()
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and own and not any(p.requires_grad for p in own):
+            module.eval()
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
     """Build SGD from the settings; Nesterov's look-ahead needs momentum, so without momentum it is left out."""
-    groups = sgd_parameter_groups(model, config.weight_decay)
+    groups = sgd_parameter_groups(model, config.weight_decay, config.layer_rates)
     if not groups:
         raise ValueError(
             "The model has no parameter to train: all are frozen (requires_grad=False), or there are none."

@@ -1,0 +1,96 @@
+"""Parts of a network that learn more slowly than others, or not at all."""
+
+import pytest
+import torch
+from small_faces import small_faces
+from small_runs import QUIET, small_cnn
+
+from emotion_utils.data import Augment
+from emotion_utils.training import TrainConfig, judge_by_folds, train
+from emotion_utils.training.step import make_optimizer, set_learning_rate, sgd_parameter_groups
+
+
+def changes(model, **options):
+    """Train for one step without momentum and weight decay; say how far each parameter moved."""
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    config = TrainConfig(epochs=1, batch_size=64, momentum=0, weight_decay=0, schedule="constant", **options, **QUIET)
+    train(model, small_faces(14), None, config)
+    return {name: value.detach() - before[name] for name, value in model.named_parameters()}
+
+
+def test_a_factor_scales_the_steps_of_its_part():
+    plain = changes(small_cnn(dropout=0.0))
+    slowed = changes(small_cnn(dropout=0.0), layer_rates={"features": 0.1, "features.block2": 0.5, "classifier": 2})
+    for name, step in plain.items():
+        factor = 0.5 if "block2" in name else 0.1 if "features" in name else 2
+        assert torch.allclose(slowed[name], factor * step, atol=1e-6), name
+        assert step.abs().max() > 0
+
+
+def test_groups_keep_weight_decay_and_factors_apart():
+    model = small_cnn()
+    groups = sgd_parameter_groups(model, 0.1, (("features", 0.1),))
+    assert [(group["factor"], group["weight_decay"]) for group in groups] == [(1, 0.1), (1, 0), (0.1, 0.1), (0.1, 0)]
+    counted = sum(parameter.numel() for group in groups for parameter in group["params"])
+    assert counted == sum(parameter.numel() for parameter in model.parameters())
+    optimizer = make_optimizer(model, TrainConfig(layer_rates={"features": 0.1}))
+    set_learning_rate(optimizer, 2.0)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([2, 2, 0.2, 0.2])
+
+
+def test_frozen_layers_stay_as_they_are_statistics_included():
+    model = small_cnn()
+    model.features.requires_grad_(False)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    train(model, small_faces(28), None, TrainConfig(epochs=2, batch_size=7, **QUIET))
+    after = model.state_dict()
+    for name in before.keys() - {"mean", "std"}:  # which tell how the new data are normalised
+        value = before[name]
+        moved = not torch.equal(value, after[name])
+        assert moved == name.startswith("classifier"), name
+    model.features.requires_grad_(True)
+    train(model, small_faces(28), None, TrainConfig(epochs=1, batch_size=7, **QUIET))
+    assert not torch.equal(before["features.block1.norm1.running_mean"], model.features.block1.norm1.running_mean)
+
+
+def test_a_run_goes_on_only_with_the_same_rates(tmp_path):
+    config = {"epochs": 2, "batch_size": 7, **QUIET}
+    train(small_cnn(), small_faces(14), None, TrainConfig(**config), run_dir=tmp_path)
+    assert "layer_rates" not in TrainConfig(**config).to_dict()  # as in checkpoints of earlier versions
+    with pytest.raises(RuntimeError, match="layer_rates"):
+        train(small_cnn(), small_faces(14), None, TrainConfig(layer_rates={"features": 0.1}, **config),
+              run_dir=tmp_path, resume=True)  # fmt: skip
+    assert hash(TrainConfig(layer_rates={"features": 0.1})) == hash(TrainConfig(layer_rates={"features": 0.1}))
+
+
+@pytest.mark.parametrize("rates", [{"features": -1}, {"features": "slow"}, {1: 0.1}, "features", 0.1, ["features"]])
+def test_rates_that_are_none(rates):
+    with pytest.raises(ValueError, match="layer_rates="):
+        TrainConfig(layer_rates=rates)
+
+
+def test_a_part_that_the_network_does_not_have():
+    model = small_cnn()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(ValueError, match=r"layer_rates=.*'feature'.*features, classifier"):
+        train(model, small_faces(14), None, TrainConfig(layer_rates={"feature": 0.1}, **QUIET))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_folds_judge_faces_that_they_have_not_learnt_one_person_in_one_fold():
+    faces = small_faces(24)
+    faces = faces.with_groups([i // 4 for i in range(24)])
+    seen = []
+
+    def teach(part, number):
+        seen.append(set(part.groups.tolist()))
+        return small_cnn()
+
+    judged = judge_by_folds(faces, teach, folds=3)
+    assert judged.shape == (24, 7)
+    assert torch.allclose(judged.sum(1), torch.ones(24))
+    assert all(len(groups) < 6 for groups in seen)
+    assert [sum(group in part for part in seen) for group in range(6)] == [2] * 6
+    assert judge_by_folds(faces, teach, Augment(), folds=2, views=2).shape == (24, 7)
+    with pytest.raises(ValueError, match=r"folds=8.*6 groups"):
+        judge_by_folds(faces, teach, folds=8)
