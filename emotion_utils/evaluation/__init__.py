@@ -6,6 +6,7 @@ from emotion_utils.evaluation.cures import compare_cures
 from emotion_utils.evaluation.exports import compare_exports
 from emotion_utils.evaluation.grouping import groups_of
 from emotion_utils.evaluation.groups import GroupReport, evaluate_groups
+from emotion_utils.evaluation.label_errors import find_label_errors, score_finding
 from emotion_utils.evaluation.model_card import write_model_card
 from emotion_utils.evaluation.report import Report, evaluate
 from emotion_utils.evaluation.selection import accuracy_by_coverage, answer_above
@@ -24,11 +25,13 @@ __all__ = [
     "compare_with_baseline",
     "evaluate",
     "evaluate_groups",
+    "find_label_errors",
     "find_weak_groups",
     "fit_group_thresholds",
     "fit_temperature",
     "groups_of",
     "measure",
     "milliseconds",
+    "score_finding",
     "write_model_card",
 ]
