@@ -12,6 +12,7 @@ from emotion_utils.data.folder_splits import load_folder_splits
 from emotion_utils.data.inspection import inspect_folder
 from emotion_utils.data.loading import load, load_splits
 from emotion_utils.data.pixels import as_images, denormalise, load_image, normalise, to_grey
+from emotion_utils.data.shifts import SHIFTS, sample_shifted
 from emotion_utils.data.splits import group_identical, split
 from emotion_utils.data.table import load_table, load_table_splits
 from emotion_utils.data.variants import as_face_dataset, keep_classes, resize
@@ -19,6 +20,7 @@ from emotion_utils.emotions import EMOTIONS
 
 __all__ = [
     "EMOTIONS",
+    "SHIFTS",
     "Augment",
     "FaceDataset",
     "as_face_dataset",
@@ -47,6 +49,7 @@ __all__ = [
     "resize",
     "reweigh",
     "sample_faces",
+    "sample_shifted",
     "soft_labels",
     "split",
     "to_grey",

@@ -96,6 +96,23 @@ def sample_faces(
     """
     size, device = check_whole(24, 192, size=size), pick_device(device)
     drawn = sample_parameters(n, seed, difficulty, first=first, **knobs)
+    return draw(drawn, size, split=split, truth=truth, device=device, progress=progress)
+
+
+def draw(
+    drawn: DrawnFrom,
+    size: int = 48,
+    *,
+    split: str = "training",
+    truth: bool = True,
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> FaceDataset:
+    """Draw what `sample_parameters` chose, changed or not; the other arguments are those of `sample_faces`.
+
+    Where several faces show one person, the data set's `groups` say so, and `divide` keeps the person in one part.
+    """
+    size, device = check_whole(24, 192, size=size), pick_device(device)
     identity, units = drawn.identity, drawn.action_units
     images, where = _draw_all(identity, units, drawn.capture, size, truth, device, progress)
     known = {
@@ -103,7 +120,8 @@ def sample_faces(
         "clean_labels": drawn.clean_labels, "sex": identity.sex, "glasses": identity.glasses,
         **{name: getattr(drawn.capture, name) for name in PHOTOGRAPH}, **where,
     }  # fmt: skip
-    return FaceDataset(images, drawn.labels, EMOTIONS, name="synthetic", split=split, truth=known)
+    groups = drawn.person if len(drawn.person.unique()) < len(drawn.person) else None
+    return FaceDataset(images, drawn.labels, EMOTIONS, name="synthetic", split=split, groups=groups, truth=known)
 
 
 def sample_parameters(
