@@ -18,8 +18,11 @@ from emotion_utils.errors import brief, check_number, check_whole
 from emotion_utils.photos.boxes import HAND, Box, Face
 from emotion_utils.photos.finding import WHOLE
 from emotion_utils.photos.reading import Photo, read_photo
+from emotion_utils.photos.upright import SIZE, estimate_tilt
 
 LARGEST = 1024  # pixels of a crop's side
+LEAST_TILT = 10.0  # degrees; a network is used to heads that lean as little as that
+FAR_TURNED = 30.0  # degrees from which on an estimate is checked by a second one
 FINE = 4  # before it is turned, a crop has up to so many times as many pixels along a side
 
 
@@ -68,21 +71,28 @@ def crop_face(image: Any, face: Any, *, scale: float = 1.0, size: int = 48, upri
         face: a `Face`, a `Box`, or (left, top, width, height) in pixels; see `frame_of` for how it becomes a square.
         scale: side of the square relative to FER2013's framing.
         size: height and width of the crop in pixels.
-        upright: True turns by the line through the eyes, where that is known; a number turns a head that leans so
-            many degrees clockwise; False turns nothing.
+        upright: True turns a head upright that leans by more than 10 degrees, or by any angle where the eyes are known
+            (`Face.eyes`); a number turns a head that leans so many degrees clockwise; False turns nothing.
 
     Raises:
         ValueError: a box that does not touch the picture, numbers out of range; and what `read_photo` raises.
     """
     photo, face, size = read_photo(image), Face.of(face), check_whole(1, LARGEST, size=size)
-    return cut(photo, face, scale, size, tilt_of(face, upright))
+    return cut(photo, face, scale, size, tilt_of(photo, face, upright))
 
 
-def tilt_of(face: Face, upright: bool | float) -> float:
-    """Say by how many degrees a head leans clockwise, as far as it is to be turned."""
-    if isinstance(upright, bool | np.bool_):
-        return (face.tilt or 0.0) if upright else 0.0
-    return check_number(-180, 180, ", or True or False", upright=upright)
+def tilt_of(photo: Photo, face: Face, upright: bool | float) -> float:
+    """Say by how many degrees a head leans clockwise, as far as it is to be turned; `crop_face` says by what."""
+    if not isinstance(upright, bool | np.bool_):
+        return float(check_number(-180, 180, ", or True or False", upright=upright))
+    if not upright:
+        return 0.0
+    if face.tilt is not None:
+        return face.tilt
+    tilt = float(estimate_tilt(cut(photo, face, 1.0, SIZE, 0.0)[None]))
+    if abs(tilt) > FAR_TURNED:  # the estimate is better the more upright the head is
+        tilt += float(estimate_tilt(cut(photo, face, 1.0, SIZE, tilt)[None]))
+    return tilt if abs(tilt) > LEAST_TILT else 0.0
 
 
 def cut(photo: Photo, face: Face, scale: float, size: int, tilt: float) -> Tensor:

@@ -124,7 +124,7 @@ def predict_photo(
     if not found:
         return [Prediction(None, None, None, tuple(classes), None, ("no face",))]
     size = getattr(unwrap(network), "image_size", 48)
-    looks = [_look(photo, face, scales, mirror, size, tilt_of(face, upright)) for face in found]
+    looks = [_look(photo, face, scales, mirror, size, tilt_of(photo, face, upright)) for face in found]
     rows = predict_proba(network, torch.cat([look.views for look in looks])).cpu()  # (faces · views, C)
     means = rows.view(len(looks), -1, rows.shape[1]).mean(1)  # (faces, C)
     return [

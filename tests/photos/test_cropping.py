@@ -18,7 +18,7 @@ def scene():
 
 
 def test_a_square_box_is_cut_as_it_is(scene):
-    crop = crop_face(scene, (100, 60, 96, 96), size=96)
+    crop = crop_face(scene, (100, 60, 96, 96), size=96, upright=False)
     assert crop.dtype == torch.uint8
     assert crop.shape == (1, 96, 96)
     assert np.array_equal(crop[0].numpy(), scene[60:156, 100:196])
@@ -26,7 +26,7 @@ def test_a_square_box_is_cut_as_it_is(scene):
 
 def test_large_faces_are_averaged_down(scene):
     wanted = np.asarray(Image.fromarray(scene[60:156, 100:196]).resize((48, 48), Image.Resampling.BICUBIC))
-    got = crop_face(scene, (100, 60, 96, 96))[0].numpy()
+    got = crop_face(scene, (100, 60, 96, 96), upright=False)[0].numpy()
     assert np.abs(got[2:-2, 2:-2].astype(int) - wanted[2:-2, 2:-2]).max() <= 2
 
 
@@ -53,7 +53,7 @@ def test_a_head_that_leans_is_turned_upright(angle):
     plain = np.full((200, 200), 128, np.uint8)
     plain[52:148, 52:148] = face
     leaning = Image.fromarray(plain).rotate(-angle, Image.Resampling.BICUBIC)  # clockwise
-    wanted = crop_face(plain, (60, 60, 80, 80)).float()
+    wanted = crop_face(plain, (60, 60, 80, 80), upright=False).float()
     by_number = crop_face(leaning, (60, 60, 80, 80), upright=angle).float()
     radians = np.deg2rad(angle)
     eyes = (
@@ -69,9 +69,9 @@ def test_a_head_that_leans_is_turned_upright(angle):
 
 def test_beyond_the_picture_its_border_goes_on(scene):
     stripes = np.repeat(np.linspace(0, 255, 64).astype(np.uint8)[:, None], 64, 1)
-    crop = crop_face(stripes, (-32, 0, 64, 64), size=64)[0].numpy()
+    crop = crop_face(stripes, (-32, 0, 64, 64), size=64, upright=False)[0].numpy()
     assert np.array_equal(crop, stripes)  # to the left each row is what its border is
-    crop = crop_face(stripes, (0, 48, 64, 64), size=64)[0].numpy()
+    crop = crop_face(stripes, (0, 48, 64, 64), size=64, upright=False)[0].numpy()
     assert np.array_equal(crop[:16], stripes[48:])
     assert (crop[16:] == 255).all()
 

