@@ -11,7 +11,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 
 # Where conda-forge names a package differently. matplotlib-base is matplotlib without the Qt window system.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base", "playwright": "playwright-python"}
-EXTRAS = ("onnx", "tensorboard", "test")  # "dev" is for people who write notebooks
+EXTRAS = ("onnx", "tensorboard", "search", "test")  # "dev" is for people who write notebooks
 CONDA_ONLY = {"python", "pip"}
 
 
