@@ -4,7 +4,7 @@
     python start.py test               run all tests: the package, the notebooks, their style
     python start.py test --quick       … without the notebooks and the slow tests, for people who work on the package
     python start.py test -k data       … only some; what follows goes to pytest (a path, or its options)
-    python start.py add onnx           install what only some readers need: onnx, tensorboard, search, test, dev
+    python start.py add onnx           install what only some readers need: onnx, tensorboard, search, photos, …
     python start.py bundle FOLDER      put all that an installation needs into a folder, for machines without a network
 
     --from FOLDER      install from such a folder, without a network

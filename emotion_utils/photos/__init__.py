@@ -6,6 +6,7 @@ from emotion_utils.photos.drawing import draw_predictions
 from emotion_utils.photos.finding import find_faces, finders
 from emotion_utils.photos.prediction import Prediction, predict_photo
 from emotion_utils.photos.reading import Photo, read_photo
+from emotion_utils.photos.upright import estimate_tilt
 
 __all__ = [
     "Box",
@@ -14,6 +15,7 @@ __all__ = [
     "Prediction",
     "crop_face",
     "draw_predictions",
+    "estimate_tilt",
     "find_faces",
     "finders",
     "frame_of",
