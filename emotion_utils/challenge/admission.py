@@ -40,7 +40,7 @@ def check_holdings(model: nn.Module, helper: Any, rules: Rules) -> None:
         )
     total = sum(found.numbers.values())
     if total > rules.fixed:
-        where = [f"{place} ({count:,})" for place, count in found.numbers.most_common(3) if count]
+        where = [f"{place} ({count:,})" for place, count in found.numbers.most_common(3) if count > 1]
         raise RuleError(
             f"{total:,} numbers are in reach that are not learnt here: {listed(where)}; {rules.fixed:,} are allowed. "
             "Make them parameters, or compute them in forward"

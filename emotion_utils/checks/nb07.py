@@ -1,4 +1,4 @@
-"""Checks for notebook 07: paired intervals, seeds needed, scaled rates, two searches, a front, a learning curve."""
+"""Checks for notebook 07: paired intervals, seeds needed, scaled rates, two searches, a front, faces needed."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -213,34 +213,40 @@ def pareto_front(answer: Callable[[Tensor, Tensor], Any]) -> None:
 
 @check(
     hints=(
-        "On log axes a power law is a straight line. Which two numbers describe it?",
-        "Fit log(error) against log(faces) by least squares (`numpy.polyfit(x, y, 1)`), then go to `faces`.",
+        "On log axes a power law is a straight line: log(error) = level + slope · log(faces). Fit it to every point.",
+        "Put log(target) in the place of log(error), and solve for log(faces). Undo the logarithm at the end.",
     )
 )
-def predict_error(answer: Callable[[list[float], list[float], float], float]) -> None:
-    """Check `answer(counts, errors, faces)`: fit error = a · faces^-b in logarithms, and predict."""
+def faces_needed(answer: Callable[[list[float], list[float], float], float]) -> None:
+    """Check `answer(counts, errors, target)`: fit error = a · faces^-b in logarithms, solve for faces."""
     generator = torch.Generator().manual_seed(75)
     for trial in range(6):
-        a, b = (
-            1 + 4 * float(torch.rand((), generator=generator)),
-            0.1 + 0.5 * float(torch.rand((), generator=generator)),
-        )
+        level, slope = torch.rand(2, generator=generator).tolist()
+        a, b = 1 + 4 * level, 0.15 + 0.5 * slope
         counts = [150.0 * 2**k for k in range(3 + trial)]
-        noise = 0.0 if trial < 2 else 0.05
+        noise = 0.0 if trial < 2 else 0.06
         errors = [a * n**-b * math.exp(noise * float(torch.randn((), generator=generator))) for n in counts]
         x, y = (torch.tensor(values, dtype=torch.float64).log() for values in (counts, errors))
-        fitted = ((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()
-        faces = 2 * counts[-1]
-        truth = float((y.mean() + fitted * (math.log(faces) - x.mean())).exp())
-        got = number(answer(list(counts), list(errors), faces), "the error")
-        case = f"for {len(counts)} points up to {counts[-1]:g} faces, predicted at {faces:g}"
+        fitted = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+        target = 0.8 * errors[-1]
+        truth = math.exp(float(x.mean()) + (math.log(target) - float(y.mean())) / fitted)
+        got = number(answer(list(counts), list(errors), target), "the number of faces")
+        case = f"for {len(counts)} points up to {counts[-1]:g} faces and a target of {target:.1%}"
         require(not math.isnan(got), f"{case} you returned nan")
-        straight = (errors[-1] - errors[-2]) / (counts[-1] - counts[-2]) * counts[-1] + errors[-1]
-        hint = None
-        if math.isclose(got, truth, rel_tol=0.2) and noise and not math.isclose(got, truth, rel_tol=0.01):
-            hint = "Close. Does every point have a say, and is the error fitted in its logarithm?"
-        elif math.isclose(got, straight, rel_tol=1e-3):
-            hint = "That follows a straight line on plain axes. The curve flattens."
-        elif got < 0 or math.isclose(got, math.log(truth), rel_tol=0.01):
-            hint = "That is a logarithm. Undo it at the end."
-        require(math.isclose(got, truth, rel_tol=0.01), f"{case} your error is {got / truth:.2f} times the fit's", hint)
+        told = f"{case} you say {got:,.4g} faces, {got / truth:.2f} times the fit's"
+        require(math.isclose(got, truth, rel_tol=0.01), told, _fit_hint(got, truth, counts, errors, target))
+
+
+def _fit_hint(got: float, truth: float, counts: list[float], errors: list[float], target: float) -> str | None:
+    """Tell which mistake leads to another number of faces."""
+    line = counts[-1] + (target - errors[-1]) * (counts[-1] - counts[-2]) / (errors[-1] - errors[-2])
+    ends = math.log(errors[-1] / errors[0]) / math.log(counts[-1] / counts[0])
+    if math.isclose(got, math.log(truth), rel_tol=0.01):
+        return "That is a logarithm. Undo it at the end."
+    if math.isclose(got, line, rel_tol=1e-3):
+        return "That follows a straight line on plain axes. The curve flattens, so it takes more faces."
+    if math.isclose(got, counts[-1] * (target / errors[-1]) ** (1 / ends), rel_tol=1e-3):
+        return "That goes through two of the points. Give every point a say."
+    if got < counts[-1]:
+        return "The target lies below the smallest error that was measured, so it takes more faces than that."
+    return None

@@ -155,28 +155,28 @@ def front_by_cost_alone(costs, accuracies):
     return ~(dearer & (accuracies[None] >= accuracies[:, None])).any(1)
 
 
-def fit(counts, errors, faces):
+def fit(counts, errors, target):
     slope, level = np.polyfit(np.log(counts), np.log(errors), 1)
-    return float(np.exp(level + slope * np.log(faces)))
+    return float(np.exp((np.log(target) - level) / slope))
 
 
-def fit_by_lstsq(counts, errors, faces):
-    x, y = torch.tensor(counts).log(), torch.tensor(errors).log()
-    found = torch.linalg.lstsq(torch.stack([x, torch.ones_like(x)], 1).double(), y[:, None].double()).solution[:, 0]
-    return (found[0] * math.log(faces) + found[1]).exp()
+def fit_by_lstsq(counts, errors, target):
+    x, y = torch.tensor(counts).double().log(), torch.tensor(errors).double().log()
+    slope, level = torch.linalg.lstsq(torch.stack([x, torch.ones_like(x)], 1), y[:, None]).solution[:, 0]
+    return ((math.log(target) - level) / slope).exp()
 
 
-def fit_of_two_points(counts, errors, faces):
+def fit_of_two_points(counts, errors, target):
     slope = math.log(errors[-1] / errors[0]) / math.log(counts[-1] / counts[0])
-    return errors[-1] * (faces / counts[-1]) ** slope
+    return counts[-1] * (target / errors[-1]) ** (1 / slope)
 
 
-def straight_on(counts, errors, faces):
-    return errors[-1] + (errors[-1] - errors[-2]) / (counts[-1] - counts[-2]) * (faces - counts[-1])
+def straight_on(counts, errors, target):
+    return counts[-1] + (target - errors[-1]) * (counts[-1] - counts[-2]) / (errors[-1] - errors[-2])
 
 
-def fit_without_exp(counts, errors, faces):
-    return math.log(fit(counts, errors, faces))
+def fit_without_exp(counts, errors, target):
+    return math.log(fit(counts, errors, target))
 
 
 RIGHT = {
@@ -186,7 +186,7 @@ RIGHT = {
     "random_search": [search, search_by_list],
     "successive_halving": [halving, halving_by_tensor],
     "pareto_front": [front, front_by_sorting],
-    "predict_error": [fit, fit_by_lstsq],
+    "faces_needed": [fit, fit_by_lstsq],
 }
 WRONG = {
     "paired_interval": [
@@ -236,12 +236,12 @@ WRONG = {
         (lambda c, a: front(c, a).nonzero()[:, 0], "bools"),
         (lambda c, a: front(c, a)[:-1], "shape"),
     ],
-    "predict_error": [
+    "faces_needed": [
         (fit_of_two_points, "every point"),
         (straight_on, "straight line"),
         (fit_without_exp, "logarithm"),
-        (lambda c, e, f: e[-1], "error"),
-        (lambda c, e, f: math.nan, "nan"),
+        (lambda c, e, t: c[0], "more faces"),
+        (lambda c, e, t: math.nan, "nan"),
     ],
 }
 CASES = [(name, answer) for name, answers in RIGHT.items() for answer in answers]
