@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,14 @@ window.standIn = (state) => {
       this.saves = (this.saves ?? 0) + 1;
       if (window.kernelHearsState) this.arrive(await kernelHearsState(state));
     },
+    say(content, parts = []) {
+      listeners["msg:custom"]?.forEach((act) => act(content, revive(parts)));
+    },
     async send(content, _callbacks, buffers = []) {
+      (this.sent ??= []).push(content);
       const text = (buffer) => btoa(Array.from(new Uint8Array(buffer), (c) => String.fromCharCode(c)).join(""));
       if (!window.kernelHears) return;
-      for (const [said, parts] of await kernelHears(content, buffers.map(text)))
-        listeners["msg:custom"]?.forEach((act) => act(said, revive(parts)));
+      for (const [said, parts] of await kernelHears(content, buffers.map(text))) this.say(said, parts);
     },
     on(name, act) { (listeners[name] ??= new Set()).add(act); },
     off(name, act) { listeners[name]?.delete(act); },
@@ -176,6 +179,15 @@ def run_all(page: Any, address: str) -> None:
         "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
     )
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+
+
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Wait until something holds in Python, while the page goes on working."""
+    for _ in range(PATIENCE // 25):
+        if holds():
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError("it never holds")
 
 
 def take(page: Any, name: str) -> None:

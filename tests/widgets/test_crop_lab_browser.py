@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from widget_pages import CHROMIUM, FLAGS, bare_page, take
+from widget_pages import CHROMIUM, FLAGS, bare_page, take, until
 
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.models.networks import LinearModel
@@ -34,15 +34,6 @@ def lab():
     model = LinearModel(classes=EMOTIONS)
     model.set_normalisation(0.5, 0.25)
     return CropLab(PICTURE, model, box=FIRST)
-
-
-def until(page, holds):
-    """Wait until something holds here, while the page works."""
-    for _ in range(200):
-        if holds():
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError("it never holds")
 
 
 def drag(page, start, *stops):
