@@ -13,9 +13,10 @@ from emotion_utils.data.contents import as_groups, check_classes, check_flag
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.folder import tell
 from emotion_utils.data.folder_plan import in_order
+from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT
 from emotion_utils.data.image_files import GREY_MODES
 from emotion_utils.data.pixels import as_images, check_size
-from emotion_utils.data.tensors import as_tensor
+from emotion_utils.data.tensors import as_tensor, is_list
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, check_number, check_whole, listed, reason
 from emotion_utils.randomness import permutation, stream_key
@@ -79,12 +80,21 @@ def _pixels(images: Any, labels: Any, size: int | None, colour: bool | None, whi
         if low < 0 or high > white or not np.isfinite(high - low):
             raise ValueError(f"white={white:g}: the images run from {low:.4g} to {high:.4g}, not from 0 to that.")
         images = (values / white * 255).round().to(torch.uint8)
+    if isinstance(images, Tensor):
+        images = as_tensor(images, "images")  # refuses what holds no plain numbers
     shape = tuple(getattr(images, "shape", ()))
-    count = len(labels) if hasattr(labels, "__len__") else None
+    count = len(labels) if is_list(labels) and hasattr(labels, "__len__") else None
     if len(shape) == 2 and shape[0] == count and count > 1:
         side = round(shape[1] ** 0.5)
         advice = f"images.reshape(-1, {side}, {side})" if side**2 == shape[1] else "images.reshape(-1, height, width)"
         raise ValueError(f"images have shape {shape}, a row of numbers for each: give them height and width, {advice}.")
+    if isinstance(images, np.ndarray | Tensor) and str(images.dtype).removeprefix("torch.").startswith("float"):
+        low, high = (float(images.min()), float(images.max())) if 0 not in shape else (0.0, 0.0)
+        if low >= 0 and 1 + OVERSHOOT < high <= DARKEST:
+            raise ValueError(
+                f"images run from {low:.4g} to {high:.4g}, neither 0 to 1 nor 0 to 255: say which value is white, "
+                f"white={high:.4g}, if it is the largest."
+            )
     colour = _has_colours(images) if colour is None else check_flag(colour=colour)
     return as_images(images, size, colour=colour)
 
@@ -107,6 +117,8 @@ def _labels(labels: Any, classes: Any, count: int) -> tuple[Any, tuple[str, ...]
     if isinstance(labels, np.ndarray) and labels.dtype.kind in "USO" and labels.ndim == 1:
         return _named([str(label) for label in labels.tolist()], classes)
     numbers = as_tensor(labels, "labels")
+    if numbers.ndim == 0:
+        raise ValueError(f"labels={brief(labels)}: give one for each image.")
     if numbers.ndim == 2 and numbers.shape[1] == 1:
         numbers = numbers[:, 0]
     if numbers.ndim == 2:

@@ -100,7 +100,7 @@ def shift(found: dict) -> None:
 
 def real(found: dict) -> None:
     """Ask the network of the drawn faces about photographs, and the network of the photographs about drawn faces."""
-    photographs = load("fer2013", "validation", verbose=False, limit=2000)  # PublicTest; neither network learnt it
+    photographs = load("fer2013", "test", verbose=False, limit=2000)  # neither network learnt it
     learnt_from = load("fer2013", "training", verbose=False, limit=500)
     drawn = load("synthetic", "test", verbose=False)
     sets = {
@@ -152,7 +152,7 @@ def transfer(found: dict) -> None:
     """Take the weights that learnt photographs to 30, 100, 300 and 1,000 drawn faces."""
     test = sample_faces(700, seed=8, first=TEST, truth=False)
     has_photographs = "EMOTION_DATA_DIR" in os.environ
-    old = load("fer2013", "validation", verbose=False, limit=1000) if has_photographs else None
+    old = load("fer2013", "test", verbose=False, limit=1000) if has_photographs else None
     rows = found.setdefault("transfer", {})
     rows["untouched"] = {
         "accuracy": evaluate(load_pretrained("fer2013"), test).accuracy,
