@@ -24,6 +24,7 @@ from emotion_utils.photos.prediction import SCALES, find_network
 
 SOME_UNREADABLE, NO_FACE = 3, 4  # exit statuses beside 0, 1 and 2
 SHOWN = 20  # unreadable files that are listed
+LONGEST_STEM = 50  # characters of a file's name that its drawing keeps: a name may have 255 bytes
 
 EPILOG = f"""A label is the name that people would most likely give to an expression. It does not say what somebody
 feels, and must not be used to judge people; at work and in education the EU prohibits it. Faces that are too small, too
@@ -56,6 +57,8 @@ def run(options: argparse.Namespace) -> None:
     check_share(threshold=options.threshold)
     if options.camera == bool(options.places):
         raise ValueError("Name one or more photographs or folders, or say --camera (not both).")
+    if str(options.csv) == str(options.json) == "-":
+        raise ValueError("--csv - and --json - both print: give one of them a file.")
     network = find_network(options.model)
     finder = _finder(options)
     if options.camera:
@@ -136,6 +139,8 @@ def _treat(path: Path, job: _Job, counts: _Counts, tables: Sequence[Table]) -> l
         predictions = _predict(photo, job)
     except ImageError as problem:
         error = problem.why
+    except IsADirectoryError:  # `find_pictures` gives those alone that it could not look into
+        error = "a folder that may not be read"
     except (OSError, ValueError) as problem:
         error = reason(problem)
     name = show(path, 4000)
@@ -146,7 +151,7 @@ def _treat(path: Path, job: _Job, counts: _Counts, tables: Sequence[Table]) -> l
         counts.examples += [f"{show(path)}: {error}"] * (len(counts.examples) < SHOWN)
         return [f"{name}: could not be read ({error})"]
     if job.draw is not None:
-        with atomic_write(job.draw / f"{counts.pictures:05}_{path.stem}.jpg") as part:
+        with atomic_write(job.draw / f"{counts.pictures:05}_{path.stem[:LONGEST_STEM]}.jpg") as part:
             draw_predictions(photo, predictions).save(part, "JPEG", quality=90)
     counts.faces += sum(each.face is not None for each in predictions)
     counts.answers += sum(not each.abstains for each in predictions)

@@ -218,6 +218,41 @@ def test_a_camera_is_released_whatever_happens(predict, monkeypatch, frames, lin
         assert "too dark" in answers[0]
 
 
+def test_what_was_done_before_an_interruption_is_kept(predict, face_file, tmp_path, monkeypatch):
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("L", (30, 30), 99).save(face_file.parent / name)
+    opened, real = [], Image.open
+
+    def interrupted(*arguments, **options):
+        opened.append(arguments)
+        if len(opened) == 5:  # a picture is opened twice: for itself, and to see whether it is animated
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(Image, "open", interrupted)
+    status, _, err = predict(
+        face_file.parent, "--finder", "whole", "--csv", tmp_path / "o.csv", "--json", tmp_path / "o.json"
+    )
+    assert status == 130
+    assert "Interrupted" in err
+    assert [row["file"].rsplit(os.sep, 1)[-1] for row in rows_of(tmp_path / "o.csv")] == ["a.png", "b.png"]
+    assert len(json.loads((tmp_path / "o.json").read_text())) == 2
+
+
+def test_long_names_and_names_that_are_no_text(predict, face_file, tmp_path):
+    folder = face_file.parent
+    face_file.rename(folder / f"{'long ' * 48}.png")
+    try:
+        Image.new("L", (30, 30), 99).save(os.fsencode(folder) + b"/\xff.png", format="PNG")
+    except OSError:
+        pytest.skip("this disk takes text alone")
+    status, _, err = predict(
+        folder, "--finder", "whole", "--threshold", 0, "--csv", tmp_path / "o.csv", "--draw", tmp_path / "d"
+    )
+    assert status == 0, err
+    assert len(rows_of(tmp_path / "o.csv")) == len(list((tmp_path / "d").iterdir())) == 2
+
+
 def test_a_pipe_among_pictures_is_not_waited_for(predict, face_file):
     for number in range(6):
         Image.new("L", (20, 20), 40 * number).save(face_file.parent / f"{number}.png")
@@ -233,6 +268,7 @@ def test_a_pipe_among_pictures_is_not_waited_for(predict, face_file):
         ((), "Name one or more photographs"),
         (("--camera", "x.jpg"), "not both"),
         (("nowhere.jpg",), "nowhere"),
+        ((PORTRAIT, "--csv", "-", "--json", "-"), "both print"),
         ((PORTRAIT, "--threshold", 2), "threshold=2"),
         ((PORTRAIT, "--box", 0, 0, 0, 5), "width=0"),
         ((PORTRAIT, "--csv", "."), "is a folder"),
