@@ -267,9 +267,12 @@ def _verdict(mine: list[Measured], baseline: list[Measured], difference: float, 
     if len(mine) + len(baseline) > 2:
         luck = f"{100 * difference:+.1f} points, and the luck of the seed moves it by ± {100 * margin:.1f} (95 %, "
         luck += f"{_seeds(len(mine))} of yours, {_seeds(len(baseline))} of the baseline)"
-        same = next((run for run in baseline if len(mine) == 1 and torch.equal(run.correct, mine[0].correct)), None)
-        if same is not None:
-            start = f"with seed {same.config.seed}" if same.config.seed != mine[0].config.seed else "with the same seed"
+        same = [next((run for run in baseline if torch.equal(run.correct, one.correct)), None) for one in mine]
+        if len(mine) > 1 and None not in same:
+            return f"{luck}. With each seed, yours recognises exactly the same faces as the baseline: no difference."
+        if same[0] is not None and len(mine) == 1:
+            seed = same[0].config.seed
+            start = f"with seed {seed}" if seed != mine[0].config.seed else "with the same seed"
             return f"{luck}. Yours and the baseline {start} recognise exactly the same faces: no difference."
         if abs(difference) <= margin:
             return f"{luck}: no difference that this can tell. Two seeds of one network lie as far apart."

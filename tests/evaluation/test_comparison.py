@@ -219,6 +219,12 @@ def test_a_margin_needs_scatter(sides):
         seed_margin(*sides)
 
 
+def test_several_unchanged_networks_make_no_difference():
+    assert "With each seed" in compare_with_baseline(BASELINES[:2], BASELINES[:3]).verdict
+    other = compare_with_baseline([BASELINES[0], replace(BASELINES[1], correct=~BASELINES[1].correct)], BASELINES)
+    assert "exactly the same" not in other.verdict
+
+
 def test_an_unchanged_network_makes_no_difference():
     """With the seed of one of the baseline's runs it recognises the same faces, and that is said."""
     for mine in BASELINES:
