@@ -19,6 +19,7 @@ from emotion_utils.models.facts import remember
 from emotion_utils.models.networks import EmotionCNN
 from emotion_utils.models.onnx_model import OnnxModel
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnx")
 FACES = small_faces(140, size=24)

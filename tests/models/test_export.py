@@ -21,6 +21,10 @@ from emotion_utils.models.onnx_model import OnnxModel
 
 onnxruntime = pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
+OWN_STYLES = [
+    "ends in a function", "transformer", "float64", "DataParallel of ours", "pruned", "weight norm", "AveragedModel",
+    "low rank, as in LoRA", "torchvision vgg", "channels last",
+]  # fmt: skip
 
 
 def spoil_batch_norm(model):
@@ -58,6 +62,7 @@ def pixels(count, size=16):
     return torch.randint(0, 256, (count, 1, size, size), dtype=torch.uint8)
 
 
+@pytest.mark.slow
 def test_a_file_for_deployment_takes_grey_levels_and_says_what_it_is(tmp_path):
     model = spoil_batch_norm(EmotionCNN((4, 8), image_size=16, classes=EMOTIONS))
     model.set_normalisation(0.4, 0.2)
@@ -78,7 +83,7 @@ def test_a_file_for_deployment_takes_grey_levels_and_says_what_it_is(tmp_path):
     assert int(told["opset"]) == next(each.version for each in onnx.load(path).opset_import if not each.domain)
 
 
-@pytest.mark.parametrize("style", ["ends in a function", "transformer", "float64", "DataParallel of ours"])
+@pytest.mark.parametrize("style", OWN_STYLES)
 @pytest.mark.slow
 def test_networks_of_ones_own_agree_with_pytorch(style, tmp_path):
     """Each takes any number of images, also where PyTorch's first way to read its code would fix the number."""

@@ -8,7 +8,9 @@ from emotion_utils.errors import ShapeError, WeightsError
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.networks import LinearModel
 from emotion_utils.models.onnx_model import OnnxModel
+from emotion_utils.widgets import FaceLab
 
+pytestmark = pytest.mark.slow
 pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
 
@@ -62,6 +64,14 @@ def test_what_is_no_file_of_ours_is_named(make, error, message, tmp_path):
     with pytest.raises(error, match=message) as caught:
         OnnxModel(make(tmp_path))
     assert len(str(caught.value)) <= 400
+
+
+def test_the_face_lab_takes_a_file_in_a_networks_place(tmp_path):
+    model = LinearModel(classes=("a", "b"))
+    model.set_normalisation(0.5, 0.25)
+    lab = FaceLab(OnnxModel(export_onnx(model, tmp_path / "lab.onnx")))
+    assert lab.classes == ("a", "b")
+    torch.testing.assert_close(lab.probabilities(), FaceLab(model).probabilities(), atol=1e-5, rtol=0)
 
 
 def test_threads_are_a_number(path):

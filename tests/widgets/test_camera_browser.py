@@ -20,12 +20,13 @@ pytestmark = [
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: test)")
 ALLOWED = {"kernel": True, "permissions": ["camera"]}
 STATUS = "text => document.querySelector('.eu-status').textContent.includes(text)"
-BARS = "() => document.querySelectorAll('.eu-bars-row').length === 7"
+BARS = "() => document.querySelector('.eu-faces').querySelectorAll('.eu-bars-row').length === 7"
 CELL = """
-from emotion_utils.widgets import Camera
+from emotion_utils.widgets import Camera, CropLab
 camera = Camera("synthetic", overlay=True)
 camera
 """
+CROP = "lab = CropLab(None, 'synthetic', box=(90, 90, 100, 0))\nlab"
 
 
 def write_y4m(path, film, rate=10):
@@ -233,16 +234,28 @@ def test_what_closes_turns_the_camera_off(browser):
 
 
 def test_in_jupyterlab(browser, tmp_path):
-    with jupyterlab(tmp_path, [CELL, "print(camera.reader._mean is not None)"]) as address:
+    with jupyterlab(tmp_path, [CELL, CROP]) as address:
         page = browser.new_page(viewport={"width": 1300, "height": 1100}, permissions=["camera"])
         run_all(page, address)
         page.wait_for_selector(".eu-promise")
         start(page)
         page.wait_for_function(BARS)
         page.wait_for_function("() => /frames a second/.test(document.querySelector('.eu-look').innerText)")
-        assert page.locator(".eu-faces").evaluate("element => element.closest('[data-lm-suppress-shortcuts]') !== null")
+        for lab in page.locator(".eu-faces").all():
+            assert lab.get_attribute("data-lm-suppress-shortcuts") == "true"
         take(page, "camera_lab")
         page.keyboard.press("Escape")
+        assert page.get_by_role("button", name="Start the camera").is_visible()
+        crop = page.locator("canvas.eu-hand")
+        crop.focus()
+        before = page.locator(".eu-faces").nth(1).locator(".eu-share").all_inner_texts()
+        crop.press("Shift+ArrowRight")
+        crop.press("Shift+>")
+        page.wait_for_function(
+            "before => Array.from(document.querySelectorAll('.eu-faces')[1].querySelectorAll('.eu-share'))"
+            ".some((share, i) => share.textContent !== before[i])",
+            arg=before,
+        )
         saved = page.evaluate("""async () => {
             const context = window.jupyterapp.shell.currentWidget.context;
             await context.save();
