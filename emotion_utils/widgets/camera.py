@@ -116,9 +116,9 @@ class Camera(anywidget.AnyWidget):
             self.reader.forget()
             self._viewed, self._explained = content.get("view"), float("-inf")
         due = time.monotonic() - self._explained >= HEAT_EVERY
-        self.reader.overlay = self.overlay and (due or bool(content.get("still")))
         frame = Image.open(io.BytesIO(bytes(buffers[0])), formats=["JPEG", "PNG"])
-        seen = self.reader.read(frame, content.get("seconds"))
+        explain = self.overlay and (due or bool(content.get("still")))
+        seen = self.reader.read(frame, content.get("seconds"), overlay=explain)
         parts = []
         if seen.heat is not None:
             self._explained = time.monotonic()

@@ -105,12 +105,13 @@ class FrameReader:
         self._mean: Tensor | None = None
         self._last = (-math.inf, False)  # seconds of the last frame, and whether it showed a face
 
-    def read(self, frame: Any, seconds: float | None = None) -> FrameAnswer:
+    def read(self, frame: Any, seconds: float | None = None, *, overlay: bool | None = None) -> FrameAnswer:
         """Look at one frame.
 
         Args:
             frame: whatever `read_photo` takes: the content of a JPEG, an array (H, W) or (H, W, 3) of red, green, blue.
             seconds: when it was taken, on a clock that runs forward; None takes the clock of this computer.
+            overlay: whether to compute Grad-CAM; None goes by the attribute.
 
         Raises:
             ValueError, TypeError: no picture; the mean is as it was.
@@ -127,7 +128,7 @@ class FrameReader:
                 (seen,) = predict_photo(photo, self.network, faces=faces[0], scales=(1.0,), mirror=False)
             smoothed = self._smooth(seen.probabilities, seconds, found)
             heat = None
-            if self.overlay and self.can_explain:
+            if (self.overlay if overlay is None else overlay) and self.can_explain:
                 with _timed(spent, "explain"):
                     heat = grad_cam(self.network, seen.crop[None], int(smoothed.argmax()))[0].cpu()
                     heat = heat / heat.max().clamp(min=1e-12)

@@ -102,6 +102,7 @@ def test_the_map_comes_now_and_then_and_for_every_still_picture():
     assert len(buffers[0]) == 48 * 48
     assert max(buffers[0]) == 255
     assert (second["heat"], none) == (0, [])
+    assert camera.read(FILM[0], 0.01).heat is not None, "asked by hand, it is computed each time"
     assert browser.show(FILM[0], 0.02, still=True)[0]["heat"] == 48
     camera.overlay = False
     assert browser.show(FILM[0], 0.03, still=True)[0]["heat"] == 0

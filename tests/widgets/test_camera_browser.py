@@ -127,7 +127,7 @@ def test_a_frame_is_no_larger_than_needed(browser):
     sizes = []
     camera = Camera(network())
     read = camera.reader.read
-    camera.reader.read = lambda frame, seconds: sizes.append(frame.size) or read(frame, seconds)
+    camera.reader.read = lambda frame, *given, **named: sizes.append(frame.size) or read(frame, *given, **named)
     with bare_page(browser, camera, **ALLOWED) as page:
         start(page)
         until(page, lambda: len(sizes) > 2)

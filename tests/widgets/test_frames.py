@@ -118,6 +118,8 @@ def test_the_map_is_grad_cam_of_the_crop():
     cam = grad_cam(model, wanted.crop[None], int(wanted.probabilities.argmax()))[0]
     torch.testing.assert_close(seen.heat, cam / cam.max().clamp(min=1e-12))
     assert FrameReader(model).read(FILM[2]).heat is None
+    assert FrameReader(model).read(FILM[2], overlay=True).heat is not None
+    assert reader.read(FILM[2], overlay=False).heat is None
 
 
 def test_a_network_without_maps_has_no_map():
