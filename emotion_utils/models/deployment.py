@@ -10,7 +10,7 @@ from torch import Tensor
 from emotion_utils.data.pixels import as_images
 from emotion_utils.errors import ShapeError, reason, show
 from emotion_utils.files import as_path, atomic_write
-from emotion_utils.models.onnx_model import OnnxModel, import_onnxruntime
+from emotion_utils.models.onnx_model import OnnxModel, import_package
 
 RUNNER = Path(__file__).with_name("run_onnx.py")
 FEWEST = 32  # images to calibrate with; fewer say too little about how large numbers get
@@ -46,7 +46,7 @@ def quantise_onnx(path: str | Path, target: str | Path, images: Any) -> Path:
             cannot quantise.
     """
     path, target = as_path(path), as_path(target, "target")
-    runtime = import_onnxruntime()
+    onnx = import_package("onnx")
     exported, images = OnnxModel(path), as_images(images)
     if len(images) < FEWEST:
         raise ValueError(
@@ -61,7 +61,7 @@ def quantise_onnx(path: str | Path, target: str | Path, images: Any) -> Path:
     if target.exists() and target.samefile(path):
         raise ValueError(f"target={show(target, 80)} is the file to read: choose another name.")
     try:
-        content = _quantised(runtime, path, images, exported)
+        content = _quantised(onnx, path, images, exported)
     except Exception as error:  # of many kinds
         raise ValueError(f"{show(path, 80)} cannot be quantised: {reason(error, 160)}") from error
     with atomic_write(target) as part:
@@ -69,9 +69,8 @@ def quantise_onnx(path: str | Path, target: str | Path, images: Any) -> Path:
     return target
 
 
-def _quantised(runtime: Any, path: Path, images: Tensor, exported: OnnxModel) -> bytes:
+def _quantised(onnx: Any, path: Path, images: Tensor, exported: OnnxModel) -> bytes:
     """Prepare and quantise a file; give the new file's content."""
-    import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

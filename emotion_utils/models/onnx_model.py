@@ -1,5 +1,6 @@
 """An exported network, run by ONNX Runtime as another program would run it, behind the same door as the others."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from emotion_utils.errors import ShapeError, WeightsError, brief, check_whole, r
 from emotion_utils.files import as_path, open_file
 
 NEEDED = (
-    "Running ONNX files needs the package onnxruntime: `python start.py add onnx`, or in an environment of your own "
-    "`python -m pip install onnxruntime`. Then restart the kernel."
+    "ONNX files need the package {name}: `python start.py add onnx`, or in an environment of your own "
+    "`python -m pip install {name}`. Then restart the kernel."
 )
 
 
@@ -42,7 +43,7 @@ class OnnxModel:
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         threads = None if threads is None else check_whole(1, 4096, ", or None", threads=threads)
         self.path = as_path(path)
-        onnxruntime = import_onnxruntime()
+        onnxruntime = import_package("onnxruntime")
         with open_file(self.path) as file:
             content = file.read()
         options = onnxruntime.SessionOptions()
@@ -95,17 +96,16 @@ class OnnxModel:
         return torch.from_numpy(np.concatenate(parts))
 
 
-def import_onnxruntime() -> Any:
-    """Return the package onnxruntime.
+def import_package(name: str) -> Any:
+    """Return one of the packages of the extra "onnx".
 
     Raises:
         ImportError: it is not installed; the message says how to get it.
     """
     try:
-        import onnxruntime
+        return importlib.import_module(name)
     except ImportError as error:
-        raise ImportError(NEEDED) from error
-    return onnxruntime
+        raise ImportError(NEEDED.format(name=name)) from error
 
 
 def _names_in(metadata: dict[str, str]) -> list[str]:

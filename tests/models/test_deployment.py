@@ -125,6 +125,14 @@ def test_without_arguments_the_page_explains_itself(tmp_path):
     assert "model.onnx" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["onnx", "onnxruntime"])
+def test_a_package_that_is_missing_is_named(name, exported, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
+    with pytest.raises(ImportError, match=rf"{name}.*pip install {name}`"):
+        quantise_onnx(exported[1], tmp_path / "small.onnx", FACES.images)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_is_none_is_named(tmp_path):
     with pytest.raises(TypeError, match="folder=5"):
         write_runner(5)
