@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from network import Machine
 from places import REPOSITORY
 
 on_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the launcher is tested on Linux")
@@ -48,6 +49,20 @@ def launch(function: Callable[..., None], *arguments: Any, restarts: int = 0) ->
     finally:  # the launcher leaves its own
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def serve(machine: Machine, host: Machine, function: Callable[..., None], arguments: tuple, **env: str) -> None:
+    """Be `torchrun` on one of two machines: meet the other at `host`, which is one of them, and start one process."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    machine.enter()
+    os.environ.update(env)
+    config = LaunchConfig(
+        min_nodes=2, max_nodes=2, nproc_per_node=1, rdzv_backend="c10d", rdzv_endpoint=f"{host.address}:29400",
+        rdzv_configs={"is_host": machine == host, "keep_alive_interval": 1, "keep_alive_max_attempt": 5},
+        local_addr=machine.address, run_id="test", max_restarts=1, monitor_interval=0.05, start_method="fork",
+    )  # fmt: skip
+    elastic_launch(config, function)(*arguments)
 
 
 def run_package(folder: Path, *arguments: str) -> None:

@@ -32,7 +32,7 @@ from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.randomness import seed_everything
 from emotion_utils.training.checkpoint import load_run
 from emotion_utils.training.distillation import SoftLabelCrossEntropy, mix_targets, view_probabilities
-from emotion_utils.training.distributed import ProcessGroup, destroy_process_group, init_process_group, was_restarted
+from emotion_utils.training.distributed import ProcessGroup, destroy_process_group, init_process_group
 from emotion_utils.training.folder import launch_of
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
@@ -124,7 +124,7 @@ def goes_on(run_dir: Path, group: ProcessGroup, device: str = "auto") -> bool:
 
     An older run that lies there is none of theirs: the first life may have ended before it set that aside.
     """
-    if not was_restarted():
+    if not group.restarted:
         return False
     mine = group.rank == 0 and group.launch is not None and launch_of(run_dir) == group.launch
     return bool(group.all_reduce(torch.tensor([int(mine)], device=pick_device(device))))  # as rank 0 says
