@@ -13,7 +13,7 @@ from emotion_utils.errors import brief, check_share, check_whole, reason
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import copied
-from emotion_utils.models.inference import spoilt_weights
+from emotion_utils.models.inference import normalised_for, spoilt_weights
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
@@ -96,11 +96,12 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
     """Measure batch norm's means and variances anew, over images as `dataset` gives them (augmented, if it augments).
 
     Averaged weights make other sums in each layer than any one of the networks made, so their statistics do not fit.
+    Nor do they fit pictures of another source. Images are normalised as the model is used to seeing them.
 
     Raises:
         TypeError, ValueError, ShapeError: model and data do not fit together, see `check_fit`.
     """
     batch_size, dataset = check_whole(1, batch_size=batch_size), as_face_dataset(dataset)
     check_fit(model, dataset)  # before anything is changed
-    images = dataset.to(device_of(model))
+    images = normalised_for(model, dataset).to(device_of(model))
     update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)

@@ -5,8 +5,8 @@ import torch
 from small_faces import small_faces
 from small_runs import QUIET, small_cnn
 
-from emotion_utils.data import Augment
-from emotion_utils.training import TrainConfig, judge_by_folds, train
+from emotion_utils.data import Augment, FaceDataset
+from emotion_utils.training import TrainConfig, judge_by_folds, refresh_batch_norm, train
 from emotion_utils.training.step import make_optimizer, set_learning_rate, sgd_parameter_groups
 
 
@@ -94,3 +94,17 @@ def test_folds_judge_faces_that_they_have_not_learnt_one_person_in_one_fold():
     assert judge_by_folds(faces, teach, Augment(), folds=2, views=2).shape == (24, 7)
     with pytest.raises(ValueError, match=r"folds=8.*6 groups"):
         judge_by_folds(faces, teach, folds=8)
+
+
+def test_batch_norm_is_measured_on_images_as_the_model_sees_them():
+    """Another source has another mean; in use its images are normalised as those that were learnt."""
+    model, other = small_cnn(), small_cnn()
+    learnt, dark = small_faces(28), small_faces(28, seed=3)
+    dark = FaceDataset(dark.images // 3, dark.labels, dark.classes)
+    for each in (model, other):
+        train(each, learnt, None, TrainConfig(epochs=1, batch_size=7, **QUIET))
+    refresh_batch_norm(model, dark)
+    refresh_batch_norm(other, dark.with_normalisation(learnt.mean, learnt.std))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+    assert (dark.mean, dark.std) != (learnt.mean, learnt.std)
