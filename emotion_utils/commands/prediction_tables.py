@@ -17,7 +17,7 @@ from emotion_utils.files import atomic_write
 from emotion_utils.photos import Photo, Prediction
 
 COLUMNS = (
-    "file", "face", "faces", "left", "top", "width", "height", "score", "finder", "tilt", "label", "confidence",
+    "file", "face", "faces", "left", "top", "width", "height", "score", "finder", "tilt", "yaw", "label", "confidence",
     "abstains", "reasons", "error",
 )  # fmt: skip
 
@@ -52,12 +52,13 @@ class CsvTable(Table):
             about = describe(each)
             box = [about["box"][side] for side in ("left", "top", "width", "height")]
             self.writer.writerow([
-                name, number, len(faces), *box, about["score"], about["finder"], about["tilt"], about["label"],
-                about["confidence"], int(each.abstains), "; ".join(each.reasons), "", *about["probabilities"].values(),
+                name, number, len(faces), *box, about["score"], about["finder"], about["tilt"], about["yaw"],
+                about["label"], about["confidence"], int(each.abstains), "; ".join(each.reasons), "",
+                *about["probabilities"].values(),
             ])  # fmt: skip
         if not faces:
             reasons = "" if error else "no face"
-            self.writer.writerow([name, "", 0, *[""] * 9, "" if error else 1, reasons, error or "", *blank])
+            self.writer.writerow([name, "", 0, *[""] * 10, "" if error else 1, reasons, error or "", *blank])
 
 
 class JsonTable(Table):
@@ -89,6 +90,7 @@ def describe(prediction: Prediction) -> dict[str, Any]:
         "score": round(face.score, 3),
         "finder": face.finder,
         "tilt": round(prediction.tilt, 1),
+        "yaw": round(prediction.yaw, 1),
         "label": prediction.label,
         "confidence": round(prediction.confidence, 4),
         "abstains": prediction.abstains,

@@ -6,6 +6,7 @@ from emotion_utils.photos.drawing import draw_predictions
 from emotion_utils.photos.finding import find_faces, finders
 from emotion_utils.photos.prediction import Prediction, predict_photo
 from emotion_utils.photos.reading import Photo, read_photo
+from emotion_utils.photos.turning import estimate_yaw
 from emotion_utils.photos.upright import estimate_tilt
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "crop_face",
     "draw_predictions",
     "estimate_tilt",
+    "estimate_yaw",
     "find_faces",
     "finders",
     "frame_of",

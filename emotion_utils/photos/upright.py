@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from emotion_utils.data.contents import as_pixels
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import one_line
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.weight_files import load_weights
+from emotion_utils.tensors import as_tensor
 
 FILE = Path(__file__).resolve().parent / "upright.safetensors"
 SHA256 = "928a61df6f79f0349cc879c36bd31b6fdd47729846b9b10f99d049f27b997ca2"
@@ -33,17 +33,24 @@ def estimate_tilt(crops: Tensor) -> Tensor:
         crops: uint8 `(N, 1, 48, 48)`, framed as `crop_face(…, upright=False)` does.
 
     Raises:
-        ValueError: another shape or type.
+        ValueError: another shape.
+        TypeError: no whole numbers.
     """
-    crops = as_tensor(crops, "crops")
-    if crops.ndim != 4 or crops.shape[1:] != (1, SIZE, SIZE):
-        raise ValueError(f"crops: {one_line(str(tuple(crops.shape)), 60)}; give uint8 (N, 1, {SIZE}, {SIZE}).")
+    crops = check_crops(crops)
     if not len(crops):
         return torch.zeros(0)
-    shown = in_disc(as_pixels(crops).float()).round().to(torch.uint8)
+    shown = in_disc(crops.float()).round().to(torch.uint8)
     rows = predict_proba(_network(), torch.cat([shown, shown.flip(3)])).cpu() @ ANGLES  # (2N,)
     straight, mirrored = rows.chunk(2)
     return (straight - mirrored) / 2
+
+
+def check_crops(crops: Tensor) -> Tensor:
+    """Return crops as uint8 `(N, 1, 48, 48)`; raise a ValueError for another shape, a TypeError for floats."""
+    crops = as_tensor(crops, "crops")
+    if crops.ndim != 4 or crops.shape[1:] != (1, SIZE, SIZE):
+        raise ValueError(f"crops: {one_line(str(tuple(crops.shape)), 60)}; give uint8 (N, 1, {SIZE}, {SIZE}).")
+    return as_pixels(crops)
 
 
 def in_disc(images: Tensor) -> Tensor:

