@@ -16,10 +16,10 @@ from emotion_utils.data.folder_plan import in_order
 from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT
 from emotion_utils.data.image_files import GREY_MODES
 from emotion_utils.data.pixels import as_images, check_size
-from emotion_utils.data.tensors import as_tensor, is_list
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, check_number, check_whole, listed, reason
 from emotion_utils.randomness import permutation, stream_key
+from emotion_utils.tensors import as_tensor, is_list
 
 DARK = 64  # where the brightest of all pixels is below this, 255 may not be what is white
 MOST_CLASSES = 1000

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.tensors import as_tensor, as_whole
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, check_number, check_whole, listed
 from emotion_utils.randomness import stream_key, uniform
+from emotion_utils.tensors import as_tensor, as_whole
 
 MOST_GROUPS = 1000
 

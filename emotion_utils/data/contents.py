@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emotion_utils.data.tensors import as_tensor, as_whole, is_list
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, check_number, listed
 from emotion_utils.randomness import stream_key
+from emotion_utils.tensors import as_tensor, as_whole, is_list
 
 CHANNELS = (1, 3)  # grey, or red, green and blue
 

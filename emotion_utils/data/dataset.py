@@ -32,10 +32,10 @@ from emotion_utils.data.contents import (
 from emotion_utils.data.order import EpochOrder
 from emotion_utils.data.pixels import normalise, pixel_statistics, to_unit
 from emotion_utils.data.splits import SPLITS, check_fractions, group_identical, merge_groups, note_on_gaps, split
-from emotion_utils.data.tensors import as_index, digest
 from emotion_utils.device import pick_device
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import check_whole
+from emotion_utils.tensors import as_index, digest
 
 Augmentation = Callable[[Tensor, Tensor, int, int], Tensor]
 

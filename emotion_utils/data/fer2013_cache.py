@@ -17,9 +17,9 @@ from emotion_utils.data.fer2013_export import export_files
 from emotion_utils.data.fer2013_files import read_source
 from emotion_utils.data.fer2013_rows import Rows
 from emotion_utils.data.image_files import MOST_BYTES as MOST_IMAGE
-from emotion_utils.data.tensors import digest
 from emotion_utils.errors import reason
 from emotion_utils.files import atomic_write, open_file, read_file, remove_leftovers, user_cache_dir, writable_dir
+from emotion_utils.tensors import digest
 
 CACHE_VERSION = "2"  # a change of the cache's layout takes another number; older files are then made anew
 MOST_BYTES = 2**30  # that of the benchmark has 83 MB

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, listed, one_line, reason, show
 from emotion_utils.files import as_path, data_dir, is_file, read_file
+from emotion_utils.tensors import as_tensor
 
 MOST_BYTES = 50_000_000  # the file has 1.4 million
 FAR_OFF = 1000  # rows; three images of the original bear the numbers of others, 1,689 to 7,389 rows away

@@ -14,9 +14,9 @@ from torch import Tensor
 from emotion_utils.data.contents import as_pixels, check_flag
 from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT, plain_arrays
 from emotion_utils.data.image_files import MOST_BYTES, MOST_PIXELS, Picture, decode, from_pillow, read_picture
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import brief, check_number, check_whole, one_line, reason
 from emotion_utils.files import as_path
+from emotion_utils.tensors import as_tensor
 
 # One picture or many: a file's path, its content, the open file, a Pillow image, an array or a tensor.
 Source = str | PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Tensor

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emotion_utils.data.tensors import as_whole
 from emotion_utils.errors import brief, check_number, check_whole, listed
 from emotion_utils.randomness import permutation, stream_key
+from emotion_utils.tensors import as_whole
 
 SPLITS = ("training", "validation", "test")
 

@@ -9,8 +9,8 @@ from torch.utils.data import Subset
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.pixels import check_size
-from emotion_utils.data.tensors import is_list
 from emotion_utils.errors import brief, listed
+from emotion_utils.tensors import is_list
 
 
 def as_face_dataset(dataset: Any, name: str = "dataset") -> FaceDataset:

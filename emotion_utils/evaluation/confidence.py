@@ -8,10 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import check_number, check_whole
 from emotion_utils.models.inference import warn_if_probabilities
 from emotion_utils.randomness import stream_key
+from emotion_utils.tensors import as_tensor
 
 MOST_DRAWS = 10_000_000
 MOST_BINS = 10_000

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.tensors import as_tensor, is_list
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, listed, one_line, reason
+from emotion_utils.tensors import as_tensor, is_list
 
 MOST_GROUPS = 200
 Conditions = dict[str, Tensor]  # name of a group -> bool (N,)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotion_utils.data.tensors import as_index, as_tensor
 from emotion_utils.errors import brief
 from emotion_utils.evaluation.confidence import check_scores
+from emotion_utils.tensors import as_index, as_tensor
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.tensors import as_tensor, as_whole
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
 from emotion_utils.errors import brief, check_number, check_whole, one_line
@@ -21,6 +20,7 @@ from emotion_utils.models.facts import facts_of
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import moved_to
 from emotion_utils.models.inference import check_finite, compute_logits, warn_if_probabilities
+from emotion_utils.tensors import as_tensor, as_whole
 
 LONGEST_NAME = 30  # of a class, in a table
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import brief, check_share, listed
 from emotion_utils.evaluation.gaps import FEWEST
+from emotion_utils.tensors import as_tensor
 
 
 @dataclass(frozen=True)

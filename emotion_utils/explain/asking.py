@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.tensors import as_whole
 from emotion_utils.errors import ShapeError, brief, check_whole, listed
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, place_of, undisturbed, unwrap
 from emotion_utils.models.inference import check_finite, warn_if_probabilities
 from emotion_utils.models.pictures import as_pixels
 from emotion_utils.models.shapes import explained
+from emotion_utils.tensors import as_whole
 
 BATCH = 128  # images explained at once
 Target = int | str | Tensor | Sequence[int] | None

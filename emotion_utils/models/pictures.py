@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from emotion_utils.data.grey_levels import in_rows
 from emotion_utils.data.pixels import as_images, normalise
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import brief
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import unwrap, warn
+from emotion_utils.tensors import as_tensor
 
 SCALES = ("unit", "grey", "normalised")
 OVERSHOOT = 0.1  # resampling leaves a range by up to a tenth of it

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import ShapeError
 from emotion_utils.models.handling import as_input, check_model, undisturbed, unwrap
 from emotion_utils.models.shapes import explained
+from emotion_utils.tensors import as_tensor
 
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d)
 # They move numbers about in ways that this walk does not follow.

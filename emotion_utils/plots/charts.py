@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.evaluation.confidence import calibration
 from emotion_utils.evaluation.report import Report
@@ -32,6 +31,7 @@ from emotion_utils.plots.figures import (
     short_keys,
     show_figure,
 )
+from emotion_utils.tensors import as_tensor
 from emotion_utils.training.history import History
 from emotion_utils.training.lr_range import LRRange
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from emotion_utils.data.tensors import as_tensor, is_list
 from emotion_utils.errors import brief, check_number
+from emotion_utils.tensors import as_tensor, is_list
 
 
 def check_kind(name: str, value: Any, kind: type, wanted: str) -> None:

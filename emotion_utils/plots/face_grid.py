@@ -7,10 +7,10 @@ from matplotlib import pyplot as plt
 from torch import Tensor
 
 from emotion_utils.data.pixels import as_images
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.errors import check_whole
 from emotion_utils.plots.checks import check_titles, finite_range
 from emotion_utils.plots.figures import LONGEST_NAME, WIDTH, drawing, headline, short, show_figure
+from emotion_utils.tensors import as_tensor
 
 MOST_FACES = 1000  # in one figure
 

@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from emotion_utils.data.tensors import is_list
 from emotion_utils.errors import brief, check_whole
 from emotion_utils.plots.checks import check_bars, check_format, check_titles, finite_range, numbers_of
 from emotion_utils.plots.figures import (
@@ -28,6 +27,7 @@ from emotion_utils.plots.figures import (
     short_keys,
     show_figure,
 )
+from emotion_utils.tensors import is_list
 
 LARGEST_KERNEL = 11  # whose numbers can still be read
 

@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from emotion_utils.data.augment import Augment
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.splits import group_identical, merge_groups, split
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, check_share, check_whole
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.handling import check_model
 from emotion_utils.models.inference import compute_logits, normalised_for, predict_proba
+from emotion_utils.tensors import as_tensor
 
 VIEWS = 8
 FOLDS = 4

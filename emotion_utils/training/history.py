@@ -9,9 +9,9 @@ from typing import Any
 
 from torch import Tensor
 
-from emotion_utils.data.tensors import is_list
 from emotion_utils.errors import brief, check_whole, reason, show
 from emotion_utils.files import as_path, atomic_write, read_file
+from emotion_utils.tensors import is_list
 from emotion_utils.training.identity import as_plain
 
 COLUMNS = ("epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "seconds")

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
 from emotion_utils.errors import DivergedError, brief, check_number, check_share, check_whole, reason
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import copied, place_of, unwrap
 from emotion_utils.randomness import stream_key
+from emotion_utils.tensors import as_tensor
 from emotion_utils.training.config import LARGEST, TrainConfig, check_config
 from emotion_utils.training.layout import take_channels_last
 from emotion_utils.training.step import (

@@ -5,7 +5,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion_utils.data.tensors import as_tensor
+from emotion_utils.tensors import as_tensor
 
 
 class WeightedLoss(nn.Module):

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
-from emotion_utils.data.tensors import as_tensor
 from emotion_utils.device import one_thread
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError, brief, check_whole
@@ -29,6 +28,7 @@ from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model
 from emotion_utils.models.inference import predict_proba
 from emotion_utils.plots.figures import PALETTE, WIDTH, short
+from emotion_utils.tensors import as_tensor
 from emotion_utils.widgets.stand_in import show_with_stand_in
 
 SCREEN_SIZE = 192  # pixels
