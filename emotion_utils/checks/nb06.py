@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from emotion_utils.checks import Wrong, check, require, unfinished
 from emotion_utils.checks.suspect import Suspect, find_suspect, marked_faces, put_mark
+from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.explain.gradients import integrated_gradients
 from emotion_utils.explain.sanity import reset_layers
@@ -219,17 +220,23 @@ def find_cheat(answer: Any) -> None:
     require(len(places) == 2, "row and column should be numbers, counted in pixels from the top left corner")
     require(all(0 <= place <= 47 for place in places), f"row {row}, column {column} lies outside the picture")
     network = find_suspect().model
-    plain = marked_faces(140, first=40_000, marked=False)
+    plain, marked = _new_faces()
     chosen = EMOTIONS.index(emotion)
     others = plain.images[plain.labels != chosen]
     called = _share(network, put_mark(others), chosen) - _share(network, others, chosen)
     require(called > 0.5, f"the mark does not turn faces of other classes into {emotion}; look at the other classes")
-    marked = marked_faces(140, first=40_000).images[plain.labels == chosen]
-    fall = _share(network, marked, chosen) - _share(network, _covered(marked, round(row), round(column)), chosen)
+    own = marked.images[plain.labels == chosen]
+    fall = _share(network, own, chosen) - _share(network, _covered(own, round(row), round(column)), chosen)
     place = f"with the 7 × 7 pixels around row {row:g}, column {column:g} covered"
     require(
         fall > 0.5, f"the class is right, but {place} it is still found: the share falls by {100 * fall:.0f} points"
     )
+
+
+@functools.cache
+def _new_faces() -> tuple[FaceDataset, FaceDataset]:
+    """Draw faces that nobody has seen, without the mark and with it."""
+    return marked_faces(140, first=40_000, marked=False), marked_faces(140, first=40_000)
 
 
 def _covered(images: Tensor, row: int, column: int) -> Tensor:

@@ -465,7 +465,7 @@ def test_what_is_wrong_with_a_shortcut_is_said(name, answer, words):
     assert words in getattr(nb03, name)(*answer).message
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(4, 12))])
 def test_silent_units_of_an_untrained_network_are_bad_luck_and_no_mistake(seed):
     torch.manual_seed(seed)
     assert nb03.any_size(deep).status == "correct"

@@ -225,6 +225,7 @@ def few():
     return load("synthetic", "training", limit=300, verbose=False).with_normalisation(shipped.mean, shipped.std)
 
 
+@pytest.mark.slow
 def test_fine_tuned_network(few):
     tuned = load_pretrained("fer2013").train()
     augment = Augment(brightness=0, contrast=0)
