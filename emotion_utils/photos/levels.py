@@ -10,6 +10,7 @@ from torch import Tensor
 
 MEAN, SPREAD = 128.0, 60.0  # of grey levels 0 … 255; those of most faces
 FEW = 20.0  # spread below which a crop is brought to the usual one
+NONE = 1.0  # spread below which there is nothing to bring out
 
 
 def levelled(images: Tensor) -> Tensor:
@@ -21,6 +22,6 @@ def levelled(images: Tensor) -> Tensor:
 
 
 def lit(crops: Tensor) -> Tensor:
-    """Do so for those crops, uint8 `(N, 1, H, W)`, that have little spread; uint8."""
+    """Do so for those crops, uint8 `(N, 1, H, W)`, that have little spread, and some; uint8."""
     spread = crops.float().std((1, 2, 3), keepdim=True)
-    return torch.where(spread < FEW, levelled(crops).round().to(torch.uint8), crops)
+    return torch.where((spread < FEW) & (spread >= NONE), levelled(crops).round().to(torch.uint8), crops)
