@@ -177,15 +177,19 @@ def _line(prediction: Prediction, number: int, count: int) -> str:
 def _conclude(counts: _Counts) -> None:
     """Say, beside the output, how many there were, and list what could not be read."""
     _tell(
-        f"{counts.pictures:,} pictures, {counts.faces:,} faces, {counts.answers:,} answers. A label names an "
-        "expression; it does not say what somebody feels."
+        f"{_count(counts.pictures, 'picture')}, {_count(counts.faces, 'face')}, {_count(counts.answers, 'answer')}. A "
+        "label names an expression; it does not say what somebody feels."
     )
     if counts.unreadable:
-        _tell(f"{counts.unreadable:,} of the pictures could not be read:")
+        _tell(f"{_count(counts.unreadable, 'picture')} could not be read:")
         for example in counts.examples:
             _tell(f"  {example}")
         if counts.unreadable > len(counts.examples):
             _tell(f"  and {counts.unreadable - len(counts.examples):,} more")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -81,7 +81,7 @@ def decode(content: bytes, name: str, size: int | None = None, colour: bool = Fa
             message = (
                 f"{name} is a HEIC picture. Save it as JPEG, or `pip install pillow-heif`, which reads such files."
             )
-            raise ImageError(message, "HEIC, for which the package pillow-heif is needed") from error
+            raise ImageError(message, "HEIC; `pip install pillow-heif` lets it be read") from error
         message = (
             f"{name} is no image that can be read (readable are {', '.join(known)}). Save it as one, or leave it out."
         )

@@ -73,14 +73,14 @@ def test_a_box_needs_no_finder(predict, face_file):
     status, out, err = predict(face_file, *BOX)
     assert status == 0
     assert "face 1 of 1 (96 × 96 pixels at 112, 72)" in out
-    assert "1 pictures, 1 faces, 1 answers" in err
+    assert "1 picture, 1 face, 1 answer." in err
 
 
 def test_csv_and_json_say_the_same_and_hold_unreadable_files(predict, face_file, tmp_path):
     (face_file.parent / "note.jpg").write_text("no picture")
     status, _, err = predict(face_file.parent, *BOX, "--csv", tmp_path / "o.csv", "--json", tmp_path / "o.json")
     assert status == 3
-    assert "1 of the pictures could not be read" in err
+    assert "1 picture could not be read" in err
     assert "note.jpg: no image" in err
     face, note = rows_of(tmp_path / "o.csv")
     assert (face["face"], face["faces"], face["abstains"], face["error"]) == ("1", "1", "0", "")
@@ -137,7 +137,7 @@ def test_drawings_go_into_a_folder_and_are_not_read_themselves(predict, face_fil
     for _ in range(2):
         status, _, err = predict(face_file.parent, *BOX, "--draw", drawn)
         assert status == 0
-        assert "1 pictures" in err
+        assert "1 picture," in err
         assert [path.name for path in drawn.iterdir()] == ["00001_face.jpg"]
     assert Image.open(drawn / "00001_face.jpg").width > 320
     status, _, err = predict(face_file.parent, "--draw", face_file.parent)
