@@ -73,6 +73,8 @@ def as_pixels(
 
 def _grey_levels(model: nn.Module, images: Any, channels: int, size: int | None, bgr: bool | None) -> Pixels:
     """Take images of whole numbers, files and the like: uint8."""
+    if channels == 3 and _as_tensor(images) is None:  # files and Pillow's images; grey ones get three equal channels
+        return Pixels(as_images(images, size, bool(bgr), colour=True), None, _normalisation(model))
     if channels != 1:
         pixels = _as_tensor(images)
         if pixels is None or pixels.dtype != torch.uint8 or size is not None:

@@ -254,5 +254,10 @@ def test_a_network_for_three_channels_takes_three():
     torch.testing.assert_close(model.predict_proba(images), model.predict_proba(normalise(images, 0.45, 0.2)))
     with pytest.raises(ShapeError, match="in_channels=1"):
         model.predict_proba(PIXELS)
+    red, grey = Image.new("RGB", (16, 16), (200, 30, 20)), Image.new("L", (20, 20), 99)
+    red_pixels = torch.tensor([200, 30, 20], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 16, 16)
+    torch.testing.assert_close(model.predict_proba([red]), model.predict_proba(red_pixels))
+    equal = torch.full((1, 3, 16, 16), 99, dtype=torch.uint8)
+    torch.testing.assert_close(model.predict_proba(grey, size=16), model.predict_proba(equal))
     with pytest.raises(ValueError, match="3 channels"):
-        model.predict_proba([Image.new("RGB", (16, 16))])
+        model.predict_proba(torch.zeros(2, 3, 16, 16, dtype=torch.int64), size=8)
