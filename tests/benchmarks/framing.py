@@ -31,12 +31,12 @@ from PIL import Image
 from torch import Tensor
 from tqdm.std import tqdm
 
-from emotion_utils.data import FaceDataset, load
+from emotion_utils.data import EMOTIONS, FaceDataset, load
 from emotion_utils.data.drawn import sample_parameters
 from emotion_utils.faces import LANDMARKS, render_with_truth
 from emotion_utils.files import atomic_write
 from emotion_utils.models import FaceModel, load_pretrained, load_weights, predict_proba
-from emotion_utils.photos import crop_face, find_faces, finders, read_photo
+from emotion_utils.photos import crop_face, find_faces, finders, predict_photo, read_photo
 from emotion_utils.photos.levels import lit
 from emotion_utils.photos.upright import estimate_tilt
 
@@ -47,6 +47,7 @@ ZOOMS = range(-3, 5)  # 0.75 to 1.46
 # Which framings are averaged; predict_photo's own SCALES are nearly the last.
 WAYS = {"one look": (0,), "mean of 3": (-1, 0, 1), "mean of 5": (-2, -1, 0, 1, 2), "mean of 4": (-2, -1, 0, 1)}
 SIDE = 96  # pixels of a frame on the large picture
+TRUE_FRAME = (112, 112, 96, 96)  # of a drawn face in the middle of that grey
 CANVAS = 320  # pixels of the grey that a finder sees around it; this size finders see as it is
 GREY = 128
 
@@ -79,6 +80,8 @@ def main() -> None:
             load_pretrained("synthetic"),
             *drawn_scenes(options.images // 2)[:2],
         )
+        found["accuracy"]["drawn faces, found"] = through_finders(min(200, options.images))
+        store(found, options.results)
         for each, make in sets.items():
             found["accuracy"][each] = against_framing(*make())
             store(found, options.results)
@@ -192,6 +195,26 @@ def against_framing(model: FaceModel, scenes: Sequence[Scene], labels: Tensor) -
     made["one look, not mirrored"] = [right(seen[k][0], labels) for k in ZOOMS]
     for way, around in WAYS.items():
         made[way] = [right(sum(seen[k + step].mean(0) for step in around), labels) for k in ZOOMS]
+    return made
+
+
+def through_finders(count: int) -> dict:
+    """Compare the true frame of drawn faces with that from each finder's box: the share of right answers, all looks."""
+    scenes, labels, _ = drawn_scenes(count)
+    model, made = load_pretrained("synthetic"), {"images": count, "found": {}}
+    for finder in ("true frame", *finders()):
+        known = finder == "true frame"
+        answers = [
+            predict_photo(
+                on_grey(picture), model, faces=TRUE_FRAME if known else None, finder="auto" if known else finder
+            )[0]
+            for picture, _ in tqdm(scenes, finder, disable=None)
+        ]
+        names = [answer.label for answer in answers]
+        made["found"][finder] = sum(answer.face is not None for answer in answers)
+        made[finder] = round(
+            sum(name == EMOTIONS[i] for name, i in zip(names, labels.tolist(), strict=True)) / count, 4
+        )
     return made
 
 

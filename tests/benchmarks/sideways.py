@@ -49,7 +49,7 @@ def main() -> None:
     """Draw, train, save."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/sideways.safetensors"))
-    parser.add_argument("--faces", type=int, default=6000)
+    parser.add_argument("--faces", type=int, default=5000)
     parser.add_argument("--epochs", type=int, default=16)
     options = parser.parse_args()
     seed_everything(0)
