@@ -45,6 +45,9 @@ class Clock:
             raise RuleError(f"the {self.seconds:g} s of processor time are used up after {self.seen:,} faces")
 
     def _look(self, model: nn.Module, inputs: tuple) -> None:
+        place = inputs[0].device.type if inputs and isinstance(inputs[0], torch.Tensor) else "cpu"
+        if place != "cpu":
+            raise RuleError(f"the network was run on {place}; the race is run on one core, so leave all on the cpu")
         if model.training and torch.is_grad_enabled() and inputs and isinstance(inputs[0], torch.Tensor):
             self.seen += len(inputs[0])
         self.stop_if_over()

@@ -1,4 +1,8 @@
-"""The league: the entries of one learner in a file, or of thirty learners merged by a teacher."""
+"""The league: the entries of one learner in a file, or of thirty learners merged by a teacher.
+
+Accuracies are counted from the answers that a file keeps, and files that do not add up are left out. Beyond that a
+file is taken on trust: an entry keeps its code, so that a teacher can run it again.
+"""
 
 import csv
 import glob
@@ -63,8 +67,10 @@ class League:
 
     def best(self) -> list[Entry]:
         """Give the best entry of each name under the rules that most entries ran under, the best one first."""
-        ranked = sorted(self._of_one_race(), key=lambda entry: (-entry.accuracy, entry.parameters, entry.name))
-        return list({entry.name: entry for entry in reversed(ranked)}.values())[::-1] if ranked else []
+        first: dict[str, Entry] = {}
+        for entry in sorted(self._of_one_race(), key=lambda one: (-one.accuracy, one.parameters, one.name)):
+            first.setdefault(entry.name, entry)
+        return list(first.values())
 
     def place_of(self, name: str) -> int:
         """Give the place of a name, counted from 1; those who are right equally often share one."""

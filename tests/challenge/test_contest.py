@@ -3,6 +3,7 @@
 import base64
 import copy
 import json
+import random
 import time
 
 import pytest
@@ -40,7 +41,7 @@ def step(model, train_set, steps=3):
 
 def test_an_entry_is_measured_and_kept(network, quick, rules, tmp_path):
     before = copy.deepcopy(network.state_dict())
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    threads, state, python = torch.get_num_threads(), torch.get_rng_state(), random.getstate()
     outcome = enter(network, "Ada", quick, folder=tmp_path, rules=rules)
     entry = outcome.entry
     assert entry.count == 140
@@ -59,6 +60,7 @@ def test_an_entry_is_measured_and_kept(network, quick, rules, tmp_path):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), state)
+    assert random.getstate() == python
 
 
 def test_the_same_entry_again_gives_the_same_and_is_kept_once(network, quick, rules, tmp_path):
@@ -304,6 +306,13 @@ def test_augmentation_that_brings_other_faces(network, rules, tmp_path):
 
     cheat = TrainConfig(epochs=1, augment=augment, progress=False)
     refused("data set is in reach.*test", network, cheat, rules, tmp_path)
+
+
+def test_training_on_another_device(rules, tmp_path):
+    def elsewhere(model, train_set):
+        model(torch.zeros(1, 1, 48, 48, device="meta"))
+
+    refused("run on meta", Small(), elsewhere, rules, tmp_path)
 
 
 def test_crash(rules, tmp_path):

@@ -24,7 +24,8 @@ def test_what_is_written_reads_back(tmp_path):
 
 
 def test_the_best_entry_of_each_name_stands_in_the_table():
-    league = League([entry("Ada", 60), entry("Ada", 72, look=2), entry("Bob", 80), entry("Cyd", 72, parameters=9000)])
+    ada, bob, cyd = [entry("Ada", 60), entry("Ada", 72, look=2)], [entry("Bob", 80), entry("Bob", 50)], entry("Cyd", 72)
+    league = League([*ada, *bob, replace(cyd, parameters=9000)])
     assert [one.name for one in league.best()] == ["Bob", "Cyd", "Ada"]
     assert [league.place_of(name) for name in ("Bob", "Cyd", "Ada")] == [1, 2, 2]
     assert league.looks("Ada") == 2
