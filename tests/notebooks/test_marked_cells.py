@@ -1,4 +1,4 @@
-"""Modify in place: the marked cells of notebooks 03 and 04 under the edits that learners make.
+"""Modify in place: the marked cells of notebooks 03, 04 and 07 under the edits that learners make.
 
 The cells tagged `edit` (for the reader to change) and `edit-context` (what those need, and what shows the outcome) are
 taken out of the notebook and run in order in a fresh namespace, on few faces and one epoch: the constants named in
@@ -185,6 +185,16 @@ BROKEN_TRAINING = [
     ({"schedule": '"linear"'}, ["schedule='linear'", "onecycle"]),
     ({"epochs": "0"}, ["epochs=0", "choose 1 or more"]),
 ]
+EXPERIMENTS = [
+    {"widths": "(4, 4)", "kernel": "5"},
+    {"activation": '"gelu"', "pooling": '"avg"', "batch_norm": "False"},
+    {"hidden": "0", "convs_per_block": "2"},
+    {"batch_size": "16", "learning_rate": "0.01"},
+]
+BROKEN_EXPERIMENTS = [
+    ({"widths": "(8, 8, 8, 8, 8, 8)"}, ["6 blocks", "48 pixels", "at most 5"]),
+    ({"learning_rate": "-0.1"}, ["learning_rate=-0.1", "0.001"]),
+]
 
 
 def apply(source: str, changes) -> str:
@@ -203,11 +213,17 @@ def name(changes) -> str:
     return "; ".join(f"{old}→{new}" for old, new in pairs).replace("\n", " ")
 
 
-LEGAL = [("03", 0, c) for c in KNOBS] + [("03", 1, c) for c in LAYERS] + [("04", 0, c) for c in TRAINING]
+LEGAL = [
+    *(("03", 0, c) for c in KNOBS),
+    *(("03", 1, c) for c in LAYERS),
+    *(("04", 0, c) for c in TRAINING),
+    *(("07", 0, c) for c in EXPERIMENTS),
+]
 ILLEGAL = [
     *(("03", 0, c, words) for c, words in BROKEN_KNOBS),
     *(("03", 1, c, words) for c, words in BROKEN_LAYERS),
     *(("04", 0, c, words) for c, words in BROKEN_TRAINING),
+    *(("07", 0, c, words) for c, words in BROKEN_EXPERIMENTS),
 ]
 
 
@@ -276,7 +292,7 @@ def test_undoing_a_legal_edit_heals_too():
     assert result(namespace) == unedited("03", 0)
 
 
-@pytest.mark.parametrize("number", ["03", "04"])
+@pytest.mark.parametrize("number", ["03", "04", "07"])
 def test_untouched_cell_equals_the_baseline(number):
     cells = marked(number)
     namespace = cells.fresh()
