@@ -25,8 +25,12 @@ CONFIG = TrainConfig(epochs=2, batch_size=28, learning_rate=0.02, device="cpu", 
 TRAINING = small_faces(56)
 OTHERS = small_faces(28, seed=2, mean=0.1, std=0.9)  # from elsewhere, with statistics of its own
 
+HEAVY = {"torchvision vgg", "torchvision resnet18"}  # millions of weights, which take seconds
 
-@pytest.mark.parametrize("style", STYLES)
+
+@pytest.mark.parametrize(
+    "style", [pytest.param(style, marks=pytest.mark.slow) if style in HEAVY else style for style in STYLES]
+)
 def test_a_style_goes_the_whole_way(style, tmp_path):
     model = build(style)
     with warnings.catch_warnings():

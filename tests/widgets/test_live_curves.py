@@ -143,6 +143,7 @@ train(small_cnn(), data, data, TrainConfig(epochs=30, batch_size=4, watch=Stop()
 """
 
 
+@pytest.mark.slow
 def test_in_a_notebook_the_finished_figure_alone_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS.split("---")]
