@@ -44,6 +44,7 @@ def test_what_the_user_chose_stays(name):
     assert set_by("import emotion_utils", **{name: value}) == {name: value}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [("-c", "import emotion_utils, torch; torch.ones(9).sum()"), ("-m", "emotion_utils", "--version")],
@@ -54,6 +55,7 @@ def test_the_runtime_obeys(arguments):
     assert spins(fresh(*arguments)) <= set(SPARING.items())
 
 
+@pytest.mark.slow
 def test_the_runtime_obeys_the_user():
     assert spins(fresh("-c", "import emotion_utils, torch", GOMP_SPINCOUNT="77", KMP_BLOCKTIME="77")) <= {
         ("GOMP_SPINCOUNT", "77"), ("KMP_BLOCKTIME", "77"),

@@ -151,6 +151,7 @@ def test_the_course_comes_along_without_what_is_private(index, tmp_path):
     assert "python start.py --from" in (course.parent / "README.txt").read_text()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_chosen_is_one_sentence_and_leaves_no_bundle(index, tmp_path):
     (index / "torch-1.0-py3-none-macosx_11_0_arm64.whl").unlink()
     with pytest.raises(ValueError, match=r"python 3\.12: no set of packages fits aarch64-apple-darwin"):
