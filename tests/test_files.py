@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+from filelock import FileLock, Timeout
 from obstacles import full_disk, open_folder, ordinary_user
 from places import REPOSITORY
 
@@ -19,6 +20,7 @@ from emotion_utils.files import (
     as_path,
     atomic_write,
     data_dir,
+    held,
     is_file,
     named_file,
     open_file,
@@ -237,3 +239,21 @@ def test_a_folder_that_may_not_be_entered_holds_no_file():
                 open_file(folder / "shut" / "file")
             assert writable_dir(folder / "shut" / "inner", Path(tempfile.gettempdir())) == Path(tempfile.gettempdir())
         (folder / "shut").chmod(0o755)
+
+
+def test_a_file_that_is_held_is_locked_for_others_until_the_end(tmp_path):
+    path = tmp_path / "runs" / "league.json"
+    other = FileLock(tmp_path / "runs" / ".league.json.lock", timeout=0)
+    with held(path):
+        with pytest.raises(Timeout):
+            other.acquire()
+        path.write_text("mine")
+    other.acquire()
+    other.release()
+    assert path.read_text() == "mine"
+
+
+def test_where_no_lock_can_be_made_the_work_goes_on(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with held(tmp_path / "file" / "league.json"):
+        pass
