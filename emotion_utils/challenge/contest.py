@@ -31,7 +31,7 @@ from emotion_utils.evaluation.confidence import bootstrap_interval
 from emotion_utils.evaluation.packing import pack
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.fit import check_fit
-from emotion_utils.models.handling import check_model, copied, materialise
+from emotion_utils.models.handling import check_model, copied, materialise, warn
 from emotion_utils.models.inference import check_finite, compute_logits, spoilt_weights
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.randomness import seed_everything
@@ -123,7 +123,7 @@ def enter(
         RuleError: too large, too slow, knows too much, crashes, or its outputs are not finite. Nothing is written.
         TypeError: no network, or a training that is none.
         ShapeError: the network does not fit the faces.
-        OSError: the league cannot be read or written.
+        OSError: the folder is none, or its league cannot be read. (One that cannot be written is a warning.)
     """
     name, rules = _check_name(name), _check_rules(rules)
     league = League.of_folder(folder)
@@ -148,7 +148,12 @@ def enter(
         when=time.strftime("%Y-%m-%d %H:%M:%S"),
         versions=versions(),
     )
-    return Outcome(league.add(entry), race, league)
+    try:
+        entry = league.add(entry)
+    except OSError as error:  # a minute's work is not thrown away
+        league.entries += [] if entry in league.entries else [entry]
+        warn(f"The entry is shown and not kept: {reason(error, 240)}.")
+    return Outcome(entry, race, league)
 
 
 def rehearse(model: nn.Module, training: Training | None = None, *, rules: Rules | None = None) -> Rehearsal:

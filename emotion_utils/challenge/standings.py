@@ -14,7 +14,7 @@ from pathlib import Path
 
 from emotion_utils.challenge.entries import Entry
 from emotion_utils.errors import brief, listed, reason, show
-from emotion_utils.files import as_path, atomic_write, held, read_file
+from emotion_utils.files import as_path, atomic_write, held, is_file, read_file
 from emotion_utils.models.handling import warn
 
 FORMAT = 1
@@ -38,8 +38,14 @@ class League:
 
     @classmethod
     def of_folder(cls, folder: str | Path) -> "League":
-        """Open the league of a folder, empty where there is none; a damaged file is set aside, and that is said."""
+        """Open the league of a folder, empty where there is none; a damaged file is set aside, and that is said.
+
+        Raises:
+            OSError: the folder is a file, or its league cannot be read.
+        """
         path = as_path(folder, "folder") / "league.json"
+        if is_file(path.parent):
+            raise NotADirectoryError(f"folder={show(path.parent)}: that is a file; choose a folder.")
         with held(path):
             return cls(_read_own(path), path)
 

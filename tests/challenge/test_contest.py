@@ -106,6 +106,22 @@ def test_a_loop_may_return_what_train_returned(network, quick, rules, tmp_path):
     assert len(outcome.entry.curve) == 2
 
 
+def test_a_folder_that_is_a_file_is_said_before_the_race(network, quick, rules, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="folder="):
+        enter(network, "Ada", quick, folder=tmp_path / "file", rules=rules)
+
+
+def test_an_entry_that_cannot_be_kept_is_shown(rules, tmp_path):
+    def in_the_way(model, train_set):
+        step(model, train_set)
+        (tmp_path / "league.json").mkdir()
+
+    with pytest.warns(UserWarning, match="shown and not kept"):
+        outcome = enter(Small(), "Ada", in_the_way, folder=tmp_path, rules=rules)
+    assert "place 1 of 1" in str(outcome)
+
+
 # Who breaks a rule.
 
 
