@@ -27,9 +27,9 @@ SHOWN = 20  # unreadable files that are listed
 LONGEST_STEM = 50  # characters of a file's name that its drawing keeps: a name may have 255 bytes
 
 EPILOG = f"""A label is the name that people would most likely give to an expression. It does not say what somebody
-feels, and must not be used to judge people; at work and in education the EU prohibits it. Faces that are too small, too
-dark, turned too far or not clear to the network get no answer. To find faces a small library is needed: {ADVICE}.
-Without one, --box says where the face is. Exit status: 0 all pictures were read and a face was found; 1 an error, in
+feels, and must not be used to judge people; at work and in education the EU prohibits it, except for medical or safety
+reasons. Faces that are too small, too dark, turned too far or not clear to the network get no answer. To find faces a
+small library is needed: {ADVICE}. Without one, --box says where the face is. Exit status: 0 all pictures were read and a face was found; 1 an error, in
 one sentence; 2 wrong options; 3 some pictures could not be read; 4 there is no face in any of them."""
 
 
