@@ -29,8 +29,9 @@ LONGEST_STEM = 50  # characters of a file's name that its drawing keeps: a name 
 EPILOG = f"""A label is the name that people would most likely give to an expression. It does not say what somebody
 feels, and must not be used to judge people; at work and in education the EU prohibits it, except for medical or safety
 reasons. Faces that are too small, too dark, turned too far or not clear to the network get no answer. To find faces a
-small library is needed: {ADVICE}. Without one, --box says where the face is. Exit status: 0 all pictures were read and a face was found; 1 an error, in
-one sentence; 2 wrong options; 3 some pictures could not be read; 4 there is no face in any of them."""
+small library is needed: {ADVICE}. Without one, --box says where the face is.
+Exit status: 0 all pictures were read and a face was found; 1 an error, in one sentence; 2 wrong options; 3 some
+pictures could not be read; 4 there is no face in any of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
