@@ -19,6 +19,8 @@ from places import REPOSITORY
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 PATIENCE = 90_000  # milliseconds; a busy machine takes long to start a browser and a kernel
+# Their modules, and where a notebook opens. Both are the same application, `window.jupyterapp`, with another shell.
+FRONT_ENDS = {"jupyterlab": ("LabApp", "lab/tree"), "notebook": ("JupyterNotebookApp", "notebooks")}
 # What anywidget gives to a widget's JavaScript, without a kernel behind it.
 STAND_IN = """
 window.standIn = (state) => {
@@ -125,8 +127,9 @@ def _is_plain(value: Any) -> bool:
 
 
 @contextmanager
-def jupyterlab(home: Path, cells: list[str]) -> Iterator[str]:
-    """Start JupyterLab on a folder with one notebook; yield the address of that notebook."""
+def jupyterlab(home: Path, cells: list[str], front_end: str = "jupyterlab") -> Iterator[str]:
+    """Start JupyterLab, or Notebook 7, on the folder `home/work` with one notebook; yield that notebook's address."""
+    application, place = FRONT_ENDS[front_end]
     work = home / "work"
     work.mkdir()
     kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -136,7 +139,7 @@ def jupyterlab(home: Path, cells: list[str]) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     env = os.environ | {
-        "PYTHONPATH": str(REPOSITORY),
+        "PYTHONPATH": os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests"))),
         "IPYTHONDIR": str(home / "ipython"),
         "OMP_NUM_THREADS": "1",
         **{f"JUPYTER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")},
@@ -144,16 +147,20 @@ def jupyterlab(home: Path, cells: list[str]) -> Iterator[str]:
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
     }
     options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"]
-    options += ["--IdentityProvider.token=test", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
+    options += [
+        "--IdentityProvider.token=test",
+        f"--{application}.expose_app_in_browser=True",
+        "--LabApp.news_url=None",
+    ]
     options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     with (home / "jupyter.log").open("w") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
+            [sys.executable, "-m", front_end, *options],
             cwd=work, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         try:
             _wait_for(f"http://127.0.0.1:{port}/api/status?token=test", server, home / "jupyter.log")
-            yield f"http://127.0.0.1:{port}/lab/tree/lab.ipynb?token=test"
+            yield f"http://127.0.0.1:{port}/{place}/lab.ipynb?token=test"
         finally:
             server.terminate()
             server.wait(timeout=30)

@@ -3,31 +3,19 @@
 Their arithmetic is compared with PyTorch's in `test_labs_arithmetic_browser.py`.
 """
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-
-import nbformat
 import pytest
-from places import REPOSITORY
 from small_scores import scores
+from widget_pages import CHROMIUM, FLAGS, jupyterlab, run_all, take
 
 from emotion_utils.evaluation.selection import answer_above
 from emotion_utils.widgets.confidence_lab import ConfidenceLab
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt install chromium)"),
 ]
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra: test)")
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-PATIENCE = 90_000  # milliseconds; a busy machine takes long to start a browser and a kernel
 CELLS = """
 import time
 from pathlib import Path
@@ -67,59 +55,14 @@ def browser():
         started.close()
 
 
-@pytest.fixture(scope="module")
-def jupyterlab(tmp_path_factory):
-    """Start JupyterLab on a folder with one notebook; yield that folder and the notebook's address."""
-    home = tmp_path_factory.mktemp("lab")
-    work = home / "work"
-    work.mkdir()
-    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [nbformat.v4.new_code_cell(source.strip()) for source in CELLS.split("---")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernelspec}), work / "lab.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tests = REPOSITORY / "tests"
-    env = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, (REPOSITORY, tests))),
-        "IPYTHONDIR": str(home / "ipython"),
-        "OMP_NUM_THREADS": "1",
-        **{f"JUPYTER_{kind}_DIR": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")},
-        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
-    }
-    options = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"]
-    options += ["--IdentityProvider.token=test", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
-    options += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    with (home / "jupyter.log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            cwd=work, env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            for _ in range(PATIENCE // 250):
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token=test", timeout=2).close()
-                    break
-                except OSError:
-                    assert server.poll() is None, (home / "jupyter.log").read_text()
-                    time.sleep(0.25)
-            yield work, f"http://127.0.0.1:{port}/lab/tree/lab.ipynb?token=test"
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
+def test_curves_grow_labs_follow_the_keyboard_and_the_table_sorts(browser, tmp_path):
+    with jupyterlab(tmp_path, CELLS.split("---")) as address:
+        _walk_through(browser, address, tmp_path / "work")
 
 
-def test_curves_grow_labs_follow_the_keyboard_and_the_table_sorts(browser, jupyterlab):
-    work, address = jupyterlab
+def _walk_through(browser, address, work) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 2600})
-    page.set_default_timeout(PATIENCE)
-    page.goto(address)
-    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-    page.wait_for_function(
-        "() => window.jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-    )
-    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    run_all(page, address)
 
     frame = page.locator("svg[aria-label^='Learning curves']")
     frame.wait_for()
@@ -180,10 +123,3 @@ def _judge(page) -> None:
     left = page.locator(".eu-confidence .eu-status").first.inner_text()
     page.get_by_role("button", name="fitted here").click()
     assert page.locator(".eu-confidence .eu-status").first.inner_text() != left
-
-
-def take(page, name: str) -> None:
-    """Keep a screenshot in the folder that `WIDGET_SCREENSHOTS` names, to be looked at."""
-    folder = os.environ.get("WIDGET_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=os.path.join(folder, f"{name}.png"))
