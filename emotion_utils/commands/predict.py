@@ -27,23 +27,27 @@ SHOWN = 20  # unreadable files that are listed
 LONGEST_STEM = 50  # characters of a file's name that its drawing keeps: a name may have 255 bytes
 
 EPILOG = f"""A label is the name that people would most likely give to an expression. It does not say what somebody
-feels, and must not be used to judge people; at work and in education the EU prohibits it, except for medical or safety
-reasons. Faces that are too small, too dark, turned too far or not clear to the network get no answer. To find faces a
-small library is needed: {ADVICE}. Without one, --box says where the face is.
-Exit status: 0 all pictures were read and a face was found; 1 an error, in one sentence; 2 wrong options; 3 some
-pictures could not be read; 4 there is no face in any of them."""
+feels, and must not be used to judge people. To infer the emotions of people at work or in education from their faces is
+prohibited in the EU, except for medical or safety reasons. Faces that are too small, too dark, turned too far or not
+clear to the network get no answer. To find faces a small library is needed: {ADVICE}. Without one, --box says where the
+face is.
+Exit status: 0 all pictures were read and a face was found; 1 an error, in one sentence, such as a value out of range;
+2 options that cannot be read, are missing or do not go together; 3 some pictures could not be read; 4 there is no face
+in any of them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.epilog = EPILOG
+    parser.set_defaults(refuse=parser.error)  # says how the command is called, and ends with status 2
     add = parser.add_argument
     add("places", type=path_option, nargs="*", metavar="FILE_OR_FOLDER", help="photographs, and folders of them")
     add("--model", default="fer2013", metavar="NAME_OR_FILE",
         help="fer2013, ferplus, synthetic, or a file of weights of your own (default: %(default)s)")  # fmt: skip
     add("--csv", type=path_option, metavar="OUT", help="write a table with a row for each face; - prints it")
     add("--json", type=path_option, metavar="OUT", help="write the same as JSON; - prints it")
-    add("--draw", type=path_option, metavar="FOLDER", help="write each photograph with boxes and bars into a folder")
+    add("--draw", type=path_option, metavar="FOLDER",
+        help="write each photograph with boxes and bars into a folder, the first as 00001_NAME.jpg")  # fmt: skip
     add("--threshold", type=float, default=0.5, help="give no answer below this probability (default: %(default)s)")
     add("--single", action="store_true", help="look once at each face: faster, less accurate")
     add("--finder", default="auto", choices=["auto", WHOLE, *FINDERS],
@@ -57,9 +61,9 @@ def run(options: argparse.Namespace) -> None:
     """Predict, print, write tables; exit with a status that says how it went."""
     check_share(threshold=options.threshold)
     if options.camera == bool(options.places):
-        raise ValueError("Name one or more photographs or folders, or say --camera (not both).")
+        options.refuse("name one or more photographs or folders, or say --camera (not both).")
     if str(options.csv) == str(options.json) == "-":
-        raise ValueError("--csv - and --json - both print: give one of them a file.")
+        options.refuse("--csv - and --json - both print: give one of them a file.")
     network = find_network(options.model)
     finder = _finder(options)
     if options.camera:
@@ -67,11 +71,12 @@ def run(options: argparse.Namespace) -> None:
         return
     check_places(options.places)
     if options.draw is not None and any(place.is_dir() and _same(place, options.draw) for place in options.places):
-        raise ValueError(f"--draw {show(options.draw)}: that folder holds the photographs. Name another.")
+        options.refuse(f"--draw {show(options.draw)}: that folder holds the photographs. Name another.")
     job = _Job(network, finder, options.threshold, options.single, options.box and Box.of(options.box), options.draw)
     counts = _Counts()
     stopped = _go_through(options, job, counts)
     _conclude(counts)
+    _tell_written(options, counts)
     if stopped:
         raise KeyboardInterrupt
     if counts.unreadable or not counts.faces:
@@ -95,6 +100,8 @@ class _Counts:
     pictures: int = 0
     faces: int = 0
     answers: int = 0
+    drawn: int = 0
+    first_drawing: Path | None = None
     unreadable: int = 0
     examples: list[str] = field(default_factory=list)  # of what could not be read, and why
 
@@ -152,8 +159,11 @@ def _treat(path: Path, job: _Job, counts: _Counts, tables: Sequence[Table]) -> l
         counts.examples += [f"{show(path)}: {error}"] * (len(counts.examples) < SHOWN)
         return [f"{name}: could not be read ({error})"]
     if job.draw is not None:
-        with atomic_write(job.draw / f"{counts.pictures:05}_{path.stem[:LONGEST_STEM]}.jpg") as part:
+        drawing = job.draw / f"{counts.pictures:05}_{path.stem[:LONGEST_STEM]}.jpg"
+        with atomic_write(drawing) as part:
             draw_predictions(photo, predictions).save(part, "JPEG", quality=90)
+        counts.drawn += 1
+        counts.first_drawing = counts.first_drawing or drawing
     counts.faces += sum(each.face is not None for each in predictions)
     counts.answers += sum(not each.abstains for each in predictions)
     remark = f"  [{photo.remark}]" if photo.remark else ""
@@ -187,6 +197,16 @@ def _conclude(counts: _Counts) -> None:
             _tell(f"  {example}")
         if counts.unreadable > len(counts.examples):
             _tell(f"  and {counts.unreadable - len(counts.examples):,} more")
+
+
+def _tell_written(options: argparse.Namespace, counts: _Counts) -> None:
+    """Say which files there are now, and what the drawings are called."""
+    for path in (options.csv, options.json):
+        if path is not None and str(path) != "-":
+            _tell(f"The table is in {show(path)}.")
+    if counts.first_drawing is not None:
+        numbered = f"{_count(counts.drawn, 'drawing')}, numbered as the pictures are"
+        _tell(f"{numbered}; the first: {show(counts.first_drawing)}")
 
 
 def _count(number: int, what: str) -> str:

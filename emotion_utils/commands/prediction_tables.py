@@ -70,7 +70,9 @@ class JsonTable(Table):
 
     def add(self, name: str, photo: Photo | None, predictions: Sequence[Prediction], error: str | None) -> None:
         """Write the entry."""
+        # A picture that could not be read has all the keys, too: a program that goes through the faces finds none.
         entry: dict[str, Any] = {"file": name, "error": error}
+        entry |= {"width": None, "height": None, "remark": None, "faces": []}
         if photo is not None:
             faces = [describe(each) for each in predictions if each.face is not None]
             entry |= {"width": photo.width, "height": photo.height, "remark": photo.remark, "faces": faces}

@@ -89,12 +89,16 @@ def test_csv_and_json_say_the_same_and_hold_unreadable_files(predict, face_file,
     assert first["faces"][0]["label"] == face["label"]
     assert first["faces"][0]["probabilities"]["awake"] == float(face["awake"])
     assert (first["width"], first["height"]) == (320, 240)
-    assert second["error"] == "no image"
+    assert (second["error"], second["faces"], second["width"]) == ("no image", [], None)
+    assert second.keys() == first.keys()
+    assert str(tmp_path / "o.csv") in err
+    assert str(tmp_path / "o.json") in err
 
 
 def test_a_table_on_the_output_is_all_that_is_there(predict, face_file):
-    status, out, _ = predict(face_file, *BOX, "--csv", "-")
+    status, out, err = predict(face_file, *BOX, "--csv", "-")
     assert status == 0
+    assert "table" not in err
     (row,) = csv.DictReader(out.splitlines())
     assert row["label"] in ("awake", "asleep")
     _, out, _ = predict(face_file, *BOX, "--json", "-")
@@ -139,9 +143,11 @@ def test_drawings_go_into_a_folder_and_are_not_read_themselves(predict, face_fil
         assert status == 0
         assert "1 picture," in err
         assert [path.name for path in drawn.iterdir()] == ["00001_face.jpg"]
+        assert "1 drawing" in err
+        assert str(drawn / "00001_face.jpg") in err
     assert Image.open(drawn / "00001_face.jpg").width > 320
     status, _, err = predict(face_file.parent, "--draw", face_file.parent)
-    assert status == 1
+    assert status == 2
     assert "holds the photographs" in err
 
 
@@ -265,10 +271,23 @@ def test_a_pipe_among_pictures_is_not_waited_for(predict, face_file):
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "Name one or more photographs"),
-        (("--camera", "x.jpg"), "not both"),
+        ((), "photographs or folders"),
+        (("--camera", "x.jpg"), "--camera"),
+        ((PORTRAIT, "--csv", "-", "--json", "-"), "--json"),
+    ],
+)
+def test_options_that_do_not_go_together_end_with_2(predict, arguments, why):
+    status, out, err = predict(*arguments)
+    assert status == 2
+    assert why in err.splitlines()[-1]
+    assert "usage" in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
         (("nowhere.jpg",), "nowhere"),
-        ((PORTRAIT, "--csv", "-", "--json", "-"), "both print"),
         ((PORTRAIT, "--threshold", 2), "threshold=2"),
         ((PORTRAIT, "--box", 0, 0, 0, 5), "width=0"),
         ((PORTRAIT, "--csv", "."), "is a folder"),
