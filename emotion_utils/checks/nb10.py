@@ -62,10 +62,19 @@ def square_around(answer: Callable[[tuple, float], Any]) -> None:
                 max(map(abs, off)) <= 1.01,
                 f"{case} the centre of your square lies {off[0]:+.1f} pixels across and {off[1]:+.1f} down from the "
                 "box's",
-                "You grew the square from a corner of the box. From where should it grow?"
-                if abs(left - x) <= 1 and abs(top - y) <= 1
-                else None,
+                _place_mistake(box, left, top, side),
             )
+
+
+def _place_mistake(box: tuple, left: float, top: float, side: float) -> str | None:
+    """Say which mistake puts a square of this side there, if it is a known one."""
+    x, y, width, height = box
+    wanted = (x + width / 2 - side / 2, y + height / 2 - side / 2)
+    if min(wanted) < 0 and max(abs(left - max(0, wanted[0])), abs(top - max(0, wanted[1]))) <= 1:
+        return "You kept the square inside the picture, which moves its centre. May left and top be negative?"
+    if abs(left - x) <= 1 and abs(top - y) <= 1:
+        return "You grew the square from a corner of the box. From where should it grow?"
+    return None
 
 
 def _side_mistake(side: float, longer: float, shorter: float, scale: float) -> str | None:
@@ -149,18 +158,24 @@ def cut_square(answer: Callable[[Tensor, int, int, int], Any]) -> None:
         require(got.dtype == torch.uint8, f"{call} gave {got.dtype}", "The crop holds grey levels, as the picture.")
         want = _cut(picture, left, top, side)
         off = int((got != want).sum())
-        require(off == 0, f"{call} has {off} of {want.numel()} pixels that are off", _cut_mistake(got, picture, want))
+        hint = _cut_mistake(got, picture, left, top) if off else None
+        require(off == 0, f"{call} has {off} of {want.numel()} pixels that are off", hint)
 
 
-def _cut_mistake(got: Tensor, picture: Tensor, want: Tensor) -> str | None:
+def _cut_mistake(got: Tensor, picture: Tensor, left: int, top: int) -> str | None:
     """Say which mistake gives such a crop, if it is a known one."""
-    wrong = got[got != want]
-    if torch.equal(got, want.transpose(1, 2)):
+    side, (_, height, width) = got.shape[1], picture.shape
+    want = _cut(picture, left, top, side)
+    if any(torch.equal(got, swapped) for swapped in (want.transpose(1, 2), _cut(picture, top, left, side))):
         return "Left counts columns, top counts rows. Which comes first in (1, height, width)?"
-    if len(wrong.unique()) == 1:
+    rows, columns = torch.arange(top, top + side), torch.arange(left, left + side)
+    outside = ((rows < 0) | (rows >= height))[:, None] | ((columns < 0) | (columns >= width))  # (side, side)
+    if not outside.any():
+        return "This square leaves the picture nowhere: a plain slice gives it. Where does yours begin?"
+    if torch.equal(got[0, ~outside], want[0, ~outside]) and len(got[0, outside].unique()) == 1:
         return "Outside you put one grey for all. Asked for is the border that goes on."
-    inside = picture.unfold(1, got.shape[1], 1).unfold(2, got.shape[2], 1) if got.shape[1] <= 30 else None
-    if inside is not None and (inside == got).flatten(3).all(-1).any():
+    fitted = (max(0, min(left, width - side)), max(0, min(top, height - side)))
+    if torch.equal(got, _cut(picture, *fitted, side)):
         return "You moved the square until it fitted, and with it the face."
     return None
 
@@ -174,20 +189,30 @@ def _cut_mistake(got: Tensor, picture: Tensor, want: Tensor) -> str | None:
 def threshold_for(answer: Callable[[Tensor, float], Any]) -> None:
     """Check `answer(confidence, coverage)`: the highest threshold that lets at least that share have an answer."""
     generator = torch.Generator().manual_seed(102)
-    for count, coverage in ((50, 0.8), (200, 0.5), (1000, 0.95), (7, 0.5), (10, 1.0), (300, 0.1)):
+    for count, coverage in ((50, 0.8), (10, 0.75), (200, 0.5), (1000, 0.95), (7, 0.5), (10, 1.0), (300, 0.1)):
         confidence = 1 - 0.7 * torch.rand(count, generator=generator).double() ** 2
         if count == 200:  # such as those of a network that gives few different numbers
             confidence = (10 * confidence).round() / 10
         got = number(answer(confidence.clone(), coverage), "the threshold")
-        kept = int((confidence >= got).sum())
+        kept, asked = int((confidence >= got).sum()), math.ceil(coverage * count - 1e-9)
         case = f"for {count} faces and a coverage of {coverage:g} your threshold {got:.4f} lets {kept} have an answer"
-        hint = "The coverage is a share of faces, the threshold a confidence." if got == coverage else None
-        asked = math.ceil(coverage * count - 1e-9)
-        surest_last = hint or ("Are those the surest faces?" if abs(kept - (count - asked)) <= 1 else None)
-        require(kept >= asked, f"{case}; that is too few", surest_last)
-        surer = int((confidence > confidence[confidence >= got].min()).sum())
-        # One face more is let pass: torch.quantile counts from 0 to N - 1.
-        require(surer <= asked, f"{case}; a higher threshold would still be enough", surest_last)
+        hint = _threshold_mistake(got, confidence, coverage, asked)
+        require(kept >= asked, f"{case}; that is too few, {asked} are needed", hint)
+        # A threshold a hair below the confidence of the last will do as well: the same faces have an answer.
+        fewest = int((confidence >= confidence.sort(descending=True).values[asked - 1]).sum())
+        require(kept == fewest, f"{case}; with a higher threshold there would still be {asked} or more", hint)
+
+
+def _threshold_mistake(got: float, confidence: Tensor, coverage: float, asked: int) -> str | None:
+    """Say which mistake gives this threshold, if it is a known one."""
+    if abs(got - coverage) < 1e-9:
+        return "The coverage is a share of faces, the threshold a confidence."
+    surest, places = confidence.sort(descending=True).values, (asked - 2, asked)
+    if any(0 <= place < len(surest) and abs(got - float(surest[place])) < 1e-6 for place in places):
+        return "You are one face off. The surest has number 0: which number has the last that needs an answer?"
+    if abs(got - float(confidence.quantile(1 - coverage))) < 1e-6:
+        return "A quantile divides the steps between faces, one fewer than there are faces. Count faces instead."
+    return "Are those the surest faces?" if abs(int((confidence >= got).sum()) - (len(surest) - asked)) <= 1 else None
 
 
 @check(

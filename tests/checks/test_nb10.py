@@ -32,6 +32,11 @@ def square_from_the_corner(box, scale):
     return int(box[0]), int(box[1]), square(box, scale)[2]
 
 
+def square_kept_inside(box, scale):
+    left, top, side = square(box, scale)
+    return max(0, left), max(0, top), side
+
+
 def cut(picture, left, top, side, mode="replicate"):
     pad = max(0, -left, -top, left + side - picture.shape[2], top + side - picture.shape[1])
     wide = functional.pad(picture[None].float(), (pad,) * 4, mode=mode)[0].to(torch.uint8)
@@ -55,12 +60,23 @@ def cut_in_place(picture, left, top, side):
     return crop
 
 
+def cut_with_one_pixel_off(picture, left, top, side):
+    crop = cut(picture, left, top, side)
+    crop[0, -1, -1] += 128
+    return crop
+
+
 def threshold(confidence, coverage):
     return confidence.sort(descending=True).values[math.ceil(coverage * len(confidence) - 1e-9) - 1]
 
 
-def threshold_by_quantile(confidence, coverage):
-    return confidence.quantile(1 - coverage, interpolation="lower").item()
+def threshold_one_face_later(confidence, coverage):
+    place = min(math.ceil(coverage * len(confidence) - 1e-9), len(confidence) - 1)
+    return confidence.sort(descending=True).values[place]
+
+
+def threshold_a_hair_lower(confidence, coverage):
+    return float(threshold(confidence, coverage)) - 1e-9
 
 
 def threshold_by_trying(confidence, coverage):
@@ -118,6 +134,7 @@ CASES = {
             lambda box, scale: square(box, scale)[::-1],
             lambda box, scale: square(box, scale)[:2],
             lambda box, scale: square(box, scale)[2],
+            square_kept_inside,
         ],
         stub=lambda box, scale: ...,
     ),
@@ -149,11 +166,13 @@ CASES = {
             lambda picture, left, top, side: cut(picture, left + 1, top, side),
             cut_moved_inside,
             cut_in_place,
+            lambda picture, left, top, side: cut(picture, top, left, side),
+            cut_with_one_pixel_off,
         ],
         stub=lambda picture, left, top, side: ...,
     ),
     "threshold_for": dict(
-        right=[threshold, threshold_by_quantile, threshold_by_trying],
+        right=[threshold, threshold_by_trying, threshold_a_hair_lower],
         wrong=[
             lambda confidence, coverage: coverage,
             lambda confidence, coverage: 1 - coverage,
@@ -162,6 +181,10 @@ CASES = {
             lambda confidence, coverage: confidence.min(),
             lambda confidence, coverage: threshold(confidence, coverage) + 1e-3,
             lambda confidence, coverage: confidence,
+            threshold_one_face_later,
+            lambda confidence, coverage: confidence.quantile(1 - coverage),
+            lambda confidence, coverage: confidence.quantile(1 - coverage, interpolation="lower"),
+            lambda confidence, coverage: confidence.sort(descending=True).values[int(coverage * len(confidence)) - 1],
         ],
         stub=lambda confidence, coverage: ...,
     ),
@@ -229,6 +252,7 @@ HINTS = {
     ("square_around", 4): "scale change",
     ("square_around", 5): "areas",
     ("square_around", 6): "mean of both",
+    ("square_around", 10): "negative",
     ("eye_tilt", 0): "degrees",
     ("eye_tilt", 1): "downwards",
     ("eye_tilt", 2): "changed places",
@@ -238,7 +262,12 @@ HINTS = {
     ("cut_square", 4): "grey levels",
     ("cut_square", 7): "moved the square",
     ("cut_square", 8): "copy",
+    ("cut_square", 6): "yours begin",
+    ("cut_square", 9): "rows",
     ("threshold_for", 0): "share of faces",
+    ("threshold_for", 7): "one face off",
+    ("threshold_for", 8): "quantile divides",
+    ("threshold_for", 10): "one face off",
     ("smooth", 0): "Nothing was smoothed",
     ("smooth", 1): "clock",
     ("smooth", 4): "never forgets",
