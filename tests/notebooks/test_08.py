@@ -1,0 +1,87 @@
+"""Notebook 08 takes a reader's own folder by one variable, and its stored results are whole."""
+
+import contextlib
+import io
+import json
+import math
+import re
+from functools import cache
+
+import nbformat
+import pytest
+import torch
+from own_images import put
+from places import NOTEBOOKS
+
+NOTEBOOK = NOTEBOOKS / "08_new_datasets.ipynb"
+
+
+@cache
+def sections() -> dict[str, list[str]]:
+    """Give the code of each section; what comes before the first is "0"."""
+    found: dict[str, list[str]] = {"0": []}
+    section = "0"
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            section = [section, *re.findall(r"(?m)^## (\d)\.", cell.source)][-1]
+        else:
+            found.setdefault(section, []).append(cell.source)
+    return found
+
+
+def test_ten_cells_take_any_folder(tmp_path):
+    """Pictures of several sizes and kinds, five classes of the reader's own, nothing that tells of persons."""
+    for c, title in enumerate(("oak", "maple", "birch", "elm tree", "ash")):
+        for i in range(20):
+            put(tmp_path / "leaves" / title / f"{i}.jpg", 100 * c + i, size=(40 + i, 50), mode="RGB" if i % 2 else "L")
+    (tmp_path / "leaves" / "oak" / "list.txt").write_text("not a picture")
+    namespace: dict = {"__name__": "__main__"}
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        for source in sections()["0"] + sections()["1"]:
+            if source.startswith("OWN_FOLDER = None"):
+                own = f"OWN_FOLDER = {str(tmp_path / 'leaves')!r}"
+                source = re.sub(r"OWN_FOLDER = None.*", lambda _, own=own: own, source, count=1)
+            exec(source.replace("epochs=12", "epochs=1"), namespace)
+    assert namespace["own_model"].classes == ("ash", "birch", "elm tree", "maple", "oak")
+    assert "files skipped: 1" in printed.getvalue()
+    assert len(namespace["test"]) == 15
+
+
+def test_stored_results_are_whole():
+    stored = json.loads((NOTEBOOKS / "results" / "new_datasets.json").read_text(encoding="utf-8"))
+    assert set(stored) == {"shift", "real", "transfer", "noise", "imbalance"}
+    assert len(stored["shift"]) == len(stored["imbalance"]) == 3
+    runs = [run for name, run in stored["transfer"].items() if name.isdecimal()]
+    assert len(runs) == 3
+    assert all(len(run) == 16 for run in runs)
+
+    def numbers(value):
+        if isinstance(value, dict):
+            value = list(value.values())
+        return [n for each in value for n in numbers(each)] if isinstance(value, list) else [value]
+
+    assert all(n is None or isinstance(n, str) or math.isfinite(n) for n in numbers(stored))
+
+
+@pytest.mark.parametrize("how_many", [1, 10])
+def test_votes_are_shares(how_many):
+    (source,) = [cell for cell in sections()["5"] if "def ask(" in cell]
+
+    class Rater:
+        def predict(self, units):
+            return (units[:, 0] > 0.5).astype(int)
+
+    class Faces:
+        truth = {"action_units": torch.tensor([[0.0, 0.2], [1.0, 0.1], [0.5, 0.9]])}  # noqa: RUF012
+
+    function = source[source.index("def ask(") :].split("\n\n\n")[0]
+    namespace = {"torch": torch, "raters": Rater()}
+    exec(function, namespace)
+    shares = namespace["ask"](Faces(), how_many, seed=1)
+    assert shares.shape == (3, 7)
+    assert torch.allclose(shares.sum(1), torch.ones(3))
+    assert torch.equal((shares * how_many).round(), shares * how_many)
+    assert torch.equal(shares, namespace["ask"](Faces(), how_many, seed=1))
+    if how_many > 1:
+        assert shares[0, 0] == shares[1, 1] == 1
+        assert 0 < shares[2, 0] < 1
