@@ -172,9 +172,7 @@ def _check_layer_rates(rates: Any) -> tuple[tuple[str, float], ...]:
         not isinstance(pair, tuple) or len(pair) != 2 or not isinstance(pair[0], str) for pair in pairs
     )
     if wrong:
-        raise ValueError(
-            f"layer_rates={brief(rates)}: give factors by the names of layers, as in {{'features': 0.1}}."
-        )
+        raise ValueError(f"layer_rates={brief(rates)}: give factors by the names of layers, as in {{'features': 0.1}}.")
     return tuple((str(name), float(check_number(0, 1000, layer_rates=factor))) for name, factor in pairs)
 
 
