@@ -2,7 +2,8 @@
 
 A network normalises all images by the same two numbers, so it takes a dark face for a dark thing. Bringing such a crop
 to the usual mean and spread gives it back most of what it lost, as long as grey levels are left
-(`tests/benchmarks/framing.py` measures it). Crops of usual light stay as they are.
+(`tests/benchmarks/framing.py` measures it, without noise). Where a dark picture is noisy, noise is brightened with it,
+and nearly nothing is gained. Crops of usual light stay as they are.
 """
 
 import torch

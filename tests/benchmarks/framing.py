@@ -14,8 +14,9 @@ beyond the frame is not known and its border pixels go on, and on drawn faces, w
 3. Accuracy against the size in pixels, the light and the angle of the head, which gives the limits of prediction.py.
 
 Validation images are carved from Training. Weights that learnt all of Training, as the shipped ones did, know them, so
-their accuracy on them says nothing by itself; what another framing costs is what counts here. Results go into
-notebooks/results/framing.json, part by part.
+only the differences mean something there. `predict_photo`'s framings were chosen on them with a network that has not
+learnt them (train fer2013 --preset first --holdout, 45 epochs); that is what the results hold under "validation".
+Results go into notebooks/results/framing.json, part by part.
 """
 
 import argparse
@@ -44,7 +45,7 @@ RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "frami
 STEP = 1.1  # from one framing to the next
 FRAMINGS = {k: STEP**k for k in range(-5, 7)}  # 0.62 to 1.77
 ZOOMS = range(-3, 5)  # 0.75 to 1.46
-# Which framings are averaged; predict_photo's own SCALES are nearly the last.
+# Which framings are averaged; predict_photo's own SCALES are nearly the mean of 3.
 WAYS = {"one look": (0,), "mean of 3": (-1, 0, 1), "mean of 5": (-2, -1, 0, 1, 2), "mean of 4": (-2, -1, 0, 1)}
 SIDE = 96  # pixels of a frame on the large picture
 TRUE_FRAME = (112, 112, 96, 96)  # of a drawn face in the middle of that grey
