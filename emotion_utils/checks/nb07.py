@@ -72,7 +72,10 @@ def _variance(correct: Tensor) -> float:
 )
 def seeds_needed(answer: Callable[[float, float], int]) -> None:
     """Check `answer(difference, spread)`: the fewest seeds a design for which 1.96 standard errors do not exceed it."""
-    for difference, spread in ((0.02, 0.015), (0.01, 0.015), (0.05, 0.015), (0.02, 0.03), (0.03, 0.01), (0.2, 0.01)):
+    even = 1.96 * 2**-7, 2**-6  # 1.96 standard errors of 8 seeds are the difference itself, in floats too
+    for difference, spread in (
+        (0.02, 0.015), (0.01, 0.015), (0.05, 0.015), (0.02, 0.03), (0.03, 0.01), even, (0.2, 0.01),
+    ):  # fmt: skip
         got = whole(answer(difference, spread), "the number of seeds")
         case = f"for a difference of {difference:.0%} and a spread of {spread:.1%}"
         require(got >= 1, f"{case} you returned {got}, which is no number of seeds")
@@ -82,8 +85,16 @@ def seeds_needed(answer: Callable[[float, float], int]) -> None:
 
         single = 1.96 * spread / math.sqrt(got) <= difference < margin(got)
         hint = "Both designs are trained with that many seeds, and both have luck." if single else None
-        require(margin(got) <= difference, f"{case}, {got} seeds each give a margin of {margin(got):.2%}", hint)
-        require(got == 1 or margin(got - 1) > difference, f"{case}, fewer than {got} seeds are enough")
+        enough = difference * (1 + 1e-12)
+        require(margin(got) <= enough, f"{case}, {got} seeds each give a margin of {margin(got):.2%}", hint)
+        if got == 1:
+            continue
+        hint = None
+        if got == 2:
+            hint = "By this formula one of each will do. One seed shows no spread, but the spread is known here."
+        elif math.isclose(margin(got - 1), difference, rel_tol=1e-12):
+            hint = "What is whole already stays. And a computer may hold 8.000000000000002 for 8: take off 1e-9 first."
+        require(margin(got - 1) > enough, f"{case}, fewer than {got} seeds are enough", hint)
 
 
 @check(
@@ -109,6 +120,8 @@ def scaled_rate(answer: Callable[[float, int, int, float, float], float]) -> Non
             hint = "The square root is another rule. The linear one multiplies rate and batch by the same factor."
         elif math.isclose(got, rate * new_batch / batch * (1 - momentum) / (1 - new_momentum), rel_tol=1e-3):
             hint = "More momentum carries each push further. So should the rate go up or down?"
+        elif math.isclose(got, rate * (new_batch // batch) * (1 - new_momentum) / (1 - momentum), rel_tol=1e-3):
+            hint = "Did you divide with `//`? It rounds down to a whole number, here to 0; `/` does not."
         elif math.isclose(got, rate * new_batch / batch, rel_tol=1e-3):
             hint = "The batch is in it. What about the momentum?"
         require(
@@ -177,7 +190,8 @@ def successive_halving(answer: Callable[[Sequence[int], Callable], int]) -> None
 @check(
     hints=(
         "A design is on the front if nobody is at least as good in both, and better in one. Compare it with all.",
-        "Sorted by cost, the front is where the best accuracy so far goes up.",
+        "Sorted by cost, the front is where the best accuracy so far goes up. Two designs that are equal in both do not "
+        "beat each other: if nobody else does, both are on it.",
     )
 )
 def pareto_front(answer: Callable[[Tensor, Tensor], Any]) -> None:

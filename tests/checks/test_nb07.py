@@ -41,6 +41,15 @@ def seeds_by_search(difference, spread):
     return n
 
 
+def seeds_always_one_more(difference, spread):
+    return int(2 * (1.96 * spread / difference) ** 2) + 1
+
+
+def seeds_by_root(difference, spread):
+    """Round up what a rounding error has put a little above a whole number."""
+    return math.ceil((1.96 * 2**0.5 * spread / difference) ** 2)
+
+
 def rate_of(rate, batch, new_batch, momentum, new_momentum):
     return rate * new_batch / batch * (1 - new_momentum) / (1 - momentum)
 
@@ -200,6 +209,9 @@ WRONG = {
     "seeds_needed": [
         (lambda d, s: seeds(d, s, k=1.0), "both have luck"),
         (lambda d, s: seeds(d, s) + 1, "fewer than"),
+        (seeds_always_one_more, "whole already"),
+        (seeds_by_root, "1e-9"),
+        (lambda d, s: max(2, seeds(d, s)), "one of each"),
         (lambda d, s: 3, "seeds"),
         (lambda d, s: 0, "no number"),
     ],
@@ -209,6 +221,7 @@ WRONG = {
         (lambda r, b, n, m, k: rate_of(r, b, n, k, m), "go up or down"),
         (lambda r, b, n, m, k: rate_of(r, 1, (n / b) ** 0.5, m, k), "square root"),
         (lambda r, b, n, m, k: r, "rate"),
+        (lambda r, b, n, m, k: r * (n // b) * (1 - k) / (1 - m), "`//`"),
     ],
     "random_search": [
         (search_that_believes_nan, "diverged"),
