@@ -190,8 +190,8 @@ def successive_halving(answer: Callable[[Sequence[int], Callable], int]) -> None
 @check(
     hints=(
         "A design is on the front if nobody is at least as good in both, and better in one. Compare it with all.",
-        "Sorted by cost, the front is where the best accuracy so far goes up. Two designs that are equal in both do not "
-        "beat each other: if nobody else does, both are on it.",
+        "Sorted by cost, the front is where the best accuracy so far goes up. Two designs that are equal in both "
+        "do not beat each other: if nobody else does, both are on it.",
     )
 )
 def pareto_front(answer: Callable[[Tensor, Tensor], Any]) -> None:
