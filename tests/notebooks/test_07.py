@@ -89,6 +89,7 @@ def test_stored_results_are_whole(stored):
     assert len(stored["search"]) == 20
     assert all(len(run["correct"]) == 1000 for part in ("luck", "search") for run in stored[part].values())
     assert len(stored["rates"]) == 64
+    assert len(stored["row"]) == 9
     assert len(stored["methods"]) == 64
     assert len(stored["designs"]) == 18
     assert all(len(row["accuracies"]) == 3 for row in stored["designs"].values())
