@@ -40,6 +40,10 @@ def statistics_by_hand(maps):
     return [mean, ((flat - mean[:, None]) ** 2).sum(1) / flat.shape[1]]
 
 
+def statistics_stacked(maps):
+    return torch.stack(statistics(maps))
+
+
 def rates(parts, factor):
     return {part: factor ** (len(parts) - 1 - i) for i, part in enumerate(parts)}
 
@@ -49,6 +53,10 @@ def rates_by_loop(parts, factor):
     for part in reversed(parts):
         found[part], rate = rate, rate * factor
     return found
+
+
+def rates_in_float32(parts, factor):
+    return dict(zip(reversed(parts), factor ** torch.arange(len(parts)), strict=True))
 
 
 def soft(logits, targets):
@@ -80,14 +88,25 @@ def doubted_by_loop(probabilities, labels):
     return torch.tensor(mask)
 
 
+def doubted_by_excess(probabilities, labels):
+    thresholds = torch.stack([probabilities[labels == c, c].mean() for c in range(probabilities.shape[1])])
+    excess, suggested = (probabilities - thresholds).max(1)
+    return (excess >= 0) & (suggested != labels)
+
+
+def doubted_by_excess_of_few(probabilities, labels):
+    """Right on random faces, and wrong on those where the most probable class is not that of the largest excess."""
+    return doubted_by_excess(probabilities, labels) if len(labels) < 10 else doubted(probabilities, labels)
+
+
 def without_prior(logits, counts):
     return (logits - (counts / counts.sum()).log()).argmax(1)
 
 
 RIGHT = [
     (check.split_people, [split_people, split_people_by_lists, split_people_as_masks]),
-    (check.channel_statistics, [statistics, statistics_by_hand]),
-    (check.rates_by_depth, [rates, rates_by_loop]),
+    (check.channel_statistics, [statistics, statistics_by_hand, statistics_stacked]),
+    (check.rates_by_depth, [rates, rates_by_loop, rates_in_float32]),
     (check.soft_cross_entropy, [soft, soft_by_logsumexp]),
     (check.doubted, [doubted, doubted_by_loop]),
     (check.without_prior, [without_prior, lambda logits, counts: (logits.softmax(1) / counts).argmax(1)]),
@@ -124,6 +143,10 @@ WRONG = [
     (check.doubted, lambda p, y: doubted(p, y).nonzero()[:, 0], "mask"),
     (check.doubted, lambda p, y: torch.zeros(len(y)).bool(), "too few"),
     (check.doubted, lambda p, y: doubted(p, y, 0.8), "too"),
+    (check.doubted, doubted_by_excess, "too|most probable of the classes"),
+    (check.doubted, doubted_by_excess_of_few, "most probable of the classes that reach"),
+    (check.channel_statistics, lambda maps: maps.mean(), "two things"),
+    (check.rates_by_depth, lambda parts, f: {part: r * 1.001 for part, r in rates(parts, f).items()}, "too large"),
     (check.without_prior, lambda x, n: x.argmax(1), "as they are"),
     (check.without_prior, lambda x, n: (x + (n / n.sum()).log()).argmax(1), "more often"),
     (check.without_prior, lambda x, n: (x - n / n.sum()).argmax(1), "off"),
