@@ -92,8 +92,8 @@ def _pixels(images: Any, labels: Any, size: int | None, colour: bool | None, whi
         low, high = (float(images.min()), float(images.max())) if 0 not in shape else (0.0, 0.0)
         if low >= 0 and 1 + OVERSHOOT < high <= DARKEST:
             raise ValueError(
-                f"images run from {low:.4g} to {high:.4g}, neither 0 to 1 nor 0 to 255: say which value is white, "
-                f"white={high:.4g}, if it is the largest."
+                f"images run from {low:.4g} to {high:.4g}, neither 0 to 1 nor 0 to 255: which value is white is not "
+                f"known. If {high:.4g} is white, give white={high:.4g}."
             )
     colour = _has_colours(images) if colour is None else check_flag(colour=colour)
     return as_images(images, size, colour=colour)

@@ -31,7 +31,7 @@ from emotion_utils.data.contents import (
 )  # fmt: skip
 from emotion_utils.data.order import EpochOrder
 from emotion_utils.data.pixels import normalise, pixel_statistics, to_unit
-from emotion_utils.data.splits import SPLITS, check_fractions, group_identical, merge_groups, note_on_gaps, split
+from emotion_utils.data.splits import SPLITS, check_fractions, group_identical, note_on_gaps, split, split_together
 from emotion_utils.device import pick_device
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import check_whole
@@ -241,14 +241,7 @@ class FaceDataset(Dataset):
         fractions = check_fractions(fractions)
         if len(fractions) not in (2, 3):
             raise ValueError(f"fractions={fractions}: give two (training, validation) or three (and test).")
-        together = group_identical(self.images)
-        together = together if self.groups is None else merge_groups(together, self.groups)
-        parts = split(self.labels, fractions, groups=together, seed=seed)
-        if min(map(len, parts)) == 0:
-            raise ValueError(
-                f"fractions={fractions}: {len(self)} images, {len(together.unique())} that may be torn apart, are too "
-                "few, a part stays empty. Choose larger shares or get more images."
-            )
+        parts = split_together(self.labels, fractions, group_identical(self.images), self.groups, seed)
         mean, std = pixel_statistics(self.images[parts[0]])
         made = [
             self.subset(part, split=name).with_normalisation(mean, std)

@@ -105,6 +105,31 @@ def note_on_gaps(whole: Any, part: Any) -> list[str]:
     return [f"the {part.split} split has no image of {listed([whole.classes[i] for i in gaps])}"] if gaps else []
 
 
+def split_together(
+    labels: Tensor, fractions: Sequence[float], identical: Tensor, groups: Tensor | None, seed: int
+) -> list[Tensor]:
+    """Divide as `split`, keeping identical images together, and those of one group where groups are known.
+
+    Raises:
+        ValueError: a part would stay empty.
+    """
+    together = identical if groups is None else merge_groups(identical, groups)
+    parts = split(labels, fractions, groups=together, seed=seed)
+    if min(map(len, parts)) > 0:
+        return parts
+    count, people = len(together), 0 if groups is None else len(groups.unique())
+    if 0 < people < len(fractions):
+        raise ValueError(
+            f"fractions={fractions}: all {count:,} images show {people} {'person' if people == 1 else 'people'}, and "
+            f"nobody goes into two of {len(fractions)} parts. If there are more, the groups are wrong: load with "
+            "another person_of; if nobody is shown twice, use with_groups(None)."
+        )
+    raise ValueError(
+        f"fractions={fractions}: {count:,} images, {len(together.unique()):,} that may be torn apart, are too few, a "
+        "part stays empty. Choose larger shares or get more images."
+    )
+
+
 def check_fractions(fractions: Any) -> tuple[float, ...]:
     """Return the shares as plain numbers; raise a ValueError unless they are from 0 to 1 and add up to 1."""
     try:

@@ -29,6 +29,8 @@ NAMES = {
     "person": ("person", "personid", "subject", "subjectid", "identity", "userid", "user", "participant", "group"),
 }  # fmt: skip
 
+_NEEDED = ("path", "label")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -116,7 +118,7 @@ def load_table_splits(
     if unknown := sorted({row.split for row in rows if split_of(row.split) is None}):
         raise ValueError(
             f"{show(table, 100)}: the column of splits holds {listed([brief(word, 30) for word in unknown])}; words "
-            "such as train, val and test are known. columns={'split': …} names the column."
+            "such as train, val and test are known. columns={'path': …, 'label': …, 'split': …} names the column."
         )
     plan = make_plan(list(dict.fromkeys(row.label for row in rows if row.label)), how.classes, how.meaning)
     how = replace(how, classes=plan.classes)
@@ -145,7 +147,7 @@ def _list_rows(table: Path, root: Path, rows: Sequence[Row], how: Asked, notes: 
     if how.classes is None and len(set(plan.class_of.values())) < 2:
         raise ValueError(
             f"{show(table, 100)} has only one class, {listed(list(plan.class_of)) or 'and that has no name'}; a "
-            "classifier needs two. columns={'label': …} names the column of labels."
+            "classifier needs two. columns={'path': …, 'label': …} names the column of labels."
         )
     entries: list[Entry] = []
     wrong: dict[str, list[str]] = {}
@@ -234,19 +236,20 @@ def _places(table: Path, first: list[str], columns: Mapping[str, str] | None) ->
     for what, known in NAMES.items():
         if found := next((name for name in known if name in plain), None):
             place[what] = plain.index(found)
-    if missing := [what for what in ("path", "label") if what not in place]:
+    if missing := [what for what in _NEEDED if what not in place]:
+        known = ", ".join(f"{what!r}: {brief(first[place[what]], 30) if what in place else '…'}" for what in _NEEDED)
         raise ValueError(
-            f"{show(table, 100)} has the columns {listed(first, 8, 120)}; which holds the {missing[0]}? Say "
-            f"columns={{{missing[0]!r}: …}}."
+            f"{show(table, 100)} has the columns {listed(first, 8, 120)}; which holds the {missing[0]}? Say columns="
+            f"{{{known}}}, and 'person': … if one tells who is shown."
         )
     return place, True
 
 
 def _chosen(table: Path, first: list[str], columns: Any) -> dict[str, int]:
-    if not isinstance(columns, Mapping) or not {"path", "label"} <= set(columns) <= set(NAMES):
+    if not isinstance(columns, Mapping) or not set(_NEEDED) <= set(columns) <= set(NAMES):
         raise ValueError(
-            f"columns={brief(columns)}: give the names of columns by what they hold: path, label, and if you like "
-            "person and split."
+            f"columns={brief(columns)}: give the names of columns by what they hold, path and label at the least: "
+            "columns={'path': …, 'label': …}, and if you like 'person' and 'split'."
         )
     if missing := [name for name in columns.values() if name not in first]:
         raise ValueError(

@@ -84,8 +84,12 @@ def test_division_keeps_identical_images_and_persons_together(tmp_path):
         people = [{name.split("/")[1][0] for name in part.names} for part in parts]
         assert not people[0] & people[1] | people[0] & people[2] | people[1] & people[2]
         assert any({"a", "b"} <= group for group in people)
-    with pytest.raises(ValueError, match=r"2 that may be torn apart"):
+    with pytest.raises(ValueError, match=r"all 37 images show 2 people.*3 parts.*person_of"):
         pets.with_groups([int(name.split("/")[1][0] in "ab") for name in pets.names]).divide((0.4, 0.3, 0.3))
+    with pytest.raises(ValueError, match=r"all 37 images show 1 person"):
+        pets.with_groups([7] * 37).divide((0.5, 0.5))
+    with pytest.raises(ValueError, match=r"2 that may be torn apart"):
+        pets.subset([0, 3]).with_groups(None).divide((0.4, 0.3, 0.3))
     with pytest.raises(ValueError, match="groups has 2 entries"):
         pets.with_groups([1, 2])
 
@@ -117,5 +121,22 @@ def test_the_page_on_a_folder(tmp_path, capsys):
     assert "&lt;b&gt;bold.jpg" in page
     assert "<b>bold" not in page + report._repr_html_()
     assert "29.txt: no image" in page
+    assert "different labels: 1 group\n" in text
     with pytest.raises(ValueError, match="no sub-folders"):
         inspect_folder(tmp_path / "pets" / "cat")
+
+
+def test_a_rule_for_persons_that_hardly_fits_is_told(tmp_path):
+    put_all(tmp_path, [f"{title}/IMG_{i}{title}.png" for title in ("cat", "dog") for i in range(3)])
+    doubts = {
+        "IMG": (lambda name: name.split("/")[1].partition("_")[0], "one person in all images"),
+        "whole name": (lambda name: name, "6 persons, another in each image"),
+        "title": (lambda name: name.split("/")[0], None),
+        "unknown": (None, None),
+    }
+    for name, (person_of, said) in doubts.items():
+        report = inspect_folder(tmp_path, person_of=person_of)
+        told = [note for note in report.notes if "person_of" in note]
+        assert len(told) == (said is not None), name
+        assert said is None or said in told[0]
+        assert said is None or said in str(report)

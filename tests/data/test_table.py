@@ -51,8 +51,11 @@ def test_bad_rows_are_skipped_and_told(tmp_path, capsys):
 def test_columns_and_folders_of_ones_own(tmp_path):
     put_all(tmp_path / "elsewhere", ["0.png", "1.png", "2.png"])
     (tmp_path / "t.csv").write_text("was,foto,wer\ncat,0.png,Ann\ndog,1.png,Bob\ndog,2.png,Ann\n")
-    with pytest.raises(ValueError, match=r"t.csv has the columns was, foto, wer.*columns="):
+    with pytest.raises(ValueError, match=r"columns was, foto, wer.*'path': …, 'label': ….*'person': …"):
         load_table(tmp_path / "t.csv")
+    (tmp_path / "half.csv").write_text("foto,label\n0.png,cat\n1.png,dog\n")
+    with pytest.raises(ValueError, match=r"holds the path.*'path': …, 'label': 'label'"):
+        load_table(tmp_path / "half.csv")
     columns = {"path": "foto", "label": "was", "person": "wer"}
     pets = load_table(tmp_path / "t.csv", tmp_path / "elsewhere", columns=columns)
     assert pets.labels.tolist() == [0, 1, 1]
@@ -61,7 +64,7 @@ def test_columns_and_folders_of_ones_own(tmp_path):
     assert other_order.labels.tolist() == [1, 0, 0]
     with pytest.raises(ValueError, match=r"no column 'bild'.*foto"):
         load_table(tmp_path / "t.csv", tmp_path / "elsewhere", columns={"path": "bild", "label": "was"})
-    with pytest.raises(ValueError, match="columns="):
+    with pytest.raises(ValueError, match=r"columns=.*'path': …, 'label': …"):
         load_table(tmp_path / "t.csv", columns={"path": "foto"})
 
 
