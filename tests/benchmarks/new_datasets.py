@@ -2,10 +2,10 @@
 
     python tests/benchmarks/new_datasets.py [PART …]   # all parts that are not stored yet, or the named ones anew
 
-Parts: shift, real, transfer, noise, imbalance. Each writes its result into notebooks/results/new_datasets.json as soon
-as it has one; `transfer` goes on with the seeds that are missing. `real`, and the forgetting in `transfer`, need
-FER2013 (EMOTION_DATA_DIR); only numbers of it are stored. All accuracies are of faces that chose nothing. Notebook 08
-reads the file. One core, about ten minutes.
+Parts: shift, real, transfer, small, noise, imbalance. Each writes its result into notebooks/results/new_datasets.json
+as soon as it has one; `transfer` goes on with the seeds that are missing. `real`, and the forgetting in `transfer`,
+need FER2013 (EMOTION_DATA_DIR); only numbers of it are stored. All accuracies are of faces that chose nothing. Notebook
+08 reads the file. One core, about thirteen minutes.
 """
 
 import argparse
@@ -125,7 +125,8 @@ def real(found: dict) -> None:
         print(name, json.dumps(row), flush=True)
 
 
-EPOCHS = {30: 10, 100: 5, 300: 3, 1000: 2}  # fewer passes over more faces; "from scratch" has as many steps
+EPOCHS = {30: 10, 100: 5, 300: 3, 1000: 2}  # fewer passes over more faces; "from scratch" has as many
+ENOUGH = {30: 200, 100: 300, 300: 150, 1000: 60}  # for a small network from random weights
 METHODS: dict[str, dict[str, Any]] = {
     "frozen": {"learning_rate": 0.05},
     "fine-tuned": {"learning_rate": 0.01},
@@ -176,6 +177,28 @@ def transfer(found: dict) -> None:
                     done[key]["old task"] = evaluate(model, old).accuracy
                 store(found)
                 print(seed, key, done[key], flush=True)
+
+
+def small(found: dict) -> None:
+    """Teach the same drawn faces to a small network from random weights, until it hardly learns any more.
+
+    `half as long`, with the first seed, is the accuracy of a run with half the epochs: it tells whether that is so.
+    """
+    test = sample_faces(500, seed=8, first=TEST, truth=False)
+    rows: dict[str, Any] = {"epochs": ENOUGH, "epochs of the shipped network": EPOCHS}
+    for seed in SEEDS[:2]:
+        rows[str(seed)] = {}
+        for count, epochs in ENOUGH.items():
+            faces = sample_faces(count, seed=8, first=10_000 * seed, truth=False)
+            how = {"batch_size": min(32, count // 2), "augment": Augment(rotate=5, shift=0.05)}
+            model = learn(faces, seed, epochs=epochs, **how)
+            row = {"accuracy": evaluate(model, test).accuracy, "training": evaluate(model, faces).accuracy}
+            if seed == SEEDS[0]:
+                row["half as long"] = evaluate(learn(faces, seed, epochs=epochs // 2, **how), test).accuracy
+            rows[str(seed)][str(count)] = row
+            print(seed, count, row, flush=True)
+    found["small"] = rows
+    store(found)
 
 
 def share(values: Tensor, among: Tensor) -> float:
@@ -289,7 +312,7 @@ def store(found: dict) -> None:
 
 
 PARTS: dict[str, Callable[[dict], None]] = {
-    "shift": shift, "real": real, "transfer": transfer, "noise": noise, "imbalance": imbalance,
+    "shift": shift, "real": real, "transfer": transfer, "small": small, "noise": noise, "imbalance": imbalance,
 }  # fmt: skip
 
 

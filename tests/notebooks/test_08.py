@@ -1,4 +1,4 @@
-"""Notebook 08 takes a reader's own folder by one variable, and its stored results are whole."""
+"""Notebook 08 takes a reader's own folder by three variables, and its stored results are whole."""
 
 import contextlib
 import io
@@ -29,8 +29,16 @@ def sections() -> dict[str, list[str]]:
     return found
 
 
-def test_ten_cells_take_any_folder(tmp_path):
-    """Pictures of several sizes and kinds, five classes of the reader's own, nothing that tells of persons."""
+@pytest.mark.parametrize(
+    ("person_of", "colour", "said"),
+    [
+        ("None", "False", "persons: unknown"),
+        ("lambda name: name.split('/')[1]", "True", "persons: 20"),  # one tree gave a leaf to each class
+    ],
+)
+def test_its_cells_take_any_folder(tmp_path, person_of, colour, said):
+    """Pictures of several sizes and kinds, five classes of the reader's own; persons unknown, or told by names."""
+    own = {"OWN_FOLDER": repr(str(tmp_path / "leaves")), "PERSON_OF": person_of, "COLOUR": colour}
     for c, title in enumerate(("oak", "maple", "birch", "elm tree", "ash")):
         for i in range(20):
             put(tmp_path / "leaves" / title / f"{i}.jpg", 100 * c + i, size=(40 + i, 50), mode="RGB" if i % 2 else "L")
@@ -39,17 +47,25 @@ def test_ten_cells_take_any_folder(tmp_path):
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         for source in sections()["0"] + sections()["1"]:
             if source.startswith("OWN_FOLDER = None"):
-                own = f"OWN_FOLDER = {str(tmp_path / 'leaves')!r}"
-                source = re.sub(r"OWN_FOLDER = None.*", lambda _, own=own: own, source, count=1)
+                source = re.sub(rf"(?m)^({'|'.join(own)}) = .*", lambda found: f"{found[1]} = {own[found[1]]}", source)
             exec(source.replace("epochs=12", "epochs=1"), namespace)
     assert namespace["own_model"].classes == ("ash", "birch", "elm tree", "maple", "oak")
+    assert namespace["own_model"].in_channels == (3 if colour == "True" else 1)
     assert "files skipped: 1" in printed.getvalue()
+    assert said in printed.getvalue()
+    parts = [namespace[part] for part in ("training", "validation", "test")]
+    if person_of != "None":
+        people = [{name.split("/")[1] for name in part.names} for part in parts]
+        assert sum(map(len, people)) == len(set.union(*people)) == 20
     assert len(namespace["test"]) == 15
 
 
 def test_stored_results_are_whole():
     stored = json.loads((NOTEBOOKS / "results" / "new_datasets.json").read_text(encoding="utf-8"))
-    assert set(stored) == {"shift", "real", "transfer", "noise", "imbalance"}
+    assert set(stored) == {"shift", "real", "transfer", "small", "noise", "imbalance"}
+    sizes = [int(name.partition(", ")[2]) for name in stored["transfer"]["0"] if name.startswith("frozen")]
+    for run in (stored["small"]["0"], stored["small"]["1"], stored["small"]["epochs"]):
+        assert [int(size) for size in run] == sizes
     assert len(stored["shift"]) == len(stored["imbalance"]) == 3
     runs = [run for name, run in stored["transfer"].items() if name.isdecimal()]
     assert len(runs) == 3
@@ -72,7 +88,7 @@ def test_votes_are_shares(how_many):
             return (units[:, 0] > 0.5).astype(int)
 
     class Faces:
-        truth = {"action_units": torch.tensor([[0.0, 0.2], [1.0, 0.1], [0.5, 0.9]])}  # noqa: RUF012
+        truth = {"action_units": torch.tensor([[-9.0, 0.2], [9.0, 0.1], [0.5, 0.9]])}  # noqa: RUF012
 
     function = source[source.index("def ask(") :].split("\n\n\n")[0]
     namespace = {"torch": torch, "raters": Rater()}
