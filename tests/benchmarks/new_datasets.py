@@ -2,10 +2,11 @@
 
     python tests/benchmarks/new_datasets.py [PART …]   # all parts that are not stored yet, or the named ones anew
 
-Parts: shift, real, transfer, small, noise, imbalance. Each writes its result into notebooks/results/new_datasets.json
-as soon as it has one; `transfer` goes on with the seeds that are missing. `real`, and the forgetting in `transfer`,
-need FER2013 (EMOTION_DATA_DIR); only numbers of it are stored. All accuracies are of faces that chose nothing. Notebook
-08 reads the file. One core, about thirteen minutes.
+Parts: shift, real, transfer, small, photographs, votes, noise, imbalance. Each writes its result into
+notebooks/results/new_datasets.json as soon as it has one; `transfer` goes on with the seeds that are missing. `real`,
+`photographs`, the forgetting in `transfer`, and `votes` (with FER+'s fer2013new.csv) need FER2013 (EMOTION_DATA_DIR);
+only numbers of it are stored. All accuracies are of faces that chose nothing. Notebook 08 reads the file. One core,
+about twenty minutes.
 """
 
 import argparse
@@ -27,12 +28,14 @@ from emotion_utils.data import (
     sample_faces,
     sample_shifted,
 )
+from emotion_utils.data.ferplus import with_votes
 from emotion_utils.evaluation import evaluate, find_label_errors, score_finding
 from emotion_utils.files import RESULTS, atomic_write
 from emotion_utils.models import EmotionCNN, FaceNet, compute_logits, load_pretrained
 from emotion_utils.models.handling import copied
 from emotion_utils.models.pretrained import CHECKSUMS
 from emotion_utils.training import (
+    SoftLabelCrossEntropy,
     TrainConfig,
     WeightedLoss,
     judge_by_folds,
@@ -201,6 +204,65 @@ def small(found: dict) -> None:
     store(found)
 
 
+def photographs(found: dict) -> None:
+    """Take the weights that learnt drawn faces to 100 and 1,000 photographs, beside a start from random weights."""
+    test = load("fer2013", "validation", limit=2000, verbose=False)
+    rows: dict[str, Any] = {"epochs": PHOTOGRAPHS, "faces": len(test)}
+    for seed in SEEDS[:2]:
+        rows[str(seed)] = {}
+        for count in (100, 1000):
+            faces = load("fer2013", "training", limit=count, seed=seed, verbose=False)
+            for start, (rate, epochs) in PHOTOGRAPHS[str(count)].items():
+                seed_everything(seed)
+                model = load_pretrained("synthetic") if start == "drawn faces" else EmotionCNN()
+                config = TrainConfig(epochs=epochs, batch_size=32, learning_rate=rate, seed=seed, progress=False)
+                train(model.train(), faces, None, config)
+                rows[str(seed)][f"{start}, {count}"] = evaluate(model, test).accuracy
+                print(seed, start, count, rows[str(seed)][f"{start}, {count}"], flush=True)
+    found["photographs"] = rows
+    store(found)
+
+
+# For so many photographs: where the weights come from, the learning rate, and the epochs.
+PHOTOGRAPHS = {
+    "100": {"drawn faces": (0.02, 30), "nothing": (0.05, 150)},
+    "1000": {"drawn faces": (0.02, 10), "nothing": (0.05, 40)},
+}
+
+
+def votes(found: dict) -> None:
+    """Learn 2,000 photographs with FER2013's label, with the favourite of FER+'s ten voters, and with their shares.
+
+    Measured on other photographs: the cross-entropy against the shares of their votes, and how often the network names
+    the voters' favourite. The floor is the mean entropy of these shares.
+    """
+    faces, shares = with_votes(load("fer2013", "training", limit=2300, verbose=False))
+    labels = load("fer2013", "training", limit=2300, verbose=False)
+    kept = torch.tensor([labels.names.index(name) for name in faces.names])
+    test, crowd = with_votes(load("fer2013", "validation", limit=2300, verbose=False))
+    one_hot = torch.eye(len(faces.classes))
+    targets = {
+        "FER2013's label": one_hot[labels.labels[kept]],
+        "favourite": one_hot[shares.argmax(1)],
+        "shares": shares,
+    }
+    floor = float(-(crowd * crowd.clamp(min=1e-9).log()).sum(1).mean())
+    rows: dict[str, Any] = {"training": len(faces), "faces": len(test), "floor": floor}
+    for name, target in targets.items():
+        for seed in SEEDS[:2]:
+            seed_everything(seed)
+            model = EmotionCNN()
+            config = TrainConfig(epochs=12, batch_size=32, learning_rate=0.05, seed=seed, progress=False)
+            train(model, faces, None, config, loss=SoftLabelCrossEntropy(target))
+            said = compute_logits(model, test).log_softmax(1)
+            loss = float(-(crowd * said).sum(1).mean())
+            named = float((said.argmax(1) == crowd.argmax(1)).double().mean())
+            rows.setdefault(name, {})[str(seed)] = {"cross-entropy": loss, "favourite named": named}
+            print(name, seed, rows[name][str(seed)], flush=True)
+    found["votes"] = rows
+    store(found)
+
+
 def share(values: Tensor, among: Tensor) -> float:
     """Give the share of True among some faces; nan where there are none."""
     return float(values[among].double().mean()) if among.any() else float("nan")
@@ -312,7 +374,8 @@ def store(found: dict) -> None:
 
 
 PARTS: dict[str, Callable[[dict], None]] = {
-    "shift": shift, "real": real, "transfer": transfer, "small": small, "noise": noise, "imbalance": imbalance,
+    "shift": shift, "real": real, "transfer": transfer, "small": small,
+    "photographs": photographs, "votes": votes, "noise": noise, "imbalance": imbalance,
 }  # fmt: skip
 
 
