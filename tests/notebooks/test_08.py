@@ -62,7 +62,7 @@ def test_its_cells_take_any_folder(tmp_path, person_of, colour, said):
 
 def test_stored_results_are_whole():
     stored = json.loads((NOTEBOOKS / "results" / "new_datasets.json").read_text(encoding="utf-8"))
-    assert set(stored) == {"shift", "real", "transfer", "small", "noise", "imbalance"}
+    assert set(stored) == {"shift", "real", "transfer", "small", "photographs", "votes", "noise", "imbalance"}
     sizes = [int(name.partition(", ")[2]) for name in stored["transfer"]["0"] if name.startswith("frozen")]
     for run in (stored["small"]["0"], stored["small"]["1"], stored["small"]["epochs"]):
         assert [int(size) for size in run] == sizes
