@@ -20,10 +20,11 @@ from emotion_utils.files import atomic_write
 from emotion_utils.models.facts import facts_of
 from emotion_utils.photos import Box, Photo, Prediction, draw_predictions, finders, predict_photo, read_photo
 from emotion_utils.photos.finding import ADVICE, FINDERS, WHOLE, choose_finder
-from emotion_utils.photos.prediction import SCALES, find_network
+from emotion_utils.photos.prediction import find_network
 
 SOME_UNREADABLE, NO_FACE = 3, 4  # exit statuses beside 0, 1 and 2
 SHOWN = 20  # unreadable files that are listed
+NOT_FOR_THE_CAMERA = ("csv", "json", "draw", "single", "box")
 LONGEST_STEM = 50  # characters of a file's name that its drawing keeps: a name may have 255 bytes
 
 EPILOG = f"""A label is the name that people would most likely give to an expression. It does not say what somebody
@@ -62,6 +63,9 @@ def run(options: argparse.Namespace) -> None:
     check_share(threshold=options.threshold)
     if options.camera == bool(options.places):
         options.refuse("name one or more photographs or folders, or say --camera (not both).")
+    for name in NOT_FOR_THE_CAMERA if options.camera else ():
+        if getattr(options, name):
+            options.refuse(f"--{name} is for photographs and folders, not for --camera.")
     if str(options.csv) == str(options.json) == "-":
         options.refuse("--csv - and --json - both print: give one of them a file.")
     network = find_network(options.model)
@@ -171,10 +175,8 @@ def _treat(path: Path, job: _Job, counts: _Counts, tables: Sequence[Table]) -> l
 
 
 def _predict(photo: Photo, job: _Job) -> list[Prediction]:
-    looks = {"scales": (1.0,), "mirror": False} if job.single else {"scales": SCALES}
-    return predict_photo(
-        photo, job.network, faces=job.box, finder=job.finder, threshold=job.threshold, **looks
-    )  # fmt: skip
+    looks = {"scales": (1.0,), "mirror": False} if job.single else {}
+    return predict_photo(photo, job.network, faces=job.box, finder=job.finder, threshold=job.threshold, **looks)
 
 
 def _line(prediction: Prediction, number: int, count: int) -> str:

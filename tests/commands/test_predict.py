@@ -273,6 +273,11 @@ def test_a_pipe_among_pictures_is_not_waited_for(predict, face_file):
     [
         ((), "photographs or folders"),
         (("--camera", "x.jpg"), "--camera"),
+        (("--camera", "--box", 0, 0, 50, 50), "--box"),
+        (("--camera", "--single"), "--single"),
+        (("--camera", "--csv", "table.csv"), "--csv"),
+        (("--camera", "--json", "table.json"), "--json"),
+        (("--camera", "--draw", "drawings"), "--draw"),
         ((PORTRAIT, "--csv", "-", "--json", "-"), "--json"),
     ],
 )
