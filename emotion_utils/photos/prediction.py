@@ -39,7 +39,7 @@ SMALLEST = 24  # pixels of the photograph along a crop's side; with 16 a network
 LEAST_SPREAD = 6.0  # standard deviation of a crop's grey levels, 0 to 255; below, noise is as strong as the face
 DARK = 64  # mean grey level below which a crop of so little spread is dark, and not pale
 MOST_TILT = 60  # degrees, as far as a head is turned upright
-MOST_YAW = 45  # degrees to the side; one in a hundred of FER2013's faces is turned further
+MOST_YAW = 45  # degrees to the side; of 3,000 faces of FER2013's Training part 2 % are, by estimate_yaw, turned further
 MOST_OUTSIDE = 0.25  # share of a face's box that may lie outside the picture
 
 

@@ -24,7 +24,7 @@ from emotion_utils.explain.layers import layers_with_maps
 from emotion_utils.models.handling import unwrap
 from emotion_utils.photos.boxes import Box, Face
 from emotion_utils.photos.cropping import frame_of
-from emotion_utils.photos.finding import find_faces, finders
+from emotion_utils.photos.finding import WHOLE, find_faces, finders
 from emotion_utils.photos.prediction import find_network, predict_photo
 from emotion_utils.photos.reading import Photo, read_photo
 
@@ -54,7 +54,7 @@ class FrameAnswer:
     probabilities: Tensor  # (C,) float32, of this frame
     smoothed: Tensor  # (C,) float32, the mean over time
     reasons: tuple[str, ...]  # why the answer should not be heard, as `predict_photo` names them
-    heat: Tensor | None  # (48, 48) float32, 0 to 1: where the network looks, within the turned square
+    heat: Tensor | None  # (H, W) of the crop, float32, 0 to 1: where the network looks, within the turned square
     note: str  # what there is to say, or ""
     milliseconds: dict[str, float]  # of the kernel: "read", "find", "predict", "explain"
 
@@ -123,7 +123,7 @@ class FrameReader:
                 photo = read_photo(frame)
             with _timed(spent, "find"):
                 faces, problem = _find(photo)
-            found = faces[0].finder != "whole"
+            found = faces[0].finder != WHOLE
             with _timed(spent, "predict"):
                 (seen,) = predict_photo(photo, self.network, faces=faces[0], scales=(1.0,), mirror=False)
             smoothed = self._smooth(seen.probabilities, seconds, found)
@@ -159,13 +159,13 @@ def check_smoothing(smoothing: Any) -> float:
 
 def _find(photo: Photo) -> tuple[list[Face], str]:
     """Find faces, or take the middle square for one; name what there is to say."""
-    middle = Face(Box.around(photo.width / 2, photo.height / 2, min(photo.width, photo.height)), 0.0, None, "whole")
+    middle = find_faces(photo, finder=WHOLE)
     if float(np.asarray(photo.image.convert("L")).mean()) < BLACK:
-        return [middle], "black"
+        return middle, "black"
     if not finders():
-        return [middle], "no finder"
+        return middle, "no finder"
     faces = find_faces(photo)
-    return (faces, "several" if len(faces) > 1 else "") if faces else ([middle], "no face")
+    return (faces, "several" if len(faces) > 1 else "") if faces else (middle, "no face")
 
 
 @contextmanager

