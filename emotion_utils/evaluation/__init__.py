@@ -1,12 +1,13 @@
 """What the numbers mean: accuracy with its interval, errors by class, confidence, fair comparisons."""
 
-from emotion_utils.evaluation.comparison import compare_with_baseline, measure, milliseconds
+from emotion_utils.evaluation.comparison import compare_with_baseline
 from emotion_utils.evaluation.confidence import bootstrap_interval, calibration, fit_temperature
 from emotion_utils.evaluation.cures import compare_cures
 from emotion_utils.evaluation.exports import compare_exports
 from emotion_utils.evaluation.grouping import groups_of
 from emotion_utils.evaluation.groups import GroupReport, evaluate_groups
 from emotion_utils.evaluation.label_errors import find_label_errors, score_finding
+from emotion_utils.evaluation.measuring import measure, milliseconds
 from emotion_utils.evaluation.model_card import write_model_card
 from emotion_utils.evaluation.report import Report, evaluate
 from emotion_utils.evaluation.selection import accuracy_by_coverage, answer_above

@@ -13,8 +13,8 @@ from emotion_utils.data.pixels import normalise
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import one_thread
 from emotion_utils.errors import brief, check_whole, one_line
-from emotion_utils.evaluation.comparison import MOST_REPEATS
 from emotion_utils.evaluation.margins import paired_margin
+from emotion_utils.evaluation.measuring import MOST_REPEATS
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, eval_mode, place_of

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 
 from emotion_utils.errors import brief
-from emotion_utils.evaluation.comparison import Measured
+from emotion_utils.evaluation.measuring import Measured
 from emotion_utils.plots.curves import as_histories, last_accuracy, plot_training
 from emotion_utils.plots.figures import PALETTE, in_notebook
 from emotion_utils.training.history import History

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, one_line, reason, show
-from emotion_utils.evaluation.comparison import Measured, as_runs
+from emotion_utils.evaluation.comparison import as_runs
+from emotion_utils.evaluation.measuring import Measured
 from emotion_utils.evaluation.packing import pack
 from emotion_utils.evaluation.report import Report
 from emotion_utils.files import as_path, atomic_write, held

@@ -1,4 +1,4 @@
-"""`measure` and `compare_with_baseline`: repeatable, honest about luck, and clear about what does not fit."""
+"""`compare_with_baseline`: honest about luck, and clear about what does not fit."""
 
 import math
 from dataclasses import replace
@@ -7,13 +7,11 @@ import pytest
 import torch
 from scipy import stats
 from small_faces import small_faces
-from torch import nn
-from torch.utils.data import random_split
 
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.errors import ShapeError
-from emotion_utils.evaluation.comparison import Measured, compare_with_baseline, measure, milliseconds
+from emotion_utils.evaluation.comparison import compare_with_baseline
 from emotion_utils.evaluation.margins import seed_margin
+from emotion_utils.evaluation.measuring import Measured, measure
 from emotion_utils.models.networks import EmotionCNN, LinearModel
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.training.config import TrainConfig
@@ -25,33 +23,6 @@ CONFIG = TrainConfig(epochs=2, batch_size=35, device="cpu", progress=False)
 @pytest.fixture(scope="module")
 def faces():
     return small_faces(140), small_faces(35, seed=2, split="validation", mean=0.2, std=0.9)
-
-
-def test_measure_leaves_the_model_untrained_and_repeats(faces):
-    model = EmotionCNN(widths=(4, 8), image_size=16)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    first, second = (measure(model, *faces, CONFIG) for _ in range(2))
-    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-    assert torch.equal(first.correct, second.correct)
-    assert first.history["train_loss"] == second.history["train_loss"]
-    assert first.trace == trace_shapes(model, (1, 1, 16, 16))
-    assert torch.equal(first.labels, faces[1].labels)
-    assert (first.classes, first.config) == (EMOTIONS, CONFIG)
-    assert min(first.seconds, first.milliseconds) > 0
-    assert "exactly the same" in compare_with_baseline(second, first).verdict
-
-
-def test_measure_sees_the_validation_faces_as_training_does(faces):
-    """The validation set brings statistics of its own, and the network was trained with others."""
-    found = measure(EmotionCNN(widths=(4, 8), image_size=16), *faces, CONFIG)
-    assert found.accuracy == pytest.approx(found.history["val_accuracy"][-1])
-    assert found.accuracy == pytest.approx(found.correct.float().mean().item())
-    assert found.model.normalisation() == pytest.approx((faces[0].mean, faces[0].std))
-
-
-def test_a_misfit_is_explained_before_any_training(faces):
-    with pytest.raises(ShapeError, match=r"classifier\.1.*3 logits.*7 classes"):
-        measure(LinearModel(classes=3, image_size=16), *faces, CONFIG)
 
 
 def measured(
@@ -122,12 +93,6 @@ def test_another_task_is_not_compared(classes):
     assert "another task" in str(comparison)
 
 
-def test_milliseconds_keeps_the_mode():
-    model = LinearModel().train()
-    assert milliseconds(model, repeats=1) > 0
-    assert model.training
-
-
 def test_validation_faces_numbered_in_another_order_are_brought_together(faces):
     training, validation = faces
     names = EMOTIONS[::-1]
@@ -138,32 +103,9 @@ def test_validation_faces_numbered_in_another_order_are_brought_together(faces):
     assert compare_with_baseline(other, plain).same_task
 
 
-def test_a_network_of_ones_own_and_parts_are_measured(faces):
-    parts = random_split(faces[0], [0.5, 0.5], torch.Generator().manual_seed(0))
-    found = measure(nn.Sequential(nn.Flatten(), nn.Linear(256, 7)).double(), *parts, CONFIG)
-    assert found.accuracy == pytest.approx(found.history["val_accuracy"][-1])
-
-
-@pytest.mark.parametrize("val_set", [None, [1, 2]])
-def test_without_validation_faces_there_is_nothing_to_measure(faces, val_set):
-    with pytest.raises(TypeError, match="FaceDataset"):
-        measure(LinearModel(image_size=16), faces[0], val_set, CONFIG)
-
-
 @pytest.mark.parametrize("classes", [[name.title() for name in EMOTIONS], ["anger", *EMOTIONS[1:]]])
 def test_the_same_classes_in_another_writing_are_the_same_task(classes):
     assert compare_with_baseline(measured(range(70), classes=tuple(classes)), measured(range(50))).same_task
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [({"repeats": 0}, "repeats=0"), ({"faces": 0}, "faces=0"), ({"image_size": 4.5}, r"image_size=4\.5")],
-)
-def test_milliseconds_of_nothing_are_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        milliseconds(LinearModel(), **arguments)
-    with pytest.raises(TypeError, match=r"LinearModel\(\)"):
-        milliseconds(LinearModel)
 
 
 # --- several seeds ---------------------------------------------------------------------------------------------------

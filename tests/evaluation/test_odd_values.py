@@ -9,8 +9,9 @@ from small_faces import small_faces
 from torch import nn
 
 from emotion_utils.errors import ShapeError
-from emotion_utils.evaluation.comparison import compare_with_baseline, milliseconds
+from emotion_utils.evaluation.comparison import compare_with_baseline
 from emotion_utils.evaluation.confidence import bootstrap_interval, calibration, fit_temperature
+from emotion_utils.evaluation.measuring import milliseconds
 from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.networks import LinearModel
 

@@ -11,7 +11,8 @@ from every_figure import history, report
 from small_faces import small_faces
 from small_runs import QUIET, small_cnn
 
-from emotion_utils.evaluation.comparison import compare_with_baseline, measure
+from emotion_utils.evaluation.comparison import compare_with_baseline
+from emotion_utils.evaluation.measuring import measure
 from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.networks import LinearModel
 from emotion_utils.models.shapes import trace_shapes
