@@ -28,7 +28,7 @@ class FolderReport:
         smallest, largest: height and width of the smallest and the largest image, before they were cut to size.
         coloured: how many files hold colours.
         persons: how many people the images show; None where that is unknown.
-        notes: the loader's sentences, and one more where `person_of` finds one person, or another in each image.
+        notes: the loader's sentences.
     """
 
     dataset: FaceDataset
@@ -141,20 +141,11 @@ def inspect_folder(
     twins, conflicts = _identical(reading)
     area = [height * width for height, width in reading.sizes]
     persons = None if dataset.groups is None else len(dataset.groups.unique())
-    doubt = _doubt_persons(persons, len(dataset)) if person_of is not None else []
     return FolderReport(
         dataset, reading.skipped, twins, conflicts,
         reading.sizes[area.index(min(area))], reading.sizes[area.index(max(area))], reading.coloured,
-        persons, (*dataset.notes, *doubt),
+        persons, tuple(dataset.notes),
     )  # fmt: skip
-
-
-def _doubt_persons(persons: int | None, images: int) -> list[str]:
-    """Say that the rule for names of files hardly fits, where it finds one person alone, or each image another."""
-    if images < 2 or persons not in (1, images):
-        return []
-    found = "one person in all images" if persons == 1 else f"{images:,} persons, another in each image"
-    return [f"person_of finds {found}; unless that is so, it does not fit the names of files, and divide goes wrong"]
 
 
 def _groups(count: int) -> str:

@@ -136,4 +136,15 @@ def persons_of(names: Sequence[str], person_of: PersonOf | None) -> tuple[list[s
         persons.append(None if person is None else str(person))
     if names and all(person is None for person in persons):
         raise ValueError(f"person_of: it gives None for all files, such as {brief(names[0])}.")
-    return persons, None
+    found = doubt(persons)
+    return persons, found and (
+        f"person_of finds {found}; unless that is so, it does not fit the names of files, and divide goes wrong"
+    )
+
+
+def doubt(persons: Sequence[str | None]) -> str | None:
+    """Say what a rule found that hardly fits: one person alone, or in each image another; None for what may be."""
+    found = len(set(persons) - {None}) + persons.count(None)  # a file that tells nobody shows somebody of its own
+    if len(persons) < 2 or found not in (1, len(persons)):
+        return None
+    return "one person in all images" if found == 1 else f"{found:,} persons, another in each image"

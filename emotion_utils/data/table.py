@@ -11,7 +11,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.folder import Asked, Listing, asked, made_of, tell
 from emotion_utils.data.folder_plan import make_plan
 from emotion_utils.data.folder_splits import MOST_SHARE, finish
-from emotion_utils.data.layouts import Meaning, PersonOf
+from emotion_utils.data.layouts import Meaning, PersonOf, doubt
 from emotion_utils.data.reading import Entry, read_entries
 from emotion_utils.data.splits import SPLITS, split_of
 from emotion_utils.errors import brief, check_number, check_whole, listed, printable, reason, show
@@ -165,6 +165,13 @@ def _list_rows(table: Path, root: Path, rows: Sequence[Row], how: Asked, notes: 
             entries.append(Entry(name, title, row.person or None))
     if in_two := [name for name, found in titles.items() if len(found) > 1]:
         notes = [*notes, f"listed with two labels, one of which is wrong: {listed(in_two)}"]
+    persons = [entry.person for entry in entries]
+    if how.person_of is None and any(persons) and (found := doubt(persons)):
+        notes = [
+            *notes,
+            f"its column of persons tells {found}, and divide goes by that; unless it is so, "
+            "columns={'path': …, 'label': …} leaves the column out",
+        ]
     told = tuple(f"skipped, {why}: {listed(lines, between='; ')}" for why, lines in wrong.items())
     return Listing(plan.classes, tuple(entries), (*notes, *told, *plan.notes), ())
 
@@ -173,9 +180,9 @@ def _what_is_wrong(row: Row, root: Path) -> str | None:
     if not row.path or not row.label:
         return f"without a {'path' if not row.path else 'label'}"
     path = PurePosixPath(row.path.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
         return "the path leaves the folder"
-    return None if _found(row.path, root) else "there is no such file"
+    return None if path.name and _found(row.path, root) else "there is no such file"
 
 
 def _found(path: str, root: Path) -> str | None:
@@ -198,12 +205,11 @@ def _read_rows(path: Any, folder: Any, columns: Mapping[str, str] | None) -> tup
         text = read_file(table, MOST_BYTES).decode("utf-8-sig")
         lines = [line for line in text.splitlines() if line.strip()]
         apart = _delimiter(lines[0]) if lines else ","
-        cells = list(csv.reader(io.StringIO(text, newline=""), delimiter=apart, skipinitialspace=True))
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=apart, skipinitialspace=True)
+        cells = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{show(table, 100)} is no table of text ({reason(error)}). Save it as CSV, UTF-8.") from error
-    numbered = [
-        (number, [cell.strip() for cell in row]) for number, row in enumerate(cells, 1) if any(map(str.strip, row))
-    ]
+    numbered = [(number, row) for number, row in cells if any(row)]
     if not numbered:
         raise ValueError(f"{show(table, 100)} holds no rows.")
     place, has_names = _places(table, numbered[0][1], columns)

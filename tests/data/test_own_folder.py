@@ -126,7 +126,7 @@ def test_the_page_on_a_folder(tmp_path, capsys):
         inspect_folder(tmp_path / "pets" / "cat")
 
 
-def test_a_rule_for_persons_that_hardly_fits_is_told(tmp_path):
+def test_a_rule_for_persons_that_hardly_fits_is_told(tmp_path, capsys):
     put_all(tmp_path, [f"{title}/IMG_{i}{title}.png" for title in ("cat", "dog") for i in range(3)])
     doubts = {
         "IMG": (lambda name: name.split("/")[1].partition("_")[0], "one person in all images"),
@@ -140,3 +140,7 @@ def test_a_rule_for_persons_that_hardly_fits_is_told(tmp_path):
         assert len(told) == (said is not None), name
         assert said is None or said in told[0]
         assert said is None or said in str(report)
+        capsys.readouterr()
+        assert load_folder(tmp_path, person_of=person_of).notes == report.dataset.notes == list(report.notes)
+        printed = capsys.readouterr().out
+        assert "person_of finds" not in printed if said is None else said in printed

@@ -48,6 +48,35 @@ def test_bad_rows_are_skipped_and_told(tmp_path, capsys):
     assert capsys.readouterr().out.count("list: ") >= 4
 
 
+def test_a_folder_for_a_path_and_a_cell_of_two_lines_are_told_by_their_lines(tmp_path):
+    rows = ["path,label", 'faces/0.png,"a', 'cat"', "faces/1.png,dog", ".,dog", "./,dog", "faces/9.png,dog"]
+    notes = "\n".join(load_table(table(tmp_path, "\n".join(rows)), verbose=False).notes)
+    assert "no such file: line 5 (.); line 6 (./); line 7 (faces/9.png)" in notes
+
+
+@pytest.mark.parametrize(
+    ("persons", "said"),
+    [
+        ("aaaa", "one person in all images"),
+        ("abcd", "4 persons, another in each image"),
+        ("aabb", None),
+        ("a   ", "4 persons"),  # who has no name is somebody of their own
+        ("    ", None),
+    ],
+)
+def test_a_column_of_persons_that_hardly_fits_is_told(tmp_path, persons, said):
+    rows = [f"faces/{i}.png,{'cat' if i % 2 else 'dog'},{who.strip()}" for i, who in enumerate(persons)]
+    path = table(tmp_path, "\n".join(["path,label,person", *rows]))
+    told = [note for note in load_table(path, verbose=False).notes if "column of persons" in note]
+    assert len(told) == (said is not None)
+    assert said is None or said in told[0]
+    faces = load_table(path, columns={"path": "path", "label": "label"}, verbose=False)  # as the note says
+    assert faces.groups is None
+    assert not [note for note in faces.notes if "persons" in note]
+    by_rule = load_table(path, person_of=lambda name: "somebody", verbose=False)
+    assert ["person_of finds one person" in note for note in by_rule.notes if "person" in note] == [True]
+
+
 def test_columns_and_folders_of_ones_own(tmp_path):
     put_all(tmp_path / "elsewhere", ["0.png", "1.png", "2.png"])
     (tmp_path / "t.csv").write_text("was,foto,wer\ncat,0.png,Ann\ndog,1.png,Bob\ndog,2.png,Ann\n")
