@@ -4,8 +4,8 @@
 
 Trains the accurate recipe's network with either stem (mild augmentation, batches of 128, rate 0.1) on nine tenths of
 FER2013's Training part and measures both on the tenth that the loader holds out. Writes notebooks/results/stems.json,
-which notebook 09 reads: accuracy with one view and with the mirror image, and the time of a training step, as a ratio
-to the halving stem's. PublicTest is not looked at.
+which notebook 09 reads: accuracy with one view and with the mirror image, and the processor time of a training step,
+as a ratio to the halving stem's. PublicTest is not looked at.
 """
 
 import argparse
@@ -45,18 +45,18 @@ def main() -> None:
     for name, stem in STEMS.items():
         seed_everything(options.seed)
         model = FaceNet(stem=stem, residuals=2, dropout=0.2, classes=training.classes)
-        begun = time.perf_counter()
+        begun = time.process_time()
         train(model, training, None, config)
         scores = {
             "single": evaluate(model, validation).accuracy,
             "flip": evaluate(FlipAverage(model), validation).accuracy,
         }
-        runs.append({"stem": name, "epochs": options.epochs, **scores, "step": time.perf_counter() - begun})
+        runs.append({"stem": name, "epochs": options.epochs, **scores, "step": time.process_time() - begun})
         print(runs[-1], flush=True)
     for run in reversed(runs):
         run["step"] = round(run["step"] / runs[0]["step"], 2)
     images = f"{len(training):,} training and {len(validation):,} validation images"
-    setting = f"{images}, seed {options.seed}; the time of a step is a ratio"
+    setting = f"{images}, seed {options.seed}; the processor time of a step is a ratio"
     with atomic_write(options.results) as part:
         part.write_text(json.dumps({"setting": setting, "runs": runs}, indent=1, ensure_ascii=False) + "\n")
 
