@@ -16,6 +16,7 @@ import anywidget
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor, nn
 
@@ -171,11 +172,13 @@ class Camera(anywidget.AnyWidget):
 def _show_frame(axis: Any, frame: Tensor, seen: FrameAnswer, title: str) -> None:
     """Show a frame (H, W) with the square that was looked at."""
     axis.imshow(frame.numpy(), vmin=0, vmax=255, cmap="gray")
-    turn, half = np.radians(seen.tilt), seen.box.width / 2
-    a, b = half * np.array([-1, 1, 1, -1, -1]), half * np.array([-1, -1, 1, 1, -1])
-    (x, y), style = seen.box.centre, "-" if seen.found else "--"
-    across, down = x + a * np.cos(turn) - b * np.sin(turn), y + a * np.sin(turn) + b * np.cos(turn)
-    axis.plot(across, down, style, color=PALETTE["vermilion"], linewidth=1.5)
+    box = seen.box
+    axis.add_patch(
+        Rectangle(
+            (box.left, box.top), box.width, box.height, angle=seen.tilt, rotation_point="center",
+            fill=False, edgecolor=PALETTE["vermilion"], linewidth=1.5, linestyle="-" if seen.found else "--",
+        )
+    )  # fmt: skip
     axis.set(xlim=(0, frame.shape[1]), ylim=(frame.shape[0], 0), xticks=[], yticks=[])
     axis.set_title(title, fontsize=9)
 

@@ -6,7 +6,6 @@ the same output shows several crops of the picture instead.
 """
 
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor, nn
 
@@ -189,12 +189,11 @@ class CropLab(anywidget.AnyWidget):
 
 def _outline(axis: Axes, box: tuple[float, float, float, float], colour: str) -> None:
     x, y, side, degrees = box
-    turn, half = math.radians(degrees), side / 2
-    corners = [(-half, -half), (half, -half), (half, half), (-half, half), (-half, -half)]
-    axis.plot(
-        [x + a * math.cos(turn) - b * math.sin(turn) for a, b in corners],
-        [y + a * math.sin(turn) + b * math.cos(turn) for a, b in corners],
-        color=colour, linewidth=2,
+    axis.add_patch(
+        Rectangle(
+            (x - side / 2, y - side / 2), side, side, angle=degrees, rotation_point="center",
+            fill=False, edgecolor=colour, linewidth=2,
+        )
     )  # fmt: skip
 
 

@@ -4,14 +4,12 @@ const LARGEST_FRAME = 320; // pixels, the longer side of a frame that is sent
 const LARGEST_STILL = 640; // of a picture from a file
 const RATE = 15; // frames a second that are sent at most
 const MOST_UNDERWAY = 2; // frames on their way to the kernel and back; so far machines are not waited for, and none pile up
-const PATIENCE = 4000; // milliseconds without an answer, after which the widget says so
 const HEAT_LASTS = 1000; // milliseconds for which a map stays over the face
 const HEAT = [213, 94, 0];
 const PROMISE =
   "A click on “Start the camera” turns on the camera of the computer before you, once the browser allows it. Small " +
   "pictures go to the kernel of this notebook, and over the network if it runs elsewhere. It looks at each and forgets " +
   "it: nothing is stored. Ask everybody who can be seen. The bars say what a face looks like, not what somebody feels.";
-const BUSY = "The kernel does not answer. Is another cell running? If the kernel was restarted, run this cell again.";
 const REFUSED = {
   NotAllowedError: "The browser may not use the camera. Allow it beside the address of this page, then start again; or choose a picture, or the drawn film.",
   NotFoundError: "This computer has no camera. Choose a picture or the drawn film instead.",

@@ -4,8 +4,6 @@ const HANDLE = 9; // CSS pixels, radius of a handle
 const REACH = 22; // CSS pixels from a handle within which a finger holds it
 const STALK = 26; // CSS pixels from the upper edge to the handle that turns
 const [SMALLEST, LARGEST] = [4, 3]; // pixels, and times the longer side of the picture; as in Python
-const PATIENCE = 4000; // milliseconds without an answer, after which the lab says so
-const BUSY = "The kernel does not answer. Is another cell running? If the kernel was restarted, run this cell again.";
 
 const sameBox = (a, b) => a.every((value, i) => Math.abs(value - b[i]) < 1e-9);
 

@@ -1,6 +1,8 @@
 // Shared by the crop lab and the camera: a square that may be turned, the bars of a network, the crop it gets.
 
 const SQUARE = "#D55E00";
+const PATIENCE = 4000; // milliseconds without an answer, after which a lab says so
+const BUSY = "The kernel does not answer. Is another cell running? If the kernel was restarted, run this cell again.";
 
 // Corners of a square [x of the centre, y, side, degrees clockwise], and the handle that turns it, above its upper edge.
 function corners([x, y, side, degrees]) {
