@@ -26,11 +26,11 @@ KINDS = (
 def quantise_onnx(path: str | Path, target: str | Path, images: Any) -> Path:
     """Write an exported network again with whole numbers of 8 bits in place of floats: about a quarter of the bytes.
 
-    Weights are rounded to 127 steps, a scale for each channel. (255 steps would do on most processors; on older ones
-    without VNNI sums of such products overflow, in silence, and the file is to give the same answers everywhere.)
-    The numbers between the layers are rounded to 256 steps between the extremes seen on `images`: static quantisation
-    (Jacob et al., CVPR 2018, arXiv 1712.05877), by ONNX Runtime. Input, output and metadata stay. What is lost is to
-    be measured: `emotion_utils.evaluation.compare_exports`.
+    Weights become whole numbers from -64 to 64, with a scale for each channel. (-127 to 127 would do on most
+    processors; on older ones without VNNI sums of such products overflow, in silence, and the file is to give the same
+    answers everywhere.) The numbers between the layers become whole numbers from 0 to 255, spread over what was seen
+    on `images`: static quantisation (Jacob et al., CVPR 2018, arXiv 1712.05877), by ONNX Runtime. Input, output and
+    metadata stay. What is lost is to be measured: `emotion_utils.evaluation.compare_exports`.
 
     Args:
         path: a file that `export_onnx` wrote.

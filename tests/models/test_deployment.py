@@ -21,7 +21,7 @@ from emotion_utils.models.onnx_model import OnnxModel
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("onnxruntime")
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 FACES = small_faces(140, size=24)
 # What the page of Python must do without.
 BLOCKED = ("torch", "torchvision", "emotion_utils", "onnx", "onnxscript", "scipy", "sklearn", "matplotlib")
@@ -62,6 +62,14 @@ def test_int8_is_smaller_and_says_nearly_the_same(exported, tmp_path):
     assert 0 < float((wanted - got).abs().mean()) < 0.05
     assert small.metadata == OnnxModel(path).metadata | {"weights": "int8"}
     assert small.classes == EMOTIONS
+
+
+def test_products_of_8_bits_cannot_overflow_on_any_processor(exported, tmp_path):
+    small = quantise_onnx(exported[1], tmp_path / "small.onnx", FACES.images)
+    tensors = [onnx.numpy_helper.to_array(each) for each in onnx.load(small).graph.initializer]
+    weights = [each for each in tensors if each.dtype == np.int8 and each.ndim > 1]  # not the zero points
+    assert len(weights) == 4  # two convolutions, two linear layers
+    assert all(np.abs(each.astype(int)).max() == 64 for each in weights)
 
 
 def test_what_cannot_be_quantised_is_refused_and_leaves_no_file(exported, tmp_path):
