@@ -96,14 +96,7 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibr
         ValueError: rows that do not add up to 1, numbers that are not finite, labels that do not fit, or no images.
     """
     bins = check_whole(1, MOST_BINS, bins=bins)
-    probabilities, labels = check_scores("probabilities", probabilities, labels)
-    sums = probabilities.sum(1)
-    if probabilities.min() < 0 or (sums - 1).abs().max() > 0.01:
-        row = int((sums - 1).abs().argmax())
-        raise ValueError(
-            f"probabilities: row {row} adds up to {float(sums[row]):.3g}, not to 1. Of logits, softmax(1) makes "
-            "probabilities."
-        )
+    probabilities, labels = check_probabilities(probabilities, labels)
     confidence, prediction = probabilities.max(1)  # (N,), (N,)
     correct = (prediction == labels).double()
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.double)
@@ -143,6 +136,22 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
     bounds = math.log(COLDEST), math.log(HOTTEST)
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7}).x)
+
+
+def check_probabilities(probabilities: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Do as `check_scores`, and refuse what is no probability.
+
+    Raises:
+        ValueError: numbers below 0, rows that do not add up to 1, and as `check_scores`.
+    """
+    probabilities, labels = check_scores("probabilities", probabilities, labels)
+    sums, least = probabilities.sum(1), probabilities.amin(1)
+    wrong = (least < 0) | ((sums - 1).abs() > 0.01)
+    if wrong.any():
+        row = int(wrong.nonzero()[0])
+        what = f"adds up to {float(sums[row]):.3g}, not to 1" if least[row] >= 0 else f"holds {float(least[row]):.3g}"
+        raise ValueError(f"probabilities: row {row} {what}. Of logits, softmax(1) makes probabilities.")
+    return probabilities, labels
 
 
 def check_scores(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

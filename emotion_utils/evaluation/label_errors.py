@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.errors import brief
-from emotion_utils.evaluation.confidence import check_scores
+from emotion_utils.evaluation.confidence import check_probabilities
 from emotion_utils.tensors import as_index, as_tensor
 
 
@@ -50,14 +50,7 @@ def find_label_errors(probabilities: Tensor, labels: Tensor) -> LabelErrors:
     Raises:
         ValueError: rows that do not add up to 1, numbers that are not finite, labels that do not fit, or no faces.
     """
-    probabilities, labels = check_scores("probabilities", probabilities, labels)
-    sums = probabilities.sum(1)
-    if probabilities.min() < 0 or (sums - 1).abs().max() > 0.01:
-        row = int((sums - 1).abs().argmax())
-        raise ValueError(
-            f"probabilities: row {row} adds up to {float(sums[row]):.3g}, not to 1. Of logits, softmax(1) makes "
-            "probabilities."
-        )
+    probabilities, labels = check_probabilities(probabilities, labels)
     count, classes = probabilities.shape
     of_label = probabilities[torch.arange(count), labels]  # (N,)
     faces = torch.bincount(labels, minlength=classes)

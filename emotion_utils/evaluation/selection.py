@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.errors import check_share
-from emotion_utils.evaluation.confidence import bootstrap_interval, check_scores
+from emotion_utils.evaluation.confidence import bootstrap_interval, check_probabilities
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ def answer_above(probabilities: Tensor, labels: Tensor, threshold: float) -> Sel
         threshold: 0 to 1.
 
     Raises:
-        ValueError: numbers that are not finite, labels that do not fit, no images, or a threshold out of bounds.
+        ValueError: rows that do not add up to 1, labels that do not fit, no images, or a threshold out of bounds.
     """
     threshold = check_share(threshold=threshold)
-    probabilities, labels = check_scores("probabilities", probabilities, labels)
+    probabilities, labels = check_probabilities(probabilities, labels)
     confidence, prediction = probabilities.max(1)  # (N,), (N,)
     right = (prediction == labels)[confidence >= threshold]  # (K,)
     if not len(right):
@@ -60,9 +60,9 @@ def accuracy_by_coverage(probabilities: Tensor, labels: Tensor) -> tuple[Tensor,
         coverage and accuracy, float64 `(K,)` each, for each confidence that occurs as a threshold, the highest first.
 
     Raises:
-        ValueError: numbers that are not finite, labels that do not fit, or no images.
+        ValueError: rows that do not add up to 1, labels that do not fit, or no images.
     """
-    probabilities, labels = check_scores("probabilities", probabilities, labels)
+    probabilities, labels = check_probabilities(probabilities, labels)
     confidence, prediction = probabilities.max(1)  # (N,), (N,)
     confidence, order = confidence.sort(descending=True, stable=True)
     right = (prediction == labels)[order].double().cumsum(0)

@@ -63,6 +63,8 @@ def test_a_threshold_is_a_share(threshold):
         (SURE, LABELS[:2], "labels"),
         (SURE, LABELS + 1, "labels run"),
         (SURE * math.nan, LABELS, "finite"),
+        (SURE * 8, LABELS, "row 0 adds up to 8.*softmax"),  # logits, for instance
+        (SURE * 3 - 1, LABELS, "row 0 holds -0.7.*softmax"),  # and these add up to 1
     ],
 )
 def test_odd_values_are_one_sentence(function, probabilities, labels, message):
