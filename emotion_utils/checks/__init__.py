@@ -16,6 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, place, plain, state_kept, time_limit
 from emotion_utils.errors import brief
 
@@ -153,3 +156,13 @@ def whole(value: Any, what: str) -> int:
     got = number(value, what)
     require(got.is_integer(), f"{what} should be a whole number, and your function returned {got:g}")
     return int(got)
+
+
+def tensor(value: Any, what: str) -> Tensor:
+    """Turn a tensor, an array, a list of numbers or a list of row tensors into a tensor, or stop as `number` does."""
+    value = unfinished(value)
+    try:
+        rows = isinstance(value, list | tuple) and any(isinstance(row, Tensor) and row.numel() != 1 for row in value)
+        return torch.stack(list(value)) if rows else torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise Wrong(f"{what} should be a tensor, and your function returned {type(value).__name__}") from None

@@ -12,18 +12,8 @@ from PIL import Image
 from sklearn import metrics
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, number, require, unfinished, whole
+from emotion_utils.checks import check, number, require, tensor, unfinished, whole
 from emotion_utils.emotions import EMOTIONS
-
-
-def _tensor(value: Any, what: str) -> Tensor:
-    """Turn a tensor, array or list into a tensor, or say what came instead."""
-    try:
-        value = unfinished(value)
-        rows = isinstance(value, list | tuple) and value and all(isinstance(row, Tensor) for row in value)
-        return torch.stack(list(value)) if rows else torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} should be a tensor, and your function returned {type(value).__name__}") from None
 
 
 def _guesses(generator: torch.Generator, count: int, classes: int = 7) -> tuple[Tensor, Tensor]:
@@ -81,7 +71,7 @@ def confusion_matrix(answer: Callable[[Tensor, Tensor, int], Any]) -> None:
     generator = torch.Generator().manual_seed(50)
     for count, classes in ((5, 7), (300, 7), (60, 3), (40, 9)):
         labels, predictions = _guesses(generator, count, min(classes, 7))
-        got = _tensor(answer(labels.clone(), predictions.clone(), classes), "the matrix")
+        got = tensor(answer(labels.clone(), predictions.clone(), classes), "the matrix")
         case = f"for {count} images and {classes} classes"
         require(
             got.shape == (classes, classes),
@@ -136,7 +126,7 @@ def bootstrap(answer: Callable[[Tensor, int, int], Any]) -> None:
     generator = torch.Generator().manual_seed(52)
     for count, rate in ((400, 0.6), (2000, 0.8), (1000, 0.3)):
         correct = torch.rand(count, generator=generator) < rate
-        got = _tensor(answer(correct.clone(), 1000, 1), "the interval").double().flatten()
+        got = tensor(answer(correct.clone(), 1000, 1), "the interval").double().flatten()
         require(len(got) == 2 and got[0] <= got[1], "your function should return two numbers, the lower one first")
         share = correct.double().mean()
         half = 1.96 * (share * (1 - share) / count).sqrt()
@@ -149,15 +139,15 @@ def bootstrap(answer: Callable[[Tensor, int, int], Any]) -> None:
             f"{case} your interval is {width:.2f} times as wide as the usual formula says",
             "How many images are in one resample, may one come twice, and which 95 % do you keep?",
         )
-        again = _tensor(answer(correct.clone(), 1000, 1), "the interval").double().flatten()
+        again = tensor(answer(correct.clone(), 1000, 1), "the interval").double().flatten()
         require(
             torch.equal(got, again),
             f"{case} the same seed gave two different intervals",
             "Random numbers that repeat come from a generator with a seed: `torch.Generator().manual_seed(seed)`.",
         )
-        other = _tensor(answer(correct.clone(), 1000, 2), "the interval").double().flatten()
+        other = tensor(answer(correct.clone(), 1000, 2), "the interval").double().flatten()
         require(not torch.equal(got, other), f"{case} two seeds gave the same interval")
-        one = _tensor(answer(correct.clone(), 1, 1), "the interval").double().flatten()
+        one = tensor(answer(correct.clone(), 1, 1), "the interval").double().flatten()
         require(float(one[1] - one[0]) < 1e-6, f"{case} a single draw gave an interval with a width")
 
 
@@ -215,7 +205,7 @@ def keep_confident(answer: Callable[[Tensor, float], Any]) -> None:
     generator = torch.Generator().manual_seed(54)
     for count, coverage in ((50, 0.8), (200, 0.5), (1000, 0.95), (10, 1.0)):
         probabilities, _ = _probabilities(generator, count)
-        mask = _tensor(answer(probabilities.clone(), coverage), "the mask")
+        mask = tensor(answer(probabilities.clone(), coverage), "the mask")
         case = f"for {count} images and a coverage of {coverage}"
         require(mask.dtype == torch.bool, f"{case} you returned {mask.dtype}; a mask of bools is asked for")
         require(mask.shape == (count,), f"{case} your mask has shape {tuple(mask.shape)}")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, require, unfinished
+from emotion_utils.checks import Wrong, check, require, tensor
 from emotion_utils.checks.suspect import Suspect, find_suspect, marked_faces, put_mark
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.emotions import EMOTIONS
@@ -24,11 +24,7 @@ RANDOM_ONES = frozenset("BCF")
 
 def _map(value: Any, wanted: tuple[int, ...], call: str) -> Tensor:
     """Turn an answer into a float tensor of the wanted shape, or say what came instead."""
-    value = unfinished(value)
-    try:
-        got = torch.as_tensor(value).detach().double()
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{call} should be a tensor, and your function returned {type(value).__name__}") from None
+    got = tensor(value, call).detach().double()
     require(tuple(got.shape) == wanted, f"{call} has shape {tuple(got.shape)}")
     require(bool(got.isfinite().all()), f"{call} holds NaN or infinity; what did you divide by?")
     return got

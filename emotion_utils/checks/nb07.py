@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from emotion_utils.checks import Wrong, check, number, require, unfinished, whole
+from emotion_utils.checks import Wrong, check, number, require, tensor, unfinished, whole
 from emotion_utils.checks.races import RunningLog, mistaken_best, mistaken_half
 from emotion_utils.evaluation.margins import paired_margin
 
@@ -203,11 +203,7 @@ def pareto_front(answer: Callable[[Tensor, Tensor], Any]) -> None:
         accuracies = accuracies / most
         if count == 7:  # equal ones on the front
             costs[:2], accuracies[:2] = costs.min(), accuracies.max()
-        mask = unfinished(answer(costs.clone(), accuracies.clone()))
-        try:
-            mask = torch.as_tensor(mask)
-        except (TypeError, ValueError, RuntimeError):
-            raise Wrong(f"the front should be a mask of bools, and {type(mask).__name__} came") from None
+        mask = tensor(answer(costs.clone(), accuracies.clone()), "the mask of the front")
         case = f"for {count} designs"
         require(mask.dtype == torch.bool, f"{case} you returned {mask.dtype}; a mask of bools is asked for")
         require(mask.shape == (count,), f"{case} your mask has shape {tuple(mask.shape)}")

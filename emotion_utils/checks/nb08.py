@@ -8,24 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emotion_utils.checks import Wrong, check, number, require, unfinished
+from emotion_utils.checks import check, number, require, tensor, unfinished
 from emotion_utils.checks.answers import without
 
 
-def _tensor(value: Any, what: str) -> Tensor:
-    """Turn a tensor, array or list into a tensor, or say what came instead."""
-    value = unfinished(value)
-    try:
-        if isinstance(value, set):
-            value = sorted(value)
-        return torch.as_tensor(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} should be a tensor, and your function returned {type(value).__name__}") from None
-
-
 def _indices(value: Any, what: str, count: int) -> set[int]:
-    """Turn a mask, or indices, into a set of indices."""
-    found = _tensor(value, what)
+    """Turn a mask, or a tensor, list or set of indices, into a set of indices."""
+    found = tensor(sorted(value) if isinstance(value, set) else value, what)
     if found.dtype == torch.bool:
         require(found.shape == (count,), f"{what} is a mask of shape {tuple(found.shape)} for {count} faces")
         found = found.nonzero()[:, 0]
@@ -102,7 +91,7 @@ def channel_statistics(answer: Callable[[Tensor], Any]) -> None:
             isinstance(got, tuple | list | Tensor) and getattr(got, "ndim", 1) > 0 and len(got) == 2,
             f"{case} two things are asked for, mean and variance",
         )
-        mean, variance = _tensor(got[0], "the mean").flatten(), _tensor(got[1], "the variance").flatten()
+        mean, variance = tensor(got[0], "the mean").flatten(), tensor(got[1], "the variance").flatten()
         require(
             mean.shape == variance.shape == (shape[1],),
             f"{case} your mean and variance have {len(mean)} and {len(variance)} numbers, for {shape[1]} channels",
@@ -216,7 +205,7 @@ def doubted(answer: Callable[[Tensor, Tensor], Any]) -> None:
         logits[torch.arange(count), truth] += sure + truth.double().float() / classes  # some classes are easier
         labels = torch.where(torch.rand(count, generator=generator) < 0.15, (truth + 1) % classes, truth)
         probabilities = logits.softmax(1)
-        got = _tensor(answer(probabilities.clone(), labels.clone()), "your answer")
+        got = tensor(answer(probabilities.clone(), labels.clone()), "your answer")
         case = f"for {count} faces of {classes} classes"
         require(got.dtype == torch.bool and got.shape == (count,),
                 f"{case} you returned {got.dtype} {tuple(got.shape)}; a mask is asked for")  # fmt: skip
@@ -234,7 +223,7 @@ def doubted(answer: Callable[[Tensor, Tensor], Any]) -> None:
         require(fewer == 0, f"{case} you doubt {fewer} labels too few")
     # In the first row another class is further above its threshold than the label's, which is the more probable one.
     probabilities = torch.tensor([[0.52, 0.45, 0.03], [0.4, 0.3, 0.3], [0.3, 0.35, 0.35], [0.3, 0.3, 0.4]])
-    got = _tensor(answer(probabilities, torch.tensor([0, 0, 1, 2])), "your answer")
+    got = tensor(answer(probabilities, torch.tensor([0, 0, 1, 2])), "your answer")
     require(
         not got.any(),
         "you doubt a label of the most probable of the classes that reach their threshold",
@@ -269,7 +258,7 @@ def without_prior(answer: Callable[[Tensor, Tensor], Any]) -> None:
     for counts in ((1000, 50), (20, 400, 400, 20, 100), (7, 7, 7)):
         shares = torch.tensor(counts)
         logits = 2 * torch.randn(200, len(counts), generator=generator) + (shares / shares.sum()).log()
-        got = _tensor(answer(logits.clone(), shares.clone()), "your predictions")
+        got = tensor(answer(logits.clone(), shares.clone()), "your predictions")
         case = f"with {', '.join(map(str, counts))} training faces"
         require(
             got.shape == (200,), f"{case} you returned shape {tuple(got.shape)}; a class for each image is asked for"

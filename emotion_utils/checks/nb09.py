@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, number, require, unfinished, whole
+from emotion_utils.checks import Wrong, check, number, require, tensor, unfinished, whole
 from emotion_utils.data.drawn import sample_faces
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import predict_proba
@@ -15,15 +15,11 @@ from emotion_utils.models.pretrained import load_pretrained
 ENOUGH = 0.68  # of new faces, after the last stage and the classifier were fine-tuned
 
 
-def _tensor(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
+def _shaped(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
     """Turn an answer into a float64 tensor of the given shape, or say what came instead."""
-    value = unfinished(value)
-    try:
-        tensor = torch.as_tensor(value).detach().to(torch.float64)
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong(f"{what} should be a tensor, and your function returned {type(value).__name__}") from None
-    require(tuple(tensor.shape) == shape, f"{what} has shape {tuple(tensor.shape)} where {shape} was needed")
-    return tensor
+    got = tensor(value, what).detach().double()
+    require(tuple(got.shape) == shape, f"{what} has shape {tuple(got.shape)} where {shape} was needed")
+    return got
 
 
 @check(
@@ -35,10 +31,12 @@ def _tensor(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
 def disagree(answer: Callable[[FaceModel, FaceModel, Tensor], Tensor]) -> None:
     """Check `answer(one, other, images)`: bool `(N,)`, True where the networks name different emotions."""
     faces = sample_faces(40, seed=909, truth=False).images
-    one, other = load_pretrained("fer2013"), load_pretrained("ferplus")
-    for first, second in ((one, other), (other, load_pretrained("synthetic")), (one, one)):
+    one, other, third = (load_pretrained(name) for name in ("fer2013", "ferplus", "synthetic"))
+    third.set_normalisation(0.3, 0.5)  # far from the others', so that it matters whose numbers an answer takes
+    own = "A network's own method for probabilities takes uint8 images and normalises them as it needs."
+    for first, second in ((one, other), (other, third), (one, one)):
         kept = faces.clone()
-        got = _tensor(answer(first, second, faces), "the result", (len(faces),))
+        got = _shaped(answer(first, second, faces), "the result", (len(faces),))
         require(torch.equal(faces, kept), "your function changed the images")
         named = [predict_proba(network, faces).argmax(1) for network in (first, second)]
         want = (named[0] != named[1]).double()
@@ -49,10 +47,11 @@ def disagree(answer: Callable[[FaceModel, FaceModel, Tensor], Tensor]) -> None:
         with torch.no_grad():
             raw = [network(faces.float()).argmax(1) for network in (first, second)]
         if torch.equal(got, (raw[0] != raw[1]).double()):
-            raise Wrong(
-                "that is what the networks name in images that are not normalised",
-                "A network's own method for probabilities takes uint8 images and normalises them as it needs.",
-            )
+            raise Wrong("that is what the networks name in images that are not normalised", own)
+        with torch.no_grad():
+            alike = [network((faces / 255 - first.mean) / first.std).argmax(1) for network in (first, second)]
+        if torch.equal(got, (alike[0] != alike[1]).double()):
+            raise Wrong("both networks got images that are normalised for the first of them", own)
         raise Wrong(f"{int((got != want).sum())} of {len(faces)} faces are marked wrongly")
 
 
@@ -98,7 +97,7 @@ def most_confused(answer: Callable[[Tensor], tuple[int, int]]) -> None:
     generator = torch.Generator().manual_seed(6)
     for counts in ([40, 10, 200], [100, 100, 100, 100], [500, 9, 30, 80, 70, 60, 50]):
         c = len(counts)
-        shares = torch.rand(c, c, generator=generator) + 2 * torch.eye(c)
+        shares = torch.rand(c, c, generator=generator) + torch.linspace(4, 1, c).diag()  # some classes are easier
         confusion = (shares / shares.sum(1, keepdim=True) * torch.tensor(counts)[:, None]).round().long()
         kept = confusion.clone()
         got = unfinished(answer(confusion))
@@ -112,6 +111,8 @@ def most_confused(answer: Callable[[Tensor], tuple[int, int]]) -> None:
         told = ""
         if pair == divmod(int(wrong.argmax()), c):
             told = "; that is the largest count, and labels with many images have the largest counts"
+        elif pair == divmod(int((wrong / wrong.sum(1, keepdim=True)).argmax()), c):
+            told = "; that is the largest share of a label's wrong answers, not of all its images"
         elif pair == best[::-1]:
             told = "; label and answer are swapped"
         elif pair[0] == pair[1]:
@@ -130,7 +131,7 @@ def smooth_labels(answer: Callable[[Tensor, int, float], Tensor]) -> None:
     generator = torch.Generator().manual_seed(0)
     for classes, amount in ((7, 0.1), (3, 0.3), (5, 0.0), (2, 0.5)):
         labels = torch.randint(0, classes, (6,), generator=generator)
-        got = _tensor(answer(labels, classes, amount), "the result", (6, classes))
+        got = _shaped(answer(labels, classes, amount), "the result", (6, classes))
         logits = torch.randn(6, classes, generator=generator, dtype=torch.float64)
         # The same loss for these logits and for their mirror image pins the targets down closely enough.
         for z in (logits, -logits, logits.roll(1, 1)):
@@ -156,7 +157,7 @@ def update_average(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     for decay in (0.9, 0.5, 0.999, 0.0):
         average, weights = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
         kept = weights.clone()
-        got = _tensor(answer(average.clone(), weights, decay), "the result", (3, 4))
+        got = _shaped(answer(average.clone(), weights, decay), "the result", (3, 4))
         require(torch.equal(weights, kept), "your function changed the weights; they belong to the training")
         off = float((got - torch.lerp(weights, average, decay)).abs().max())
         require(off < 1e-6, f"with decay {decay} the average is off by up to {off:.3g}")
@@ -188,7 +189,7 @@ def taught_targets(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
         probabilities = torch.randn(6, classes, generator=generator).softmax(1)
         labels = torch.randint(0, classes, (6,), generator=generator)
         given = probabilities.clone(), labels.clone()
-        got = _tensor(answer(*given, share), "the result", (6, classes))
+        got = _shaped(answer(*given, share), "the result", (6, classes))
         require(
             torch.equal(given[0], probabilities) and torch.equal(given[1], labels),
             "your function overwrites what it was given, and the teacher's probabilities are needed again",
@@ -214,12 +215,12 @@ def flip_average(answer: Callable[[nn.Module, Tensor], Tensor]) -> None:
     """Check `answer(model, images)`: mean of the probabilities of an image and of its mirror image."""
     shipped = load_pretrained("fer2013").eval()
     faces = (sample_faces(3, seed=911, truth=False).images / 255 - shipped.mean) / shipped.std
-    real = _tensor(answer(shipped, faces), "the result", (3, 7))
+    real = _shaped(answer(shipped, faces), "the result", (3, 7))
     model = _Lopsided()
     for count in (1, 5):
         images = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
         kept = images.clone()
-        got = _tensor(answer(model, images), "the result", (count, 7))
+        got = _shaped(answer(model, images), "the result", (count, 7))
         require(torch.equal(images, kept), "your function changed the images")
         sums = got.sum(1)
         require(
@@ -291,6 +292,6 @@ def team_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     for counts in ([3, 3], [5, 1], [1, 2, 3, 4], [7]):
         slopes = torch.randn(sum(counts), 6, generator=generator)  # one gradient for each image
         parts = slopes.split(counts)
-        got = _tensor(answer(torch.stack([p.mean(0) for p in parts]), torch.tensor(counts)), "the result", (6,))
+        got = _shaped(answer(torch.stack([p.mean(0) for p in parts]), torch.tensor(counts)), "the result", (6,))
         off = float((got - slopes.mean(0)).abs().max())
         require(off < 1e-6, f"for parts of {counts} images the gradient is off by up to {off:.3g}")

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, number, require, unfinished
+from emotion_utils.checks import check, number, require, tensor, unfinished
 from emotion_utils.checks.mystery import CONDITION, EMOTION, mystery_network
 from emotion_utils.emotions import EMOTIONS
 
@@ -170,11 +170,7 @@ def weights(answer: Callable[[Tensor, Tensor], Any]) -> None:
         labels = torch.randint(0, classes, (count,), generator=generator)
         tied = torch.rand(count, generator=generator) < 0.6
         groups = torch.where(tied, labels % kinds, torch.randint(0, kinds, (count,), generator=generator))
-        got = unfinished(answer(labels.clone(), groups.clone()))
-        try:
-            got = torch.as_tensor(got, dtype=torch.double)
-        except (TypeError, ValueError, RuntimeError):
-            raise Wrong(f"your function should return a tensor, and it returned {type(got).__name__}") from None
+        got = tensor(answer(labels.clone(), groups.clone()), "the weights").double()
         case = f"for {count} faces, {classes} labels and {kinds} groups"
         require(
             got.shape == (count,), f"{case} your weights have shape {tuple(got.shape)}", "One weight for each face."

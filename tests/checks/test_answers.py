@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 import emotion_utils.checks
-from emotion_utils.checks import answers, check, nb00, nb02, nb05, require, unfinished
+from emotion_utils.checks import answers, check, nb00, nb02, nb05, require, tensor, unfinished
 
 MODULES = [name for _, name, _ in pkgutil.iter_modules(emotion_utils.checks.__path__) if name.startswith("nb")]
 
@@ -207,6 +207,31 @@ def test_plain_values_are_what_they_were():
     bare = answers.plain(torch.ones(2).as_subclass(AgreeingTensor))
     assert type(bare) is torch.Tensor
     assert torch.equal(bare, torch.ones(2))
+
+
+READ = {
+    "a tensor": torch.eye(3, dtype=torch.int64),
+    "an array": np.eye(3, dtype=np.int64),
+    "a list of lists": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+    "a list of row tensors": list(torch.eye(3, dtype=torch.int64)),
+    "a tuple of row tensors": tuple(torch.eye(3, dtype=torch.int64)),
+}
+
+
+@pytest.mark.parametrize("value", READ.values(), ids=READ)
+def test_a_tensor_is_read_however_it_is_given(value):
+    assert torch.equal(tensor(value, "the matrix"), torch.eye(3, dtype=torch.int64))
+
+
+def test_numbers_in_tensors_are_read_as_a_list_of_numbers():
+    assert torch.equal(tensor([torch.tensor(1), torch.tensor([2])], "the indices"), torch.tensor([1, 2]))
+    assert tensor([], "the indices").shape == (0,)
+
+
+@pytest.mark.parametrize("value", ["12", {1, 2}, [torch.ones(2), torch.ones(3)], [torch.ones(2), "2"], [[1], [2, 3]]])
+def test_what_is_no_tensor_is_named(value):
+    with pytest.raises(answers.Wrong, match=f"the matrix .* {type(value).__name__}"):
+        tensor(value, "the matrix")
 
 
 def test_hooks_on_a_readers_network_are_taken_off():
