@@ -1,6 +1,7 @@
 """Each check of notebook 00 accepts right answers, however written, and sees through typical wrong ones."""
 
 import pytest
+from verdicts import verdict_tests
 
 from emotion_utils.checks import nb00
 
@@ -80,30 +81,7 @@ CASES = {
         "stub": ...,
     },
 }
-RIGHT = [(name, answer) for name, case in CASES.items() for answer in case["right"]]
-WRONG = [(name, answer) for name, case in CASES.items() for answer in case["wrong"]]
-
-
-@pytest.fixture(autouse=True)
-def from_the_first_hint():
-    for name in CASES:
-        getattr(nb00, name).reset()
-
-
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_right_answers_are_accepted(name, answer):
-    assert getattr(nb00, name)(answer).status == "correct"
-
-
-@pytest.mark.parametrize(("name", "answer"), WRONG)
-def test_wrong_answers_get_a_hint_when_the_mistake_comes_again(name, answer):
-    messages = []
-    for _ in range(4):
-        verdict = getattr(nb00, name)(answer)
-        assert verdict.status == "wrong"
-        messages.append(verdict.message)
-    assert "Hint" not in messages[0]
-    assert all("Hint" in message for message in messages[1:])
+test_right_answers, test_wrong_answers, test_stubs = verdict_tests(nb00, CASES)
 
 
 HINTS = {
@@ -122,8 +100,3 @@ HINTS = {
 def test_the_hint_follows_the_mistake(name, answer, word):
     getattr(nb00, name)(answer)
     assert word in getattr(nb00, name)(answer).message.split("Hint")[1]
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_stub_is_not_yet(name):
-    assert getattr(nb00, name)(CASES[name]["stub"]).status == "not yet"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from verdicts import verdict_tests
 
 from emotion_utils.checks import nb02
 
@@ -324,40 +325,15 @@ CASES = {
 EXTRA = {"frugal_stem": (BUDGET,)}
 
 
-@pytest.fixture(autouse=True)
-def _first_hint_first():
-    for name in CASES:
-        getattr(nb02, name).reset()
+def arguments(name, answer):
+    return answer, *EXTRA.get(name, ())
 
 
 def judge(name, answer):
-    return getattr(nb02, name)(answer, *EXTRA.get(name, ()))
+    return getattr(nb02, name)(*arguments(name, answer))
 
 
-@pytest.mark.parametrize(("name", "i"), [(name, i) for name, case in CASES.items() for i in range(len(case["right"]))])
-def test_right_answer_is_correct(name, i):
-    verdict = judge(name, CASES[name]["right"][i])
-    assert verdict.status == "correct", verdict.message
-
-
-@pytest.mark.parametrize(("name", "i"), [(name, i) for name, case in CASES.items() for i in range(len(case["wrong"]))])
-def test_wrong_answer_is_told_what_happened(name, i):
-    verdict = judge(name, CASES[name]["wrong"][i])
-    assert verdict.status == "wrong", verdict.message
-    assert "What happened" in verdict.message
-    assert "Hint" not in verdict.message, "the first try hears only what was seen"
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_stub_is_not_yet(name):
-    assert judge(name, CASES[name]["stub"]).status == "not yet"
-
-
-@pytest.mark.parametrize(("name", "i"), [(name, i) for name, case in CASES.items() for i in range(len(case["wrong"]))])
-def test_a_mistake_made_again_gets_a_hint(name, i):
-    first, second = (judge(name, CASES[name]["wrong"][i]).message for _ in range(2))
-    assert "Hint" not in first
-    assert "Hint 1" in second
+test_right_answers, test_wrong_answers, test_stubs = verdict_tests(nb02, CASES, arguments)
 
 
 def test_the_expected_size_is_not_printed(capsys):

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from verdicts import verdict_tests
 
 from emotion_utils.checks import nb03
 from emotion_utils.models.networks import EmotionCNN
@@ -414,34 +415,7 @@ CASES = {
     },
 }
 
-
-def pairs(kind):
-    return [
-        pytest.param(name, answer, id=f"{name}-{i}")
-        for name, case in CASES.items()
-        for i, answer in enumerate(case[kind])
-    ]
-
-
-@pytest.fixture(autouse=True)
-def first_hint():
-    for name in CASES:
-        getattr(nb03, name).reset()
-
-
-@pytest.mark.parametrize(("name", "answer"), pairs("right"))
-def test_right_answers_are_correct(name, answer):
-    verdict = getattr(nb03, name)(*answer)
-    assert verdict.status == "correct", verdict.message
-
-
-@pytest.mark.parametrize(("name", "answer"), pairs("wrong"))
-def test_a_mistake_hears_what_happened_and_again_a_hint(name, answer):
-    first, second = (getattr(nb03, name)(*answer) for _ in range(2))
-    assert first.status == second.status == "wrong"
-    assert "correct." not in first.message + second.message
-    assert "Hint" not in first.message
-    assert "Hint 1" in second.message
+test_right_answers, test_wrong_answers, test_stubs = verdict_tests(nb03, CASES, lambda name, answers: answers)
 
 
 @pytest.mark.parametrize("function", LIBRARY)
@@ -491,13 +465,6 @@ def test_a_hint_follows_the_mistake(name, answer, word):
     messages = [getattr(nb03, name)(*answer).message for _ in range(3)]
     assert word not in messages[0].split("What happened")[0]
     assert all(word in message.split("Hint 1: ")[1] for message in messages[1:])
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_stubs_are_not_yet(name, capsys):
-    verdict = getattr(nb03, name)(*CASES[name]["stub"])
-    assert verdict.status == "not yet"
-    assert "not yet" in capsys.readouterr().out
 
 
 def test_messages_do_not_hold_the_answer():

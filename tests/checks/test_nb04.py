@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from torch.nn import functional
+from verdicts import require_correct, require_not_yet, require_wrong
 
 from emotion_utils.checks import nb04 as check
 from emotion_utils.checks.range_tests import range_tests
@@ -19,12 +20,6 @@ CHECKS = (
     check.early_stop,
     check.pick_rate,
 )
-
-
-@pytest.fixture(autouse=True)
-def _fresh_hints():
-    for function in (*CHECKS, check.checkpoint):
-        function.reset()
 
 
 # --- count_updates -----------------------------------------------------------------------------------------------
@@ -564,16 +559,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("function", "answer"), RIGHT, ids=lambda f: f.__name__)
 def test_right_answers_pass(function, answer):
-    verdict = function(answer)
-    assert verdict.status == "correct", verdict.message
+    require_correct(function, answer)
 
 
 @pytest.mark.parametrize(("function", "answer"), WRONG, ids=lambda f: f.__name__)
 def test_wrong_answers_do_not(function, answer):
-    verdicts = [function(answer) for _ in range(4)]
-    assert all(v.status == "wrong" for v in verdicts)
-    assert "Hint" not in verdicts[0].message
-    assert "Hint 1" in verdicts[1].message
+    require_wrong(function, answer)
 
 
 # A mistake that can be told by its numbers, and a word of the hint for it.
@@ -652,9 +643,8 @@ def test_range_tests_are_like_real_ones():
 
 @pytest.mark.parametrize("function", CHECKS, ids=lambda f: f.__name__)
 def test_a_stub_is_not_yet(function):
-    assert function(...).status == "not yet"
-    assert function(lambda *_: ...).status == "not yet"
-    assert function(lambda *_: None).status == "not yet"
+    require_not_yet(function, lambda *_: ...)
+    require_not_yet(function, lambda *_: None)
 
 
 # --- checkpoint --------------------------------------------------------------------------------------------------
@@ -714,8 +704,8 @@ def nothing_loaded(state, model, optimizer):
 
 
 def test_checkpoint_right(tmp_path):
-    assert check.checkpoint(pack, unpack).status == "correct"
-    assert check.checkpoint(*pack_through_a_file(tmp_path)).status == "correct"
+    require_correct(check.checkpoint, pack, unpack)
+    require_correct(check.checkpoint, *pack_through_a_file(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -729,9 +719,7 @@ def test_checkpoint_right(tmp_path):
     ],
 )
 def test_checkpoint_wrong(save, load, seen):
-    verdict = check.checkpoint(save, load)
-    assert verdict.status == "wrong"
-    assert seen in verdict.message
+    assert seen in require_wrong(check.checkpoint, save, load)[0]
 
 
 def test_checkpoint_stub():

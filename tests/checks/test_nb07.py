@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from verdicts import require_correct, require_not_yet, require_wrong
 
 from emotion_utils.checks import nb07 as check
 
@@ -263,24 +264,19 @@ MISTAKES = [(name, answer, words) for name, answers in WRONG.items() for answer,
 
 @pytest.mark.parametrize(("name", "answer"), CASES, ids=[f"{name} {i}" for i, (name, _) in enumerate(CASES)])
 def test_right_answers_pass(name, answer):
-    verdict = getattr(check, name)(answer)
-    assert verdict, verdict.message
+    require_correct(getattr(check, name), answer)
 
 
 @pytest.mark.parametrize(("name", "answer", "words"), MISTAKES, ids=[f"{m[0]}: {m[2]}" for m in MISTAKES])
 def test_wrong_answers_do_not_and_hear_why(name, answer, words):
-    function = getattr(check, name)
-    function.reset()
-    first, second = function(answer), function(answer)
-    assert first.status == second.status == "wrong"
-    assert "Hint" not in first.message
-    assert words in first.message + second.message
+    first, second, *_ = require_wrong(getattr(check, name), answer)
+    assert words in first + second
 
 
 @pytest.mark.parametrize("name", RIGHT)
 @pytest.mark.parametrize("stub", [..., lambda *a: ..., lambda *a: None], ids=["ellipsis", "stub", "nothing"])
 def test_stubs_are_not_yet(name, stub):
-    assert getattr(check, name)(stub).status == "not yet"
+    require_not_yet(getattr(check, name), stub)
 
 
 @pytest.mark.parametrize("name", RIGHT)

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 import torch.nn.functional as F
+from verdicts import require_correct, require_not_yet, require_wrong
 
 from emotion_utils.checks import nb08 as check
 
@@ -154,25 +155,18 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("checked", "answers"), RIGHT)
-def test_right_answers_pass(checked, answers):
-    checked.reset()
-    for answer in answers:
-        assert checked(answer), checked.__name__
+@pytest.mark.parametrize(("checked", "answer"), [(checked, answer) for checked, answers in RIGHT for answer in answers])
+def test_right_answers_pass(checked, answer):
+    require_correct(checked, answer)
 
 
 @pytest.mark.parametrize(("checked", "answer", "said"), WRONG)
 def test_wrong_answers_are_told_what_happened(checked, answer, said):
-    checked.reset()
-    first = checked(answer)
-    assert first.status == "wrong"
-    assert re.search(said, first.message), first.message
-    assert "Hint" not in first.message
-    assert "Hint 1" in checked(answer).message
+    first, *_ = require_wrong(checked, answer)
+    assert re.search(said, first), first
 
 
 @pytest.mark.parametrize("checked", [checked for checked, _ in RIGHT])
 def test_stubs_are_not_yet(checked):
-    assert checked(...).status == "not yet"
-    assert checked(lambda *_: ...).status == "not yet"
-    assert checked(lambda *_: None).status == "not yet"
+    require_not_yet(checked, lambda *_: ...)
+    require_not_yet(checked, lambda *_: None)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from verdicts import verdict_tests
 
 from emotion_utils.checks import nb10 as check
 
@@ -219,29 +220,7 @@ CASES = {
     ),
 }
 
-
-def pairs(kind):
-    return [(name, number) for name, case in CASES.items() for number in range(len(case[kind]))]
-
-
-@pytest.mark.parametrize(("name", "number"), pairs("right"))
-def test_right_answers_are_correct(name, number):
-    function = getattr(check, name)
-    function.reset()
-    verdict = function(CASES[name]["right"][number])
-    assert verdict.status == "correct", verdict.message
-
-
-@pytest.mark.parametrize(("name", "number"), pairs("wrong"))
-def test_wrong_answers_get_a_hint_when_the_mistake_comes_again(name, number, capsys):
-    function = getattr(check, name)
-    function.reset()
-    messages = [function(CASES[name]["wrong"][number]).message for _ in range(4)]
-    assert all("not right yet" in message for message in messages), messages[0]
-    assert "Hint" not in messages[0]
-    assert all("Hint" in message for message in messages[1:])
-    assert "correct." not in "".join(messages)
-    assert messages[0] in capsys.readouterr().out
+test_right_answers, test_wrong_answers, test_stubs = verdict_tests(check, CASES)
 
 
 HINTS = {
@@ -284,13 +263,5 @@ HINTS = {
 @pytest.mark.parametrize(("name", "number"), HINTS)
 def test_the_hint_is_about_the_mistake(name, number):
     function = getattr(check, name)
-    function.reset()
     messages = [function(CASES[name]["wrong"][number]).message for _ in range(2)]
     assert HINTS[name, number] in messages[1].partition("Hint")[2], messages[1]
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_stubs_are_not_yet(name):
-    function = getattr(check, name)
-    function.reset()
-    assert function(CASES[name]["stub"]).status == "not yet"

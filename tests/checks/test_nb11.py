@@ -2,9 +2,9 @@
 
 import math
 
-import pytest
 import torch
 from torch import nn
+from verdicts import verdict_tests
 
 from emotion_utils.checks import nb11 as check
 
@@ -139,35 +139,7 @@ CASES = {
     },
 }  # fmt: skip
 
-
-def pairs(kind):
-    return [(name, number) for name, case in CASES.items() for number in range(len(case[kind]))]
-
-
-@pytest.mark.parametrize(("name", "number"), pairs("right"))
-def test_right_answers_are_correct(name, number):
-    function = getattr(check, name)
-    function.reset()
-    verdict = function(CASES[name]["right"][number])
-    assert verdict.status == "correct", verdict.message
-
-
-@pytest.mark.parametrize(("name", "number"), pairs("wrong"))
-def test_wrong_answers_get_a_hint_when_the_mistake_comes_again(name, number):
-    function = getattr(check, name)
-    function.reset()
-    messages = [function(CASES[name]["wrong"][number]).message for _ in range(3)]
-    assert all("not right yet" in message for message in messages), messages[0]
-    assert "Hint" not in messages[0]
-    assert all("Hint" in message for message in messages[1:])
-    assert "correct." not in "".join(messages)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_stubs_are_not_yet(name):
-    function = getattr(check, name)
-    function.reset()
-    assert function(CASES[name]["stub"]).status == "not yet"
+test_right_answers, test_wrong_answers, test_stubs = verdict_tests(check, CASES)
 
 
 def test_no_hint_tells_what_was_planted():
