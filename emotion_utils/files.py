@@ -261,6 +261,20 @@ def _sync(path: Path) -> None:
                 raise
 
 
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a file that cannot be read, so that a new one may begin and nothing is lost; return its new path.
+
+    Raises:
+        OSError: nor can it be renamed; the message says `why` it could not be read.
+    """
+    number = next(n for n in range(1, 10_000) if not path.with_name(f"{path.name}.damaged-{n}").exists())
+    aside = path.with_name(f"{path.name}.damaged-{number}")
+    try:
+        return path.replace(aside)
+    except OSError as error:
+        raise OSError(error.errno, f"{show(path)} cannot be read ({why}), nor renamed. Remove it") from error
+
+
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Keep other processes that ask likewise from a file meanwhile, where the drive knows locks; wait ten seconds."""

@@ -26,6 +26,7 @@ from emotion_utils.files import (
     open_file,
     read_file,
     remove_leftovers,
+    set_aside,
     user_cache_dir,
     writable_dir,
 )
@@ -257,3 +258,14 @@ def test_where_no_lock_can_be_made_the_work_goes_on(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with held(tmp_path / "file" / "league.json"):
         pass
+
+
+def test_what_cannot_be_read_is_set_aside_each_time_under_a_name_of_its_own(tmp_path):
+    path = tmp_path / "board.json"
+    for content in ("one", "two"):
+        path.write_text(content)
+        set_aside(path, "it is no JSON")
+    assert not path.exists()
+    assert [(tmp_path / f"board.json.damaged-{n}").read_text() for n in (1, 2)] == ["one", "two"]
+    with pytest.raises(OSError, match=r"board\.json cannot be read \(it is no JSON\)"):
+        set_aside(path, "it is no JSON")

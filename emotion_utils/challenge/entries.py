@@ -12,7 +12,8 @@ from emotion_utils.errors import brief, one_line
 from emotion_utils.evaluation.confidence import bootstrap_interval
 from emotion_utils.evaluation.packing import unpack
 
-LONGEST_NAME = 40
+LONGEST_NAME = 40  # letters that somebody may choose
+LONGEST_MERGED = 240  # letters, with where a name comes from, which tells those of the same name apart
 LONGEST_CODE = 20_000  # letters
 _KINDS = {
     "name": str, "correct": str, "count": int, "parameters": int, "multiply_adds": int, "seconds": float,
@@ -94,7 +95,7 @@ class Entry:
         if not isinstance(curve, list) or not all(isinstance(one, int | float) and 0 <= one <= 1 for one in curve):
             raise ValueError(f"curve={brief(curve)}")
         _check_numbers(row)
-        texts = {"name": one_line(row["name"], LONGEST_NAME), "code": row["code"][:LONGEST_CODE]}
+        texts = {"name": one_line(row["name"], LONGEST_MERGED), "code": row["code"][:LONGEST_CODE]}
         return cls(**row | texts | {"curve": tuple(map(float, curve)), "seconds": float(row["seconds"])})
 
 

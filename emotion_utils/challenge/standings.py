@@ -14,7 +14,7 @@ from pathlib import Path
 
 from emotion_utils.challenge.entries import Entry
 from emotion_utils.errors import brief, listed, reason, show
-from emotion_utils.files import as_path, atomic_write, held, is_file, read_file
+from emotion_utils.files import as_path, atomic_write, held, is_file, read_file, set_aside
 from emotion_utils.models.handling import warn
 
 FORMAT = 1
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 class League:
-    """Entries, best first; `print` shows the best of each name.
+    """Entries; `print` shows the best of each name in the race of most entries, the best one first.
 
     Attributes:
         entries: in the order in which they came.
@@ -72,7 +72,7 @@ class League:
         return path
 
     def best(self) -> list[Entry]:
-        """Give the best entry of each name under the rules that most entries ran under, the best one first."""
+        """Give the best entry of each name in the race (rules and faces) of most entries, the best one first."""
         first: dict[str, Entry] = {}
         for entry in sorted(self._of_one_race(), key=lambda one: (-one.accuracy, one.parameters, one.name)):
             first.setdefault(entry.name, entry)
@@ -143,14 +143,16 @@ class League:
 
 
 def merge_files(paths: Sequence[str | Path]) -> tuple[League, list[str]]:
-    """Read the files of many learners into one league; a sentence for each file or entry that was left out.
+    """Read the files of many learners into one league; a sentence for each file that was left out.
+
+    A name that stands in several files is followed by where it comes from, such as "Net (ada)" for `ada/league.json`.
 
     Args:
         paths: files that `enter` wrote, folders in which to look for such files, or patterns such as `hand_in/*.json`
             (the shell of Windows does not resolve these).
 
     Raises:
-        ValueError: no path at all, or none that leads to a file.
+        ValueError: no path at all, or folders and patterns alone that hold no such file.
     """
     files = list(dict.fromkeys(file for path in paths for file in _expand(as_path(path))))
     if not files:
@@ -164,18 +166,27 @@ def merge_files(paths: Sequence[str | Path]) -> tuple[League, list[str]]:
         except (OSError, ValueError, RecursionError) as error:
             problems.append(f"{show(file, 80)} is left out: {reason(error, 200)}")
     several = Counter(name for entries in read.values() for name in {entry.name for entry in entries})
+    origins = _tell_apart(list(read))
     league = League()
     for file, entries in read.items():
         for entry in entries:
-            named = replace(entry, name=_tell_apart(entry.name, file)) if several[entry.name] > 1 else entry
+            named = replace(entry, name=f"{entry.name} ({origins[file]})") if several[entry.name] > 1 else entry
             if not any(old == named for old in league.entries):
                 league.entries.append(named)
     return league, problems
 
 
-def _tell_apart(name: str, file: Path) -> str:
-    """Add where a name comes from, where several learners chose the same: the file's name, or its folder's."""
-    return f"{name} ({file.parent.name if file.stem == 'league' else file.stem})"
+def _tell_apart(files: Sequence[Path]) -> dict[Path, str]:
+    """Name each file by the end of its path, as long as it takes to tell all apart; a `league.json` by its folder."""
+    parts = {}
+    for file in files:
+        path = file.absolute()
+        parts[file] = path.parts[:-1] if path.stem == "league" else path.with_suffix("").parts
+    for length in range(1, max(map(len, parts.values()), default=0) + 1):
+        origins = {file: "/".join(each[-length:]) for file, each in parts.items()}
+        if len(set(origins.values())) == len(files):
+            return origins
+    return {file: str(file) for file in files}
 
 
 def _expand(path: Path) -> list[Path]:
@@ -207,18 +218,10 @@ def _read_own(path: Path) -> list[Entry]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (ValueError, RecursionError) as error:
-        return _set_aside(path, reason(error))
-
-
-def _set_aside(path: Path, why: str) -> list[Entry]:
-    number = next(n for n in range(1, 10_000) if not path.with_name(f"{path.name}.damaged-{n}").exists())
-    aside = path.with_name(f"{path.name}.damaged-{number}")
-    try:
-        path.replace(aside)
-    except OSError as error:
-        raise OSError(error.errno, f"{show(path)} cannot be read ({why}), nor renamed. Remove it") from error
-    warn(f"{show(path)} cannot be read as a league ({why}). It was set aside as {aside.name}; a new one begins.")
-    return []
+        why = reason(error)
+        aside = set_aside(path, why)
+        warn(f"{show(path)} cannot be read as a league ({why}). It was set aside as {aside.name}; a new one begins.")
+        return []
 
 
 def _harmless(text: str) -> str:

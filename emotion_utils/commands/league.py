@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     add = parser.add_argument
     add("files", type=path_option, nargs="+", help="files of learners, folders of such files, or patterns")
-    add("--csv", type=path_option, metavar="FILE", help="also write every entry, with curve and code, as CSV")
+    add("--csv", type=path_option, metavar="FILE", help="also write every entry that compares, with code, as CSV")
     add("--output", type=path_option, metavar="FILE", help="also write the merged league, as JSON")
 
 

@@ -126,9 +126,10 @@ def _labels(labels: Any, classes: Any, count: int) -> tuple[Any, tuple[str, ...]
             f"labels have shape {tuple(numbers.shape)}, a row for each image: if each row holds a single 1, "
             "labels.argmax(1) gives the numbers; soft labels are for the loss."
         )
-    if numbers.is_floating_point() and len(numbers) and not (numbers == numbers.round()).all():
+    whole = numbers.to(torch.int64)
+    if numbers.is_floating_point() and not (whole == numbers).all():  # 0.5, nan, or more than an int64 holds
         raise ValueError(f"labels={brief(numbers.tolist())}: give the number of a class for each image, 0, 1, 2, …")
-    numbers = numbers.to(torch.int64)
+    numbers = whole
     if classes is not None:
         return numbers, check_classes(classes), []
     found = numbers.unique().tolist()
@@ -143,7 +144,11 @@ def _labels(labels: Any, classes: Any, count: int) -> tuple[Any, tuple[str, ...]
     ]  # fmt: skip
 
 
-def _named(labels: list[str], classes: Any) -> tuple[list[str], tuple[str, ...], list[str]]:
+def _named(labels: list[Any], classes: Any) -> tuple[list[str], tuple[str, ...], list[str]]:
+    if others := [label for label in labels if not isinstance(label, str)]:
+        raise ValueError(
+            f"labels hold {brief(labels[0])} and {brief(others[0])}: give names for all images, or numbers."
+        )
     if classes is not None:
         return labels, check_classes(classes), []
     found = set(labels)

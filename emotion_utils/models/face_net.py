@@ -127,14 +127,15 @@ class FaceNet(FaceModel):
         these filters fixed; here they go on learning.
 
         Args:
-            images: normalised, float `(N, 1, H, W)`, unaugmented; some thousand are enough.
+            images: normalised, float `(N, in_channels, H, W)`, unaugmented; some thousand are enough.
         """
         first = next(layer for layer in self.stem.modules() if isinstance(layer, nn.Conv2d))
         weight = first.weight
         side, half = weight.shape[-1], len(weight) // 2
-        patches = images.unfold(2, side, 2).unfold(3, side, 2).reshape(-1, weight[0].numel())  # (P, side²)
+        patches = images.unfold(2, side, 2).unfold(3, side, 2).movedim(1, 3)  # (N, h, w, channels, side, side)
+        patches = patches.reshape(-1, weight[0].numel())  # (P, channels · side²)
         variance, directions = torch.linalg.eigh(patches.T @ patches / len(patches))  # smallest first
-        filters = (directions / (variance + 0.01).sqrt()).T.flip(0)[:half].view(-1, *weight.shape[1:])  # (K/2, 1, …)
+        filters = (directions / (variance + 0.01).sqrt()).T.flip(0)[:half].view(-1, *weight.shape[1:])  # (K/2, …)
         weight[: len(filters)] = filters
         weight[half : half + len(filters)] = -filters
 

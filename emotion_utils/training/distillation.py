@@ -23,6 +23,7 @@ from emotion_utils.data.splits import group_identical, merge_groups, split
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, check_share, check_whole
 from emotion_utils.models.base import FaceModel
+from emotion_utils.models.classes import match_classes
 from emotion_utils.models.handling import check_model
 from emotion_utils.models.inference import compute_logits, normalised_for, predict_proba
 from emotion_utils.tensors import as_tensor
@@ -103,7 +104,8 @@ def judge_by_folds(
         teacher = teach(dataset.subset(others), number)
         left_out = dataset.subset(part)
         if augment is None:
-            judged[part] = compute_logits(teacher, left_out).softmax(1).cpu()
+            logits = compute_logits(teacher, left_out)
+            judged[part] = match_classes(teacher, left_out).columns(logits).softmax(1).cpu()
         else:
             judged[part] = view_probabilities(teacher, left_out, augment, views)
     return judged

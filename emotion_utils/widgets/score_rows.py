@@ -13,7 +13,7 @@ from torch import Tensor
 
 from emotion_utils.errors import brief, reason, show
 from emotion_utils.evaluation.packing import unpack
-from emotion_utils.files import atomic_write, read_file
+from emotion_utils.files import atomic_write, read_file, set_aside
 from emotion_utils.models.handling import warn
 
 FORMAT = 1
@@ -91,13 +91,13 @@ def read_scores(path: Path) -> list[Score]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (ValueError, RecursionError) as error:
-        return _set_aside(path, reason(error))
+        return _begin_anew(path, reason(error))
     try:
         if content["format"] != FORMAT:
-            return _set_aside(path, f"it has format={brief(content['format'])}, and this version reads {FORMAT}")
+            return _begin_anew(path, f"it has format={brief(content['format'])}, and this version reads {FORMAT}")
         return [_score_of(row) for row in content["rows"]]
     except (KeyError, TypeError, ValueError) as error:
-        return _set_aside(path, reason(error))
+        return _begin_anew(path, reason(error))
 
 
 def write_scores(path: Path, scores: Sequence[Score]) -> None:
@@ -124,13 +124,8 @@ def _score_of(row: dict[str, Any]) -> Score:
     return score
 
 
-def _set_aside(path: Path, why: str) -> list[Score]:
-    number = next(n for n in range(1, 10_000) if not path.with_name(f"{path.name}.damaged-{n}").exists())
-    aside = path.with_name(f"{path.name}.damaged-{number}")
-    try:
-        path.replace(aside)
-    except OSError as error:
-        raise OSError(error.errno, f"{show(path)} cannot be read ({why}), nor renamed. Remove it") from error
+def _begin_anew(path: Path, why: str) -> list[Score]:
+    aside = set_aside(path, why)
     warn(f"{show(path)} cannot be read as a scoreboard ({why}). It was set aside as {aside.name}; a new one begins.")
     return []
 

@@ -76,6 +76,16 @@ def test_the_same_name_in_two_files_is_told_apart(tmp_path):
     assert [one.name for one in league.best()] == ["mine (bob)", "mine (ada)", "mine (cyd)"]
 
 
+def test_learners_of_the_same_name_all_stay_where_only_a_far_folder_tells_them_apart(tmp_path):
+    name = "n" * 40
+    for who, right in (("ada", 60), ("bob", 70)):
+        hand_in(tmp_path / "hand_in" / who / "runs" / "league.json", entry(name, right))
+    league, _ = merge_files([tmp_path / "hand_in"])
+    assert [one.name for one in league.best()] == [f"{name} (bob/runs)", f"{name} (ada/runs)"]
+    again, _ = merge_files([league.write(tmp_path / "merged.json")])
+    assert again.best() == league.best()
+
+
 def test_the_same_file_twice_counts_once(tmp_path):
     path = hand_in(tmp_path / "ada.json", entry())
     league, _ = merge_files([path, path])

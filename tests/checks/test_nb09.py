@@ -202,6 +202,8 @@ test_right_answers, test_wrong_answers, test_stubs = verdict_tests(check, CASES)
 
 def test_wrong_answers_are_told_apart():
     assert "not normalised" in check.disagree(on_raw_pixels).message
+    assert "the first of them" in check.disagree(both_normalised_as_the_first).message
+    assert "wrong answers" in check.most_confused(confused_among_the_wrong).message
     assert "largest count" in check.most_confused(confused_by_count).message
     assert "swapped" in check.most_confused(lambda c: confused(c)[::-1]).message
     assert "overwrites" in check.taught_targets(overwrites_teacher).message

@@ -85,6 +85,9 @@ def test_names_for_labels():
         (MNIST, np.eye(10)[LABELS], {}, r"\(20, 10\).*argmax"),
         (MNIST, LABELS[:5], {}, r"labels.*\(5,\).*20 images"),
         (MNIST, LABELS + 0.5, {}, "labels="),
+        (MNIST, [*LABELS[:-1].tolist(), float("inf")], {}, "labels="),
+        (MNIST, [1e20, *LABELS[1:].tolist()], {}, r"labels=\[1e\+20"),  # more than an int64 holds
+        (MNIST, ["cat", 7] * 10, {}, "labels hold 'cat' and 7"),
         (MNIST, LABELS, {"classes": ["a", "b"]}, "0 to 9.*2 classes"),
         (MNIST, ["a", "b"] * 10, {"classes": ["a", "c"]}, "'b'.*a, c"),
         (MNIST, LABELS, {"size": 0}, "size=0"),

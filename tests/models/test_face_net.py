@@ -62,6 +62,18 @@ def test_the_stem_starts_with_whitened_patches():
     assert covariance[0, 0] == pytest.approx(1, abs=0.05), "of equal size"
 
 
+def test_in_colour_a_patch_holds_all_its_channels():
+    """Where pictures differ in nothing but their tint, the first filter sees the tint, and has no pattern."""
+    tint = torch.randn(200, 3, 1, 1, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1, 1]).view(
+        3, 1, 1
+    )
+    model = FaceNet(16, (8,), image_size=24, in_channels=3)
+    model.start_from_patches(tint.expand(-1, -1, 24, 24))
+    first = model.stem[0].weight[0].detach()  # (3, 6, 6)
+    torch.testing.assert_close(first, first.mean((1, 2), keepdim=True).expand(-1, 6, 6), atol=1e-4, rtol=0)
+    assert first.mean((1, 2)).abs().argmax() == 0, "red varies most"
+
+
 def test_a_stem_with_more_filters_than_pixels_keeps_the_rest():
     model = FaceNet(80, (8,), image_size=24)
     before = model.stem[0].weight.clone()

@@ -1,5 +1,7 @@
 """Parts of a network that learn more slowly than others, or not at all."""
 
+import copy
+
 import pytest
 import torch
 from small_faces import small_faces
@@ -94,6 +96,19 @@ def test_folds_judge_faces_that_they_have_not_learnt_one_person_in_one_fold():
     assert judge_by_folds(faces, teach, Augment(), folds=2, views=2).shape == (24, 7)
     with pytest.raises(ValueError, match=r"folds=8.*6 groups"):
         judge_by_folds(faces, teach, folds=8)
+
+
+def test_a_teacher_that_knows_the_classes_in_another_order_judges_by_name():
+    faces, model = small_faces(24), small_cnn(hidden=0)
+    turned = copy.deepcopy(model)
+    with torch.no_grad():
+        for values in turned.classifier.parameters():  # (7, …)
+            values.copy_(values.flip(0))
+    model.classes, turned.classes = faces.classes, faces.classes[::-1]
+    for augment in (None, Augment()):
+        judged, others = (judge_by_folds(faces, lambda *_, n=net: n, augment, 2, 1) for net in (model, turned))
+        torch.testing.assert_close(judged, others)
+        assert judged.std(0).max() > 0
 
 
 def test_batch_norm_is_measured_on_images_as_the_model_sees_them():
