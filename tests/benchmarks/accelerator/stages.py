@@ -17,9 +17,9 @@ from .judging import choose_shape, choose_student, framing_pays, judge, over_vie
 from .networks import SHAPES, StemNet
 from .speed import look_at_speed
 
-PLAIN, FRAMED = "full 24", "full 24, framing"  # two networks that differ in their augmentation alone
 WIDER = {"stem": 2, "widths": 3}  # a teacher: nine times the weights, ten times the arithmetic
-TAUGHT = (0.5, 0.8)  # the teachers' shares of the targets
+TAUGHT = 0.7  # the teachers' share of the targets
+ALONE, PLAIN, FRAMED = "alone", "taught", "taught, framing"  # the last two differ in their augmentation alone
 
 
 def run(bench: Bench) -> str | None:
@@ -40,22 +40,15 @@ def run(bench: Bench) -> str | None:
 
 
 def shapes(bench: Bench) -> bool:
-    """Compare shapes on the held-out tenth; choose one, and whether to train with more kinds of framing."""
+    """Compare shapes on the held-out tenth, and choose one."""
     trials = [bench.trial(name, shape) for name, shape in SHAPES.items()]
-    trials.append(replace(bench.trial(FRAMED, SHAPES[PLAIN]), augment=FRAMING))
-    labels = bench.held_out_labels.tolist()
-
-    def best() -> dict[str, Any]:
-        rows = [row for row in bench.ledger.rows("shapes") if row["name"] != FRAMED]
-        return choose_shape(rows, labels) if rows else {"name": None}
-
-    if not bench.train("shapes", trials, _judged(bench, "shapes", "shape", best)):
+    labels, rows = bench.held_out_labels.tolist(), bench.ledger.rows("shapes")
+    record = _judged(bench, "shapes", "shape", lambda: choose_shape(rows, labels))
+    if not bench.train("shapes", trials, record):
         return False
-    found, row = bench.ledger.found, bench.ledger.row
-    if "shape" not in found:
-        found["shape"] = best()["name"]
-        found["framing"] = framing_pays(row("shapes", FRAMED), row("shapes", PLAIN), labels)
-        bench.say(f"shapes: {found['shape']!r} goes on; framing: {found['framing']}")
+    if "shape" not in bench.ledger.found:
+        bench.ledger.found["shape"] = choose_shape(rows, labels)["name"]
+        bench.say(f"shapes: {bench.ledger.found['shape']!r} goes on")
     return True
 
 
@@ -100,23 +93,27 @@ def _keep_probabilities(bench: Bench, number: int, fold: Tensor, said: Tensor) -
     bench.ledger.save_arrays(arrays)
 
 
-def _taught(bench: Bench, share: float) -> Tensor:
+def _taught(bench: Bench) -> Tensor:
     """Mix the teachers' probabilities into the labels: float32 `(N, C)`."""
     said = torch.from_numpy(bench.ledger.arrays()["probabilities"]).float()
-    return mix_targets(said / said.sum(1, keepdim=True), bench.faces.labels, share)
+    return mix_targets(said / said.sum(1, keepdim=True), bench.faces.labels, TAUGHT)
 
 
 def students(bench: Bench) -> bool:
-    """Train the shape with and without the teachers, on the nine tenths."""
-    alone = bench.trial("alone", SHAPES[bench.ledger.found["shape"]])
-    taught = [replace(alone, name=f"taught {share}", targets=_taught(bench, share)) for share in TAUGHT]
-    rows = bench.ledger.rows("students")
+    """Train the shape without teachers, with them, and with more kinds of framing as well, on the nine tenths."""
+    alone = bench.trial(ALONE, SHAPES[bench.ledger.found["shape"]])
+    taught = replace(alone, name=PLAIN, targets=_taught(bench))
+    framed = replace(taught, name=FRAMED, augment=FRAMING)
+    rows, labels = bench.ledger.rows("students"), bench.held_out_labels.tolist()
     record = _judged(bench, "students", "student", lambda: choose_student(rows))
-    if not bench.train("students", [alone, *taught], record):
+    if not bench.train("students", [alone, taught, framed], record):
         return False
-    if "student" not in bench.ledger.found:
-        bench.ledger.found["student"] = choose_student(rows)["name"]
-        bench.say(f"students: {bench.ledger.found['student']!r} goes on")
+    found, row = bench.ledger.found, bench.ledger.row
+    if "student" not in found:
+        found["framing"] = framing_pays(row("students", FRAMED), row("students", PLAIN), labels)
+        best = choose_student([row("students", ALONE), row("students", PLAIN)])["name"]
+        found["student"] = FRAMED if best == PLAIN and found["framing"] else best
+        bench.say(f"students: {found['student']!r} goes on")
     return True
 
 
@@ -124,8 +121,8 @@ def final(bench: Bench) -> bool:
     """Train the winner on all of Training, with several seeds; the last averaged weights count."""
     how = bench.ledger.found["student"]
     base = replace(bench.trial("", SHAPES[bench.ledger.found["shape"]]), rows=torch.arange(len(bench.images)))
-    if how != "alone":
-        base = replace(base, targets=_taught(bench, float(how.split()[1])))
+    if how != ALONE:
+        base = replace(base, targets=_taught(bench), augment=FRAMING if how == FRAMED else base.augment)
     trials = [replace(base, name=f"final-{seed}", seed=seed) for seed in bench.settings.seeds]
 
     def record(trial: Trial, network: StemNet) -> dict[str, Any]:
