@@ -24,6 +24,7 @@ from torchvision.models.vgg import make_layers as vgg_layers
 from torchvision.models.vision_transformer import VisionTransformer
 
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
 from emotion_utils.models.views import FlipAverage
 
@@ -654,6 +655,7 @@ STYLES: dict[str, Callable[[], nn.Module]] = {
     "MLP": partial(MLP, (16,), image_size=SIZE),
     "EmotionCNN": partial(EmotionCNN, (4, 8), hidden=16, image_size=SIZE),
     "FaceNet": partial(FaceNet, 8, (8, 16), image_size=SIZE),
+    "FaceVGG": partial(FaceVGG, ((4, 8), (8, 16)), image_size=SIZE),
     "Sequential": plain,
     "named layers": lambda: nn.Sequential(OrderedDict(flat=nn.Flatten(), logits=nn.Linear(PIXELS, CLASSES))),
     "ends in a function": MeanOverMap,

@@ -12,7 +12,7 @@ from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.pretrained import load_pretrained
 
-ENOUGH = 0.68  # of new faces, after the last stage and the classifier were fine-tuned
+ENOUGH = 0.68  # of new faces, after the last block and the classifier were fine-tuned
 
 
 def _shaped(value: Any, what: str, shape: tuple[int, ...]) -> Tensor:
@@ -58,11 +58,11 @@ def disagree(answer: Callable[[FaceModel, FaceModel, Tensor], Tensor]) -> None:
 @check(
     hints=(
         "More epochs, or a rate two or three times as large, go further. Do the curves still rise at the end?",
-        "named_parameters() gives names such as stages.2.widen.0.weight; requires_grad_(False) keeps one as it is.",
+        "named_parameters() gives names such as blocks.3.0.0.weight; requires_grad_(False) keeps one as it is.",
     )
 )
 def fine_tuned(network: FaceModel) -> None:
-    """Check a network: `fer2013`, changed in its last stage and classifier alone, names new drawn faces."""
+    """Check a network: `fer2013`, changed in its last block and classifier alone, names new drawn faces."""
     require(isinstance(network, nn.Module), f"a network is wanted; what came is {type(network).__name__}")
     shipped = load_pretrained("fer2013")
     mine, theirs = dict(network.named_parameters()), dict(shipped.named_parameters())
@@ -74,11 +74,11 @@ def fine_tuned(network: FaceModel) -> None:
     changed = [name for name in mine if not torch.equal(mine[name].detach().cpu(), theirs[name])]
     if not changed:
         unfinished(...)  # the shipped network as it was
-    early = [name for name in changed if not name.startswith(("stages.2.", "classifier."))]
+    early = [name for name in changed if not name.startswith(("blocks.3.", "classifier."))]
     require(
         not early,
         f"{len(early)} of the tensors that were to stay have changed, the first of them {early[:1]}",
-        "Before the training, requires_grad_(False) on every parameter but those of the last stage and the classifier.",
+        "Before the training, requires_grad_(False) on every parameter but those of the last block and the classifier.",
     )
     faces = sample_faces(400, seed=910, truth=False)
     right = predict_proba(network, faces.images).argmax(1) == faces.labels

@@ -35,6 +35,7 @@ from emotion_utils.training.distillation import SoftLabelCrossEntropy, mix_targe
 from emotion_utils.training.distributed import ProcessGroup, destroy_process_group, init_process_group
 from emotion_utils.training.folder import launch_of
 from emotion_utils.training.history import History
+from emotion_utils.training.judgements import CHECKSUM, load_judgements
 from emotion_utils.training.loop import train
 from emotion_utils.training.recipes import RECIPES, Recipe, RecipeData, find_recipe, load_recipe_data
 
@@ -171,13 +172,14 @@ def finish(model: FaceModel, job: TrainingJob, recipe: Recipe, data: RecipeData)
         print_accuracy(model, data.validation, "validation")
     if job.test:
         print_accuracy(model, data.load_test(), "test")
+    teacher = job.teacher or ("five teachers of folds" if recipe.judged else None)
     facts = {
         "data": job.data,
         "preset": job.preset,
         "seed": job.seed,
         "epochs": recipe.config.epochs,
         "started_from": job.start_from,
-        "teacher": f"{job.teacher}, share {recipe.teacher_share}" if job.teacher else None,
+        "teacher": f"{teacher}, share {recipe.teacher_share}" if teacher else None,
         "protocol": "fixed schedule, last weights" + (" (averaged)" if recipe.config.average else ""),
         "temperature": temperature,
         "images": len(data.training),
@@ -196,6 +198,8 @@ def configure(recipe: Recipe, job: TrainingJob, precision: str) -> Recipe:
         origin.append(f"start from {fingerprint(job.start_from)}")
     if job.teacher:
         origin.append(f"teacher {fingerprint(job.teacher)}, share {recipe.teacher_share}")
+    elif recipe.judged:
+        origin.append(f"teachers {CHECKSUM[:12]}, share {recipe.teacher_share}")
     config = dataclasses.replace(recipe.config, origin="; ".join(origin), **changes)
     return dataclasses.replace(recipe, config=config, all_training=recipe.all_training and not job.holdout)
 
@@ -210,10 +214,13 @@ def fingerprint(start: str) -> str:
 
 def soft_targets(recipe: Recipe, data: RecipeData, teacher: FaceModel | None) -> Tensor | None:
     """Give the targets to learn, float32 `(N, C)`: votes, a teacher's probabilities mixed in; None for plain labels."""
-    if teacher is None:
+    if teacher is not None:
+        views = dataclasses.replace(recipe.config.augment, erase=0.0)  # what is covered, nobody can judge
+        probabilities = view_probabilities(teacher, data.training, views)
+    elif recipe.judged:
+        probabilities = load_judgements(data.training)
+    else:
         return data.soft_labels
-    views = dataclasses.replace(recipe.config.augment, erase=0.0)  # what is covered, nobody can judge
-    probabilities = view_probabilities(teacher, data.training, views)
     labels = data.training.labels if data.soft_labels is None else data.soft_labels
     return mix_targets(probabilities, labels, recipe.teacher_share)
 

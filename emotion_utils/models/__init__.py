@@ -6,6 +6,7 @@ from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.deployment import quantise_onnx, write_runner
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.facts import facts_of, set_facts
 from emotion_utils.models.inference import compute_logits, predict_proba
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
@@ -21,6 +22,7 @@ __all__ = [
     "EmotionCNN",
     "FaceModel",
     "FaceNet",
+    "FaceVGG",
     "FlipAverage",
     "LinearModel",
     "OnnxModel",

@@ -77,9 +77,18 @@ class FaceModel(nn.Module):
         """Remember how the images of a training set are normalised, and what its classes are called."""
         remember(self, dataset)
 
+    @property
+    def smallest_size(self) -> int:
+        """Side of the smallest square image that the network takes in training, for progressive resizing.
+
+        A network whose last map is averaged needs no other weights for it: convolutions take maps of any size.
+        """
+        return self.image_size
+
     def takes_size(self, height: int, width: int) -> bool:
-        """Say whether the network computes images of this size; most take the one that they were built for."""
-        return height == width == self.image_size
+        """Say whether the network computes images of this size: the one that it was built for, in training smaller."""
+        smallest = self.smallest_size if self.training else self.image_size
+        return smallest <= height == width <= self.image_size
 
     def check_input(self, images: Tensor) -> None:
         """Raise an error in plain words if `images` are not what this network was built for.

@@ -139,14 +139,6 @@ class FaceNet(FaceModel):
         weight[: len(filters)] = filters
         weight[half : half + len(filters)] = -filters
 
-    def takes_size(self, height: int, width: int) -> bool:
-        """In training also take smaller square images, for progressive resizing.
-
-        They need no other weights: convolutions take maps of any size, and the mean over the last map ends them.
-        """
-        smallest = self.smallest_size if self.training else self.image_size
-        return smallest <= height == width <= self.image_size
-
     @property
     def smallest_size(self) -> int:
         """Side of the smallest image that leaves one number per channel after the last stage."""

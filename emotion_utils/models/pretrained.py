@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parent / "weights"
 # SHA-256 of the files that come with the package; `sha256sum emotion_utils/models/weights/*.safetensors` prints them.
 CHECKSUMS: dict[str, str] = {
     "synthetic": "887a3e48676c0ec7865c178b3cf20e5862746b99ab2a4a84d5b4a15753aba8ea",
-    "fer2013": "a2372bdc44d4586e648303b24a24d0edbef444e7522da9561fcfbd2a564f7b71",
+    "fer2013": "590b973d7e8af2caab46fff994b5cd11e4f1be293e107e97f1408703bd91f390",
     "ferplus": "5e2b91791eac232dd93beada043e79649ce22dc9541aa0b503b462e7fe617185",
 }
 

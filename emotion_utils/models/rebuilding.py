@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from emotion_utils.errors import CheckpointError, WeightsError, brief, listed, reason, show
 from emotion_utils.models.base import FaceModel, check_same_weights
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.handling import unwrap
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
 
-KINDS = {kind.__name__: kind for kind in (EmotionCNN, FaceNet, LinearModel, MLP)}
+KINDS = {kind.__name__: kind for kind in (EmotionCNN, FaceNet, FaceVGG, LinearModel, MLP)}
 
 Factory = Callable[..., nn.Module] | Mapping[str, Callable[..., nn.Module]]
 

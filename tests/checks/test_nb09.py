@@ -9,7 +9,7 @@ from verdicts import verdict_tests
 
 from emotion_utils.checks import nb09 as check
 from emotion_utils.data import load
-from emotion_utils.models import FaceNet, load_pretrained
+from emotion_utils.models import FaceVGG, load_pretrained
 from emotion_utils.training import TrainConfig, train
 
 
@@ -215,7 +215,7 @@ def few():
     return load("synthetic", "training", limit=300, verbose=False).with_normalisation(shipped.mean, shipped.std)
 
 
-def tune(network, few, keep=("stages.2.", "classifier."), **settings):
+def tune(network, few, keep=("blocks.3.", "classifier."), **settings):
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name.startswith(keep))
     train(network.train(), few, None, TrainConfig(batch_size=32, progress=False, **settings))
@@ -234,10 +234,10 @@ def test_networks_that_are_not_fine_tuned(few):
     shipped = load_pretrained("fer2013")
     assert check.fine_tuned(copy.deepcopy(shipped)).status == "not yet"
     assert check.fine_tuned(...).status == "not yet"
-    assert "FaceNet" not in check.fine_tuned("weights").message
-    for other in (load_pretrained("synthetic"), FaceNet(**shipped.config)):
+    assert "FaceVGG" not in check.fine_tuned("weights").message
+    for other in (load_pretrained("synthetic"), FaceVGG(**shipped.config)):
         assert check.fine_tuned(other).status == "wrong"
     some = few.subset(range(32))
-    assert "stem" in check.fine_tuned(tune(copy.deepcopy(shipped), some, keep="", epochs=1)).message
+    assert "blocks.0" in check.fine_tuned(tune(copy.deepcopy(shipped), some, keep="", epochs=1)).message
     little = tune(copy.deepcopy(shipped), some, keep="classifier", epochs=1, learning_rate=0.001)
     assert "new drawn faces" in check.fine_tuned(little).message

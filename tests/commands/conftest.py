@@ -18,7 +18,7 @@ def fer2013_folder(tmp_path_factory):
 
 @pytest.fixture
 def change_recipes(monkeypatch):
-    """Change all recipes for this test; by default to a small network."""
+    """Change all recipes for this test; by default to a small network, without teachers, who know other images."""
 
     def small(classes=7, **_):
         return FaceNet(8, (8, 16), classes=classes)
@@ -26,7 +26,7 @@ def change_recipes(monkeypatch):
     def change(build=small, **settings):
         for key, recipe in RECIPES.items():
             config = dataclasses.replace(recipe.config, **settings)
-            monkeypatch.setitem(RECIPES, key, dataclasses.replace(recipe, build=build, config=config))
+            monkeypatch.setitem(RECIPES, key, dataclasses.replace(recipe, build=build, config=config, judged=False))
 
     change()
     return change

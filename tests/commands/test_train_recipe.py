@@ -21,7 +21,7 @@ from emotion_utils.training.checkpoint import load_run
 from emotion_utils.training.distributed import ProcessGroup
 from emotion_utils.training.folder import lock_folder
 from emotion_utils.training.history import History
-from emotion_utils.training.recipes import find_recipe, load_recipe_data
+from emotion_utils.training.recipes import RECIPES, find_recipe, load_recipe_data
 
 
 def weights_of(folder):
@@ -159,6 +159,25 @@ def test_a_teacher_is_listened_to(train, fer2013_folder, capsys):
     own = targets.gather(1, data.training.labels[:, None])
     assert (own >= 1 - recipe.teacher_share).all(), "the label keeps its share"
     assert soft_targets(recipe, data, None) is None
+
+
+def test_what_five_teachers_said_is_learnt(train, fer2013_folder, monkeypatch, capsys):
+    """Of other images than FER2013's they said nothing; the command says so."""
+    recipe = dataclasses.replace(find_recipe("fer2013", "best"), judged=True)
+    monkeypatch.setitem(RECIPES, ("fer2013", "best"), recipe)
+    assert train("--preset", "best", "--epochs", 1)[0] == 1
+    assert "140 of 140 images are none that the teachers judged" in capsys.readouterr().err
+
+    data = load_recipe_data(recipe, "fer2013", fer2013_folder)
+    said = torch.rand(140, 7).softmax(1)
+    monkeypatch.setattr("emotion_utils.commands.train_recipe.load_judgements", lambda dataset: said)
+    targets = soft_targets(recipe, data, None)
+    labels = torch.nn.functional.one_hot(data.training.labels, 7)
+    torch.testing.assert_close(targets, 0.7 * said + 0.3 * labels)
+    code, where = train("--preset", "best", "--epochs", 1)
+    assert code == 0
+    assert weights_of(where).facts["teacher"] == "five teachers of folds, share 0.7"
+    assert "teachers" in load_run(where / "last.pt")[0].settings["origin"]
 
 
 def test_the_temperature_is_fitted_to_validation_images():

@@ -9,6 +9,7 @@ import torch
 
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
 from emotion_utils.models.views import FlipAverage
 
@@ -55,18 +56,21 @@ def test_sizes_that_cannot_be_are_refused_by_name(name, value):
 
 @pytest.mark.parametrize("value", [*WHOLE[1:], [], "abc", {"a": 1}, [4, 0], [4, NAN], [4, "8"], [[4]], [4, None]])
 @pytest.mark.parametrize(
-    ("network", "name"), [(EmotionCNN, "widths"), (FaceNet, "widths"), (MLP, "hidden"), (FaceNet, "stem")]
+    ("network", "name"),
+    [(EmotionCNN, "widths"), (FaceNet, "widths"), (MLP, "hidden"), (FaceNet, "stem"), (FaceVGG, "blocks")],
 )
 def test_layers_that_cannot_be_are_refused_by_name(network, name, value):
     if value in ([3], (), []) or isinstance(value, torch.Tensor):
         value = [4, -4]
+    if network is FaceVGG and value == [[4]]:
+        value = [[[4]]]
     with pytest.raises(ValueError, match=f"{name}=") as caught:
         network(**{name: value})
     assert len(str(caught.value)) <= 400
 
 
 @pytest.mark.parametrize("value", [-0.1, 1, 1.0, 1.5, NAN, INF, "0.5", None, True, [0.5]])
-@pytest.mark.parametrize("network", [EmotionCNN, MLP, FaceNet])
+@pytest.mark.parametrize("network", [EmotionCNN, MLP, FaceNet, FaceVGG])
 def test_dropout_that_cannot_be_is_refused(network, value):
     with pytest.raises(ValueError, match="dropout="):
         network(dropout=value)

@@ -13,9 +13,10 @@ from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import CheckpointError, ShapeError
 from emotion_utils.models.base import FaceModel, check_same_weights
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
 
-NETWORKS = [LinearModel, MLP, EmotionCNN, FaceNet]
+NETWORKS = [LinearModel, MLP, EmotionCNN, FaceNet, FaceVGG]
 
 
 @pytest.fixture

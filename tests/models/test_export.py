@@ -14,6 +14,7 @@ from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import ShapeError
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.facts import remember
 from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.networks import EmotionCNN
@@ -38,7 +39,7 @@ def spoil_batch_norm(model):
     return model
 
 
-@pytest.mark.parametrize("build", [FaceNet, EmotionCNN])
+@pytest.mark.parametrize("build", [FaceNet, FaceVGG, EmotionCNN])
 @pytest.mark.slow
 def test_onnx_runtime_agrees_with_pytorch(build, tmp_path):
     torch.manual_seed(0)

@@ -19,6 +19,7 @@ from torch import nn
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import CheckpointError, WeightsError
 from emotion_utils.models.face_net import FaceNet
+from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.facts import facts_of, remember, set_facts
 from emotion_utils.models.file_kinds import FORMAT
 from emotion_utils.models.inference import predict_proba
@@ -71,7 +72,7 @@ def test_whether_the_normalisation_is_known_comes_back_too(model, tmp_path, valu
     assert back.normalisation_known == (values is not None)
 
 
-@pytest.mark.parametrize("network", [FaceNet, EmotionCNN, LinearModel, MLP])
+@pytest.mark.parametrize("network", [FaceNet, FaceVGG, EmotionCNN, LinearModel, MLP])
 def test_every_network_of_the_package_can_be_saved(tmp_path, network):
     model = network(classes=("yes", "no"), image_size=16)
     back = load_weights(save_weights(model, tmp_path / "any.safetensors"), classes=("yes", "no"))

@@ -22,7 +22,7 @@ from .networks import Shape, StemNet
 from .training import Trainer
 
 RECIPE = find_recipe("fer2013", "first").config
-FRAMING = replace(RECIPE.augment, scale=(0.75, 1.3), shift=0.12)
+FRAMING = find_recipe("fer2013", "best").config.augment
 SHARES = {"shapes": 0.13, "teachers": 0.42, "students": 0.2, "final": 0.25}  # of the time, in this order
 MOST = {"shapes": 100, "teachers": 60, "students": 250, "final": 250}  # epochs
 LEAST = 5  # epochs; with fewer, a stage waits for another call
