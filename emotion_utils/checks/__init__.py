@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -156,6 +157,14 @@ def whole(value: Any, what: str) -> int:
     got = number(value, what)
     require(got.is_integer(), f"{what} should be a whole number, and your function returned {got:g}")
     return int(got)
+
+
+def numbers(value: Any, count: int, what: str) -> list[float]:
+    """Turn so many numbers in a tuple, list, array or tensor into floats, or stop the check as `number` does."""
+    value = unfinished(value)
+    listed = isinstance(value, list | tuple | np.ndarray | Tensor) and getattr(value, "ndim", 1) > 0
+    require(listed and len(value) == count, f"{what}: {count} numbers are asked for, your function returned {value!r}")
+    return [number(one, what) for one in value]
 
 
 def tensor(value: Any, what: str) -> Tensor:

@@ -11,15 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emotion_utils.checks import check, number, require, tensor, unfinished
-
-
-def _numbers(value: Any, count: int, what: str) -> list[float]:
-    """Read so many numbers from a tuple, list, array or tensor."""
-    value = unfinished(value)
-    listed = isinstance(value, list | tuple | np.ndarray | Tensor) and np.ndim(value) != 0
-    require(listed and len(value) == count, f"{what}: {count} numbers are asked for, your function returned {value!r}")
-    return [number(one, what) for one in value]
+from emotion_utils.checks import check, number, numbers, require, tensor
 
 
 @check(
@@ -33,7 +25,7 @@ def square_around(answer: Callable[[tuple, float], Any]) -> None:
     boxes = ((182, 121, 171, 211), (40, 60, 100, 80), (0, 0, 90, 90), (300, 10, 51, 77), (12.5, 7.25, 33.0, 41.5))
     for box in boxes:
         for scale in (1.0, 0.8, 1.25, 1.5):
-            left, top, side = _numbers(answer(box, scale), 3, "the square")
+            left, top, side = numbers(answer(box, scale), 3, "the square")
             case = f"for the box {box} and a scale of {scale:g}"
             require(
                 all(float(value).is_integer() for value in (left, top, side)),
@@ -283,7 +275,7 @@ def parity(answer: Callable[[Tensor, np.ndarray], Any]) -> None:
                 top = int(ours[1].argmax())
                 low[top], high[top], high[torch.arange(classes) != top] = 0.5, 0.99, 0.01 / (classes - 1)
                 ours[1], theirs[1] = (high, low) if count == 40 else (low, high)
-            got = _numbers(answer(ours.clone(), theirs.numpy().copy()), 2, "the comparison")
+            got = numbers(answer(ours.clone(), theirs.numpy().copy()), 2, "the comparison")
             change = float((ours - theirs).abs().max())
             same = float((ours.argmax(1) == theirs.argmax(1)).double().mean())
             case = f"for {name} and {count} faces of {classes} classes"

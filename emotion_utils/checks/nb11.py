@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import check, number, require, tensor, unfinished
+from emotion_utils.checks import check, number, numbers, require, tensor, unfinished
 from emotion_utils.checks.mystery import CONDITION, EMOTION, mystery_network
 from emotion_utils.emotions import EMOTIONS
 
@@ -41,9 +41,7 @@ def find_mystery() -> nn.Module:
 def gap_interval(answer: Callable[[int, int, int, int], Any]) -> None:
     """Check `answer(right_a, faces_a, right_b, faces_b)`: the 95 % interval of the difference of two shares."""
     for right_a, a, right_b, b in ((90, 100, 60, 100), (45, 60, 800, 1000), (300, 400, 100, 400), (50, 100, 50, 100)):
-        got = unfinished(answer(right_a, a, right_b, b))
-        require(isinstance(got, list | tuple | Tensor) and len(got) == 2, "your function should return two numbers")
-        low, high = number(got[0], "the lower end"), number(got[1], "the upper end")
+        low, high = numbers(answer(right_a, a, right_b, b), 2, "the interval")
         case = f"for {right_a} of {a} against {right_b} of {b}"
         require(low <= high, f"{case} the lower end {low:.3f} lies above the upper end {high:.3f}")
         p, q = right_a / a, right_b / b

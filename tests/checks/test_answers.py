@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 import emotion_utils.checks
-from emotion_utils.checks import answers, check, nb00, nb02, nb05, require, tensor, unfinished
+from emotion_utils.checks import answers, check, nb00, nb02, nb05, numbers, require, tensor, unfinished
 
 MODULES = [name for _, name, _ in pkgutil.iter_modules(emotion_utils.checks.__path__) if name.startswith("nb")]
 
@@ -232,6 +232,17 @@ def test_numbers_in_tensors_are_read_as_a_list_of_numbers():
 def test_what_is_no_tensor_is_named(value):
     with pytest.raises(answers.Wrong, match=f"the matrix .* {type(value).__name__}"):
         tensor(value, "the matrix")
+
+
+@pytest.mark.parametrize("value", [(1, 2.5), [torch.tensor(1), 2.5], np.array([1, 2.5]), torch.tensor([1, 2.5])])
+def test_so_many_numbers_are_read_however_they_are_given(value):
+    assert numbers(value, 2, "the pair") == [1.0, 2.5]
+
+
+@pytest.mark.parametrize("value", [3, "12", (1, 2, 3), {1, 2}, torch.tensor(3.0), np.float64(3), (1, "x")])
+def test_what_is_not_so_many_numbers_is_refused(value):
+    with pytest.raises(answers.Wrong, match="the pair"):
+        numbers(value, 2, "the pair")
 
 
 def test_hooks_on_a_readers_network_are_taken_off():

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from verdicts import verdict_tests
@@ -18,6 +19,10 @@ def interval(a, n, b, m):
 
 def interval_as_tensor(a, n, b, m):
     return torch.tensor(interval(a, n, b, m))
+
+
+def interval_as_array(a, n, b, m):
+    return np.array(interval(a, n, b, m))
 
 
 def interval_with_added_errors(a, n, b, m):
@@ -93,10 +98,11 @@ def weigh_by_group_alone(labels, groups):
 
 CASES = {
     "gap_interval": {
-        "right": [interval, interval_as_tensor],
+        "right": [interval, interval_as_tensor, interval_as_array],
         "wrong": [
             interval_with_added_errors, interval_without_sign, interval_of_one_error, interval_reversed,
-            lambda a, n, b, m: 0.5, lambda a, n, b, m: (0.1, 0.2, 0.3), lambda a, n, b, m: (0.0, "x"),
+            lambda a, n, b, m: 0.5, lambda a, n, b, m: torch.tensor(0.5),
+            lambda a, n, b, m: (0.1, 0.2, 0.3), lambda a, n, b, m: (0.0, "x"),
         ],
         "stub": lambda a, n, b, m: ...,
     },
