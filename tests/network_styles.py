@@ -646,6 +646,13 @@ def sequential(*layers: nn.Module) -> nn.Module:
     return nn.Sequential(*(layers or (nn.Conv2d(1, 8, 3, 2), nn.ReLU())), nn.Flatten(), nn.LazyLinear(CLASSES))
 
 
+def data_parallel(network: nn.Module) -> nn.DataParallel:
+    """Wrap a network that stays on the CPU; where there are GPUs, DataParallel takes it there and wants it there."""
+    wrapped = nn.DataParallel(network).cpu()
+    wrapped.device_ids = []  # as on a machine without: each call goes straight through
+    return wrapped
+
+
 def plain() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, CLASSES))
 
@@ -730,8 +737,8 @@ STYLES: dict[str, Callable[[], nn.Module]] = {
     "torchvision convnext": convnext,
     "torchvision vit": vision_transformer,
     "FlipAverage": lambda: FlipAverage(LinearModel(image_size=SIZE)),
-    "DataParallel": lambda: nn.DataParallel(plain()),
-    "DataParallel of ours": lambda: nn.DataParallel(EmotionCNN((4,), image_size=SIZE)),
+    "DataParallel": lambda: data_parallel(plain()),
+    "DataParallel of ours": lambda: data_parallel(EmotionCNN((4,), image_size=SIZE)),
     "torch.compile": lambda: torch.compile(plain(), backend="eager"),
     "torch.compile of ours": lambda: torch.compile(EmotionCNN((4,), image_size=SIZE), backend="eager"),
     "compiled in place": in_place,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 import torch
+from network_styles import data_parallel
 from small_faces import small_faces
 from torch import Tensor, nn
 from torch.utils.data import random_split
@@ -154,7 +155,7 @@ def permuted(faces: FaceDataset, names: list[str]) -> FaceDataset:
 
 
 @pytest.mark.parametrize("names", [sorted(EMOTIONS), [name.title() for name in sorted(EMOTIONS)], EMOTIONS[::-1]])
-@pytest.mark.parametrize("wrap", [lambda model: model, nn.DataParallel, FlipAverage, copy.deepcopy])
+@pytest.mark.parametrize("wrap", [lambda model: model, data_parallel, FlipAverage, copy.deepcopy])
 def test_classes_in_another_order_are_brought_together(names, wrap):
     faces, model = small_faces(70), LinearModel(image_size=16)
     torch.nn.init.normal_(model.classifier[1].weight, std=0.1)

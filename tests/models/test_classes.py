@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from network_styles import data_parallel
 from small_faces import small_faces
 from torch import nn
 
@@ -88,7 +89,7 @@ def test_a_network_of_ones_own_is_asked_like_ours():
     assert match_classes(model, SORTED).order is None
     set_facts(model, None, EMOTIONS)
     faces = small_faces(14).with_labels(torch.arange(14) % 7, SORTED)
-    assert match_classes(nn.DataParallel(model), faces).order.tolist() == [EMOTIONS.index(name) for name in SORTED]
+    assert match_classes(data_parallel(model), faces).order.tolist() == [EMOTIONS.index(name) for name in SORTED]
 
 
 def test_a_data_set_is_brought_to_the_order_of_others():

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from network_styles import Ensemble, MeanOverMap, Named, build
+from network_styles import Ensemble, MeanOverMap, Named, build, data_parallel
 from small_faces import small_faces
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
@@ -36,12 +36,12 @@ class Around(nn.Module):
 
 WRAPPERS = {
     "nothing": lambda model: model,
-    "DataParallel": nn.DataParallel,
+    "DataParallel": data_parallel,
     "torch.compile": partial(torch.compile, backend="eager"),
-    "both": lambda model: nn.DataParallel(torch.compile(model, backend="eager")),
+    "both": lambda model: data_parallel(torch.compile(model, backend="eager")),
     "AveragedModel": AveragedModel,
     "FlipAverage": FlipAverage,
-    "FlipAverage of a wrapper": lambda model: FlipAverage(nn.DataParallel(model), shift=1),
+    "FlipAverage of a wrapper": lambda model: FlipAverage(data_parallel(model), shift=1),
     "Sequential": lambda model: nn.Sequential(model, nn.LogSoftmax(1)),
     "a class of one's own": Around,
     "deepcopy": copy.deepcopy,

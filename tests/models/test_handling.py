@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from network_styles import Lazy, Statistics, plain
+from network_styles import Lazy, Statistics, data_parallel, plain
 from torch import nn
 
 from emotion_utils.models.handling import (
@@ -24,7 +24,7 @@ from emotion_utils.models.handling import (
 def test_wrappers_that_compute_the_same_come_off():
     model = plain()
     assert unwrap(model) is model
-    assert unwrap(nn.DataParallel(torch.compile(nn.DataParallel(model), backend="eager"))) is model
+    assert unwrap(data_parallel(torch.compile(data_parallel(model), backend="eager"))) is model
     sequence = nn.Sequential(model)
     assert unwrap(sequence) is sequence, "which might compute something else"
 
@@ -48,7 +48,7 @@ class Mixed(nn.Module):
         (Mixed(), torch.float32),
         (nn.Linear(2, 2).to(torch.float8_e4m3fn), torch.float32),
         (Lazy(), torch.float32),
-        (nn.DataParallel(nn.Linear(2, 2).double()), torch.float64),
+        (data_parallel(nn.Linear(2, 2).double()), torch.float64),
     ],
     ids=repr,
 )

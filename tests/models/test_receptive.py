@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from network_styles import data_parallel
 from torch import nn
 
 from emotion_utils.errors import ShapeError
@@ -76,7 +77,7 @@ def test_wrappers_come_off_and_what_is_no_network_is_refused():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.LPPool2d(2, 2), nn.ReLU())
     plain = receptive_field(model)
     assert plain[-1].size == 4
-    assert receptive_field(nn.DataParallel(model)) == plain
+    assert receptive_field(data_parallel(model)) == plain
     images = torch.rand(2, 1, 9, 9)
     assert torch.equal(influence(torch.compile(model, backend="eager"), images), influence(model, images))
     for call in (receptive_field, lambda model: influence(model, images)):

@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from network_styles import Fourier, Lazy, Named, Statistics, Tied, build
+from network_styles import Fourier, Lazy, Named, Statistics, Tied, build, data_parallel
 from obstacles import full_disk
 from safetensors.torch import load_file, safe_open, save_file
 from small_faces import small_faces
@@ -243,7 +243,7 @@ def test_weights_of_every_type_come_back_bit_by_bit(tmp_path, style, factory):
         assert torch.equal(back.state_dict()[name], value), name
 
 
-@pytest.mark.parametrize("wrap", [nn.DataParallel, partial(torch.compile, backend="eager"), copy.deepcopy])
+@pytest.mark.parametrize("wrap", [data_parallel, partial(torch.compile, backend="eager"), copy.deepcopy])
 def test_of_a_wrapper_the_network_inside_is_saved(model, saved, tmp_path, wrap):
     facts = {"protocol": "none", "temperature": 1.0}
     path = save_weights(wrap(model), tmp_path / "wrapped.safetensors", facts)
@@ -427,8 +427,8 @@ def test_a_state_dict_goes_into_a_network_that_one_builds(tmp_path):
     for number, held in enumerate(
         (
             model.state_dict(),
-            {"state_dict": nn.DataParallel(model).state_dict(), "epoch": 3},
-            torch.compile(nn.DataParallel(model), backend="eager").state_dict(),
+            {"state_dict": data_parallel(model).state_dict(), "epoch": 3},
+            torch.compile(data_parallel(model), backend="eager").state_dict(),
             {"epoch": 3, "model_state_dict": torch.compile(model, backend="eager").state_dict(), "optimizer": {}},
         )
     ):

@@ -5,11 +5,10 @@ import warnings
 
 import pytest
 import torch
-from network_styles import build
+from network_styles import build, data_parallel
 from small_faces import small_faces
 from small_runs import QUIET, small_cnn, weights_equal
 from torch import nn
-from torch.nn.parallel import DataParallel
 from torch.utils.data import Subset, random_split
 
 from emotion_utils.errors import CheckpointError, ShapeError
@@ -58,7 +57,7 @@ BRINGS = {
     "compiled": lambda: torch.compile(small_cnn(), backend="eager"),
     "compiled in place": compiled_in_place,
     "double": lambda: small_cnn().double(),
-    "wrapped": lambda: DataParallel(small_cnn()),
+    "wrapped": lambda: data_parallel(small_cnn()),
     "in eval mode": lambda: small_cnn().eval(),
     "partly frozen": lambda: nn.Sequential(small_cnn().requires_grad_(False), nn.Linear(7, 7)),
     "lazy": lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(7)),

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from network_styles import data_parallel
 from PIL import Image
 
 from emotion_utils.emotions import EMOTIONS
@@ -133,7 +134,7 @@ def test_a_network_of_ones_own_is_asked(monkeypatch):
     with pytest.raises(ValueError, match="Sequential does not know"):
         FaceLab(model)
     set_facts(model, (0.5, 0.25), ("<b>", "$x$ " + "y" * 10_000, "line\nbreak"))
-    lab = FaceLab(torch.nn.DataParallel(model))
+    lab = FaceLab(data_parallel(model))
     assert torch.equal(lab.probabilities(), predict_proba(model, lab.draw(48))[0])
     assert "&lt;b&gt;" in lab.bars.value
     assert "<b>" not in lab.bars.value
