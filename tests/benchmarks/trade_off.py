@@ -1,13 +1,16 @@
-"""What accuracy costs: size, multiply-adds and milliseconds a face on one core, in PyTorch, ONNX and int8.
+"""What accuracy costs: size, multiply-adds and time, in PyTorch, ONNX and int8.
 
     EMOTION_DATA_DIR=… python tests/benchmarks/trade_off.py fast=runs/fer2013-fast/weights.safetensors best=fer2013
 
 Each argument is a name and a file of weights, or the name of shipped weights. Accuracy is single-view, on the
 validation images carved from Training; a network that has learnt those (the shipped ones) is measured on PublicTest,
-and the table says so. Milliseconds are the fastest of many runs, since other work on the machine only ever adds time.
-int8 is `quantise_onnx`, calibrated on 512 training images.
+and the table says so. int8 is `quantise_onnx`, calibrated on 512 training images.
 
-The stored results are older than `quantise_onnx`. Their int8 files use all 8 bits of a weight, which some older
+Times are shares of what the same network takes in PyTorch for one face, on one thread. All forms take turns and the
+fastest of many runs counts, so that such shares can be compared where milliseconds cannot, on a machine that does other
+work as well. Results go into notebooks/results/trade_off.json; a network that a call does not name stays there.
+
+The stored rows of `fast` are older than `quantise_onnx`. Their int8 files use all 8 bits of a weight, which some older
 processors cannot add up without an overflow, and have all kinds of layers quantised. Their bytes in PyTorch are of the
 parameters alone, without the statistics of batch normalisation. The rest means the same as today.
 """
@@ -42,9 +45,10 @@ def measure(name: str, model: FaceModel, dataset: FaceDataset, calibration: Tens
         for faces, repeats in REPEATS.items()
     }
     print(f"{name}:\n{found[1]}", flush=True)
+    unit = found[1].rows[0].milliseconds
     return [
         {"name": name, "form": alone.name, "accuracy": alone.accuracy, "split": dataset.split, "bytes": alone.bytes,
-         "ms_batch_1": alone.milliseconds, "ms_batch_64": many.milliseconds,
+         "time_batch_1": alone.milliseconds / unit, "time_batch_64": many.milliseconds / unit,  # of a face
          "parameters": trace.total_parameters, "multiply_adds": trace.total_multiply_adds}
         for alone, many in zip(found[1].rows, found[64].rows, strict=True)
     ]  # fmt: skip
@@ -57,7 +61,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     calibration = load("fer2013", "training", limit=512, verbose=False).images
-    rows = []
+    names = [network.partition("=")[0] for network in options.networks]
+    known = json.loads(options.results.read_text()) if options.results.exists() else []
+    rows = [row for row in known if row["name"] not in names]
     with tempfile.TemporaryDirectory() as folder:
         for network in options.networks:
             name, _, where = network.partition("=")
@@ -68,13 +74,12 @@ def main() -> None:
             rows += measure(name, model, dataset, calibration, Path(folder))
     with atomic_write(options.results) as part:
         part.write_text(json.dumps(rows, indent=1) + "\n")
-    titles = ("Mpar", "Mmac", "MB", "ms 1", "ms 64")
-    print(f"\n{'network':10} {'form':10} {'accuracy':>8} {'split':10} " + " ".join(f"{t:>6}" for t in titles))
+    titles = ("Mpar", "Mmac", "MB", "time 1", "time 64")
+    print(f"\n{'network':10} {'form':10} {'accuracy':>8} {'split':10} " + " ".join(f"{t:>7}" for t in titles))
     for r in rows:
-        print(
-            f"{r['name']:10} {r['form']:10} {r['accuracy']:8.1%} {r['split']:10} {r['parameters'] / 1e6:6.2f} "
-            f"{r['multiply_adds'] / 1e6:6.1f} {r['bytes'] / 1e6:6.1f} {r['ms_batch_1']:6.2f} {r['ms_batch_64']:6.2f}"
-        )
+        millions = [r[name] / 1e6 for name in ("parameters", "multiply_adds", "bytes")]
+        cells = " ".join(f"{number:7.2f}" for number in (*millions, r["time_batch_1"], r["time_batch_64"]))
+        print(f"{r['name']:10} {r['form']:10} {r['accuracy']:8.1%} {r['split']:10} {cells}")
 
 
 if __name__ == "__main__":
