@@ -117,7 +117,8 @@ def channel_statistics(answer: Callable[[Tensor], Any]) -> None:
 )
 def rates_by_depth(answer: Callable[[list[str], float], Any]) -> None:
     """Check `answer(parts, factor)`: a factor of the rate for each part, smaller the earlier it comes."""
-    for parts, factor in ((["stem", "stages", "classifier"], 0.3), (["a", "b", "c", "d", "e"], 0.5), (["only"], 0.1)):
+    blocks = ["blocks.0", "blocks.1", "blocks.2", "blocks.3", "classifier"]
+    for parts, factor in ((blocks, 0.3), (["stem", "stages", "classifier"], 0.5), (["only"], 0.1)):
         got = unfinished(answer(list(parts), factor))
         case = f"for {', '.join(parts)} and a factor of {factor}"
         require(isinstance(got, dict), f"{case} you returned {type(got).__name__}; a dictionary is asked for")

@@ -5,8 +5,9 @@
 Parts: shift, real, transfer, small, photographs, votes, noise, imbalance. Each writes its result into
 notebooks/results/new_datasets.json as soon as it has one; `transfer` goes on with the seeds that are missing. `real`,
 `photographs`, the forgetting in `transfer`, and `votes` (with FER+'s fer2013new.csv) need FER2013 (EMOTION_DATA_DIR);
-only numbers of it are stored. All accuracies are of faces that chose nothing. Notebook 08 reads the file. One core,
-about twenty minutes.
+only numbers of it are stored. `real`, `transfer` and `photographs` start from shipped weights and store their checksum:
+a result of weights that were exchanged since is measured anew. All accuracies are of faces that chose nothing. Notebook
+08 reads the file. One core, about half an hour.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from emotion_utils.data import (
 from emotion_utils.data.ferplus import with_votes
 from emotion_utils.evaluation import evaluate, find_label_errors, score_finding
 from emotion_utils.files import RESULTS, atomic_write
-from emotion_utils.models import EmotionCNN, FaceNet, compute_logits, load_pretrained
+from emotion_utils.models import EmotionCNN, FaceVGG, compute_logits, load_pretrained
 from emotion_utils.models.handling import copied
 from emotion_utils.models.pretrained import CHECKSUMS
 from emotion_utils.training import (
@@ -114,7 +115,7 @@ def real(found: dict) -> None:
     found["real"] = {}
     for name, (weights, test, unlabelled) in sets.items():
         model = load_pretrained(weights)
-        row = confidence(model, test)
+        row: dict[str, Any] = {"weights": CHECKSUMS[weights]} | confidence(model, test)
         home = drawn if weights == "synthetic" else photographs
         row["at home"] = evaluate(model, home).accuracy
         row["most common class"] = float(test.class_counts().max() / len(test))
@@ -130,10 +131,11 @@ def real(found: dict) -> None:
 
 EPOCHS = {30: 10, 100: 5, 300: 3, 1000: 2}  # fewer passes over more faces; "from scratch" has as many
 ENOUGH = {30: 200, 100: 300, 300: 150, 1000: 60}  # for a small network from random weights
+SLOWER = {"blocks.0": 0.01, "blocks.1": 0.03, "blocks.2": 0.1, "blocks.3": 0.3, "classifier": 1.0}
 METHODS: dict[str, dict[str, Any]] = {
     "frozen": {"learning_rate": 0.05},
     "fine-tuned": {"learning_rate": 0.01},
-    "rates per layer": {"learning_rate": 0.05, "layer_rates": {"stem": 0.02, "stages": 0.1, "classifier": 1.0}},
+    "rates per layer": {"learning_rate": 0.05, "layer_rates": SLOWER},
     "from scratch": {"learning_rate": 0.05},
 }
 
@@ -143,7 +145,7 @@ def adapted(method: str, faces: FaceDataset, seed: int) -> nn.Module:
     seed_everything(seed)
     model = load_pretrained("fer2013")
     if method == "from scratch":
-        model = FaceNet(**model.config)
+        model = FaceVGG(**model.config)
     if method == "frozen":
         model.requires_grad_(False)
         model.classifier.requires_grad_(True)
@@ -207,7 +209,7 @@ def small(found: dict) -> None:
 def photographs(found: dict) -> None:
     """Take the weights that learnt drawn faces to 100 and 1,000 photographs, beside a start from random weights."""
     test = load("fer2013", "validation", limit=2000, verbose=False)
-    rows: dict[str, Any] = {"epochs": PHOTOGRAPHS, "faces": len(test)}
+    rows: dict[str, Any] = {"weights": CHECKSUMS["synthetic"], "epochs": PHOTOGRAPHS, "faces": len(test)}
     for seed in SEEDS[:2]:
         rows[str(seed)] = {}
         for count in (100, 1000):
@@ -367,6 +369,13 @@ def of_classes(said: Tensor, labels: Tensor, rare: Tensor) -> dict[str, float]:
     }  # fmt: skip
 
 
+def exchanged(result: Any) -> bool:
+    """Tell whether a result names shipped weights that are no longer the shipped ones."""
+    if not isinstance(result, dict):
+        return False
+    return result.get("weights", CHECKSUMS["fer2013"]) not in CHECKSUMS.values() or any(map(exchanged, result.values()))
+
+
 def store(found: dict) -> None:
     """Write the results."""
     with atomic_write(STORED) as part:
@@ -387,7 +396,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
     for part in named or PARTS:
-        if named or part not in found or part == "transfer":
+        if named or part not in found or part == "transfer" or exchanged(found[part]):
             begun = time.process_time()
             PARTS[part](found)
             print(f"{part}: {time.process_time() - begun:.0f} s of one core", flush=True)
