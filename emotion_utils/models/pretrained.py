@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parent / "weights"
 CHECKSUMS: dict[str, str] = {
     "synthetic": "887a3e48676c0ec7865c178b3cf20e5862746b99ab2a4a84d5b4a15753aba8ea",
     "fer2013": "590b973d7e8af2caab46fff994b5cd11e4f1be293e107e97f1408703bd91f390",
-    "ferplus": "5e2b91791eac232dd93beada043e79649ce22dc9541aa0b503b462e7fe617185",
+    "ferplus": "757621f3ad8fdc5a4b0085168f5fc1e92aafc564ff5aea8909dbb576bd99da28",
 }
 
 
