@@ -13,9 +13,10 @@ there, and found again after the frame was cut out and put onto grey like FER201
 beyond the frame is not known and its border pixels go on, and on drawn faces, where everything is known.
 3. Accuracy against the size in pixels, the light and the angle of the head, which gives the limits of prediction.py.
 
-Validation images are carved from Training, and the shipped weights have learnt them all. So they are put to a sibling:
-the student of `accelerator_plan.py` that goes on to become the shipped network, of the same shape, recipe and teachers,
-which learnt the other nine tenths alone. `predict_photo`'s framings and limits are judged by it.
+Validation images are carved from Training, and the shipped weights have learnt them all. So they are put to a sibling,
+the student of `accelerator_plan.py`: of the shipped network's shape, recipe and teachers, but it learnt the other nine
+tenths alone. (Its file there is a `StemNet`'s; SIBLING holds the same weights as a `FaceVGG`, with the shipped
+temperature.) `predict_photo`'s framings, threshold and limits are judged by it.
 Results go into notebooks/results/framing.json, part by part; each set of pictures says whose weights were asked, and
 what a call does not measure stays.
 """
