@@ -73,6 +73,10 @@ def both_normalised_as_the_first(one, other, images):
     return a != b
 
 
+def probabilities_differ(one, other, images):
+    return (one.predict_proba(images) != other.predict_proba(images)).any(1)
+
+
 def confused(confusion):
     shares = confusion / confusion.sum(1, keepdim=True)
     shares.fill_diagonal_(0)
@@ -94,6 +98,15 @@ def confused_among_the_wrong(confusion):
     return divmod(int((wrong / wrong.sum(1, keepdim=True)).argmax()), len(confusion))
 
 
+def confused_by_column(confusion):
+    return divmod(int((confusion / confusion.sum(0)).fill_diagonal_(0).argmax()), len(confusion))
+
+
+def confused_in_the_worst_class(confusion):
+    label = int((confusion.diag() / confusion.sum(1)).argmin())
+    return label, int(confusion.clone().fill_diagonal_(0)[label].argmax())
+
+
 def overwrites_teacher(probabilities, labels, share):
     return probabilities.mul_(share).add_((1 - share) * F.one_hot(labels, probabilities.shape[1]))
 
@@ -106,6 +119,7 @@ CASES = {
             on_raw_pixels,
             both_normalised_as_the_first,
             lambda one, other, images: one.predict_proba(images) != other.predict_proba(images),
+            probabilities_differ,
             lambda one, other, images: names_differ(one, other, images.bitwise_not_()),
         ],
         stub=lambda one, other, images: ...,
@@ -115,6 +129,8 @@ CASES = {
         wrong=[
             confused_by_count,
             confused_among_the_wrong,
+            confused_by_column,
+            confused_in_the_worst_class,
             lambda c: confused(c)[::-1],
             lambda c: divmod(int(c.argmax()), len(c)),
             lambda c: confused(c.T),
@@ -192,7 +208,13 @@ CASES = {
             lambda g, c: (c / c.sum()) @ g,
             lambda g, c: c.float() @ g / c.sum(),
         ],
-        wrong=[lambda g, c: g.mean(0), lambda g, c: g.sum(0), lambda g, c: (g * c[:, None]).sum(0), lambda g, c: g],
+        wrong=[
+            lambda g, c: g.mean(0),
+            lambda g, c: g.sum(0),
+            lambda g, c: (g * c[:, None]).sum(0),
+            lambda g, c: g,
+            lambda g, c: g.mul_(c[:, None]).sum(0) / c.sum(),  # overwrites what it was given
+        ],
         stub=lambda g, c: ...,
     ),
 }
@@ -202,9 +224,11 @@ test_right_answers, test_wrong_answers, test_stubs = verdict_tests(check, CASES)
 
 def test_wrong_answers_are_told_apart():
     assert "not normalised" in check.disagree(on_raw_pixels).message
+    assert "True for all" in check.disagree(probabilities_differ).message
     assert "the first of them" in check.disagree(both_normalised_as_the_first).message
     assert "wrong answers" in check.most_confused(confused_among_the_wrong).message
     assert "largest count" in check.most_confused(confused_by_count).message
+    assert "column" in check.most_confused(confused_by_column).message
     assert "swapped" in check.most_confused(lambda c: confused(c)[::-1]).message
     assert "overwrites" in check.taught_targets(overwrites_teacher).message
 
@@ -239,5 +263,7 @@ def test_networks_that_are_not_fine_tuned(few):
         assert check.fine_tuned(other).status == "wrong"
     some = few.subset(range(32))
     assert "blocks.0" in check.fine_tuned(tune(copy.deepcopy(shipped), some, keep="", epochs=1)).message
-    little = tune(copy.deepcopy(shipped), some, keep="classifier", epochs=1, learning_rate=0.001)
+    classifier = tune(copy.deepcopy(shipped), some, keep="classifier", epochs=1)
+    assert "blocks.3" in check.fine_tuned(classifier).message
+    little = tune(copy.deepcopy(shipped), some, epochs=1, learning_rate=0.001)
     assert "new drawn faces" in check.fine_tuned(little).message
