@@ -34,17 +34,17 @@ def main() -> None:
         if row["views"] == "single":
             recall = " | ".join(f"{100 * value:.0f}" for value in row["recall"].values())
             print(f"| `{row['weights']}` | {row['labels']} | {recall} |")
-    print("\n| shape, held-out tenth | parameters | multiply-adds | epochs | one view | mirror |\n" + "| --- |" * 6)
+    print("\n| shape, held-out tenth | parameters | multiply-adds | epochs | one view | mirror |\n|" + " --- |" * 6)
     for row in plan["shapes"]:
         size = f"{row['parameters']:,} | {row['multiply_adds'] / 1e6:.0f} M | {row['epochs']}"
         print(f"| {row['name']} | {size} | {percent(row['single'])} | {percent(row['mirror'])} |")
     print("\n| student, held-out tenth | epochs | one view | mirror | loss | zoomed by 0.75 | 0.9 | 1.1 | 1.3 |")
-    print("| --- |" * 9)
+    print("|" + " --- |" * 9)
     for row in plan["students"]:
         zooms = " | ".join(percent(value) for value in row["zoomed"].values())
         scores = f"{percent(row['single'])} | {percent(row['mirror'])} | {row['loss']:.3f}"
         print(f"| {row['name']} | {row['epochs']} | {scores} | {zooms} |")
-    print("\n| seed, PublicTest | single | flip | ten | without twins, single | flip | ten |\n" + "| --- |" * 7)
+    print("\n| seed, PublicTest | single | flip | ten | without twins, single | flip | ten |\n|" + " --- |" * 7)
     for row in plan["final"]:
         keys = ("single", "flip", "ten", "single without twins", "flip without twins", "ten without twins")
         print(f"| {row['seed']} | " + " | ".join(percent(row["public_test"][key]) for key in keys) + " |")

@@ -3,8 +3,8 @@
     EMOTION_DATA_DIR=… python tests/benchmarks/plan_results.py runs/plan "NVIDIA H200, 11 minutes in all"
 
 Writes notebooks/results/accelerator_plan.json, which notebook 09, the model card and the README read: a row for each
-network of each stage, speeds, and what was chosen. By the rule set beforehand the network of seed 0 ships; PublicTest
-chooses nothing among the seeds.
+network of each stage, speeds, and what was chosen. The network of seed 0 ships, whatever PublicTest says of the seeds:
+it chooses nothing.
 """
 
 import argparse
