@@ -44,7 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a console may know neither × nor the name of a file
     options = parser().parse_args(arguments)
     try:
-        options.run(options)
+        try:
+            options.run(options)
+        except SystemExit:  # a command's own exit status; what it printed may still have nowhere to go
+            sys.stdout.flush()
+            raise
         sys.stdout.flush()
     except BrokenPipeError:
         return _say("error: nobody reads the output any more, so the command ended here.", 1)

@@ -133,8 +133,15 @@ def test_a_console_that_does_not_know_all_characters(train, monkeypatch, encodin
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of Windows end in another way")
-def test_nobody_reads_the_output(monkeypatch, capsys):
-    """As `| head -0`: neither a traceback, nor a complaint when Python ends and writes what is left."""
+@pytest.mark.parametrize("amiss", [False, True])
+def test_nobody_reads_the_output(monkeypatch, capsys, tmp_path, amiss):
+    """As `| head -0`: neither a traceback, nor a complaint when Python ends and writes what is left.
+
+    Also of a command that ends with an exit status of its own.
+    """
+    if amiss:
+        monkeypatch.setenv("EMOTION_DATA", "fer2013")
+        monkeypatch.setenv("EMOTION_DATA_DIR", str(tmp_path))
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "w") as closed:
