@@ -9,20 +9,18 @@ import torch
 from torch import Tensor
 from tqdm.std import tqdm
 
-from emotion_utils.data.contents import as_groups, check_classes, check_flag
+from emotion_utils.data.array_labels import read_labels
+from emotion_utils.data.contents import as_groups, check_flag
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.folder import tell
-from emotion_utils.data.folder_plan import in_order
 from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT
 from emotion_utils.data.image_files import GREY_MODES
 from emotion_utils.data.pixels import as_images, check_size
-from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, check_number, check_whole, listed, reason
 from emotion_utils.randomness import permutation, stream_key
 from emotion_utils.tensors import as_tensor, is_list
 
 DARK = 64  # where the brightest of all pixels is below this, 255 may not be what is white
-MOST_CLASSES = 1000
 LABELS = ("label", "labels", "fine_label", "emotion", "class")  # usual names of the column of labels
 
 
@@ -57,7 +55,7 @@ def from_arrays(
         TypeError, ValueError: no images, shapes or ranges that may be two things, or labels that do not fit.
     """
     pixels = _pixels(images, labels, size, colour, white)
-    numbers, names, notes = _labels(labels, classes, len(pixels))
+    numbers, names, notes = read_labels(labels, classes, len(pixels))
     if white is None and len(pixels) and 0 < (brightest := int(pixels.max())) < DARK:
         notes.append(
             f"the brightest of all pixels is {brightest} of 255: if that is white, say white=… with its value in the "
@@ -108,51 +106,6 @@ def _has_colours(images: Any, one: bool = False) -> bool:
         return shape[-1] in (3, 4) or shape[-3] in (3, 4)
     mode = getattr(images, "mode", "L")  # of a Pillow image
     return isinstance(mode, str) and mode not in GREY_MODES and not mode.startswith("I")
-
-
-def _labels(labels: Any, classes: Any, count: int) -> tuple[Any, tuple[str, ...], list[str]]:
-    """Bring labels to numbers or names that a FaceDataset takes; say what was decided."""
-    if isinstance(labels, list | tuple) and labels and isinstance(labels[0], str):
-        return _named(list(labels), classes)
-    if isinstance(labels, np.ndarray) and labels.dtype.kind in "USO" and labels.ndim == 1:
-        return _named([str(label) for label in labels.tolist()], classes)
-    numbers = as_tensor(labels, "labels")
-    if numbers.ndim == 0:
-        raise ValueError(f"labels={brief(labels)}: give one for each image.")
-    if numbers.ndim == 2 and numbers.shape[1] == 1:
-        numbers = numbers[:, 0]
-    if numbers.ndim == 2:
-        raise ValueError(
-            f"labels have shape {tuple(numbers.shape)}, a row for each image: if each row holds a single 1, "
-            "labels.argmax(1) gives the numbers; soft labels are for the loss."
-        )
-    whole = numbers.to(torch.int64)
-    if numbers.is_floating_point() and not (whole == numbers).all():  # 0.5, nan, or more than an int64 holds
-        raise ValueError(f"labels={brief(numbers.tolist())}: give the number of a class for each image, 0, 1, 2, …")
-    numbers = whole
-    if classes is not None:
-        return numbers, check_classes(classes), []
-    found = numbers.unique().tolist()
-    if len(found) > MOST_CLASSES:
-        raise ValueError(f"labels hold {len(found):,} different numbers for {count:,} images: those are no classes.")
-    names = tuple(str(number) for number in found)
-    if found == list(range(len(found))):
-        return numbers, names, []
-    return torch.searchsorted(torch.tensor(found), numbers), names, [
-        f"labels are the numbers {listed(names, 10)}; they were counted anew from 0, and the old numbers are the names "
-        "of the classes"
-    ]  # fmt: skip
-
-
-def _named(labels: list[Any], classes: Any) -> tuple[list[str], tuple[str, ...], list[str]]:
-    if others := [label for label in labels if not isinstance(label, str)]:
-        raise ValueError(
-            f"labels hold {brief(labels[0])} and {brief(others[0])}: give names for all images, or numbers."
-        )
-    if classes is not None:
-        return labels, check_classes(classes), []
-    found = set(labels)
-    return labels, EMOTIONS if all(label_of(name) is not None for name in found) else in_order(found), []
 
 
 def from_torchvision(

@@ -171,3 +171,27 @@ def test_hugging_faces_data_sets():
         from_huggingface({"train": Rows(), "test": Rows()})
     with pytest.raises(TypeError, match="dataset="):
         from_huggingface([1, 2])
+
+
+@pytest.mark.parametrize("kind", [np.str_, np.bytes_, object])
+def test_names_in_an_array_are_the_names_of_the_list(kind):
+    names = ["happy", "sad"] * 10
+    faces = from_arrays(MNIST, np.array(names, dtype=kind), verbose=False)
+    assert faces.classes == EMOTIONS
+    assert torch.equal(faces.labels, from_arrays(MNIST, names, verbose=False).labels)
+
+
+@pytest.mark.parametrize("other", [None, 3, float("nan")])
+@pytest.mark.parametrize("first", [True, False])
+def test_what_is_no_name_among_names_is_refused(other, first):
+    """As a missing value in a column: it is no class called "None" or "nan"."""
+    names = [other, *["happy"] * 19] if first else ["happy"] * 19 + [other]
+    for labels in (names, np.array(names, dtype=object)):
+        with pytest.raises((TypeError, ValueError), match="labels") as caught:
+            from_arrays(MNIST, labels, verbose=False)
+        assert len(str(caught.value)) <= 400
+
+
+def test_numbers_in_an_array_of_objects_are_numbers():
+    faces = from_arrays(MNIST, np.array(LABELS.tolist(), dtype=object), verbose=False)
+    assert torch.equal(faces.labels, torch.from_numpy(LABELS))
