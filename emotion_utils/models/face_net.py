@@ -52,6 +52,13 @@ def _full_size_stem(channels_in: int, widths: Sequence[int]) -> nn.Sequential:
     return nn.Sequential(*(conv_bn_relu(a, b, pool=place == len(widths)) for place, (a, b) in enumerate(pairs, 1)))
 
 
+def start_undecided(classifier: nn.Linear) -> None:
+    """Draw weights so small that all classes start out about equally likely."""
+    if not classifier.weight.is_meta:  # there, normal_ imports PyTorch's compiler, which takes seconds
+        nn.init.normal_(classifier.weight, std=0.1 / classifier.in_features**0.5)
+    nn.init.zeros_(classifier.bias)
+
+
 class FaceNet(FaceModel):
     """A network that spends its arithmetic where a CPU is fast: on small maps with many channels.
 
@@ -109,9 +116,7 @@ class FaceNet(FaceModel):
             channels = width
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, self.num_classes)
-        if not self.classifier.weight.is_meta:  # there, normal_ imports PyTorch's compiler, which takes seconds
-            nn.init.normal_(self.classifier.weight, std=0.1 / channels**0.5)  # all classes start out equally likely
-        nn.init.zeros_(self.classifier.bias)
+        start_undecided(self.classifier)
         if identity_start:
             for layer in self.stages.modules():
                 if isinstance(layer, nn.Conv2d):

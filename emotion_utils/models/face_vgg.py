@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from emotion_utils.errors import brief
 from emotion_utils.models.arguments import check_dropout, check_sizes, plain
 from emotion_utils.models.base import FaceModel
-from emotion_utils.models.face_net import conv_bn_relu
+from emotion_utils.models.face_net import conv_bn_relu, start_undecided
 
 
 class FaceVGG(FaceModel):
@@ -54,9 +54,7 @@ class FaceVGG(FaceModel):
             self.blocks.append(block)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, self.num_classes)
-        if not self.classifier.weight.is_meta:  # there, normal_ imports PyTorch's compiler, which takes seconds
-            nn.init.normal_(self.classifier.weight, std=0.1 / channels**0.5)  # all classes start out equally likely
-        nn.init.zeros_(self.classifier.bias)
+        start_undecided(self.classifier)
 
     @property
     def smallest_size(self) -> int:

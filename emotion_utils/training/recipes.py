@@ -1,7 +1,8 @@
 """The recipes behind `python -m emotion_utils train`: a network and its settings for each data set, by name.
 
-Settings for FER2013 come from short probes on validation data carved from its Training part and from common
-practice, never from its test parts. Notebook 09 goes from `EmotionCNN` to these recipes one change at a time.
+Settings for FER2013 come from validation data carved from its Training part (short probes, and the plan for a GPU in
+`tests/benchmarks/accelerator_plan.py`) and from common practice, never from its test parts. Notebook 09 goes from
+`EmotionCNN` to these recipes one change at a time.
 """
 
 from collections.abc import Callable

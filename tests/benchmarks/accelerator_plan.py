@@ -23,7 +23,7 @@ Stages, in this order, each with its share of the time. A share that is not used
    fixed schedule; the last averaged weights count. *Rule*: the first seed ships, and all three are reported.
 
 The recipe is that of `train fer2013 --preset first`; only epochs, shape, targets and framing change. Images a second
-are measured before each stage, and decide its epochs; nothing else does. On a GPU, the script first trains today's
+are measured before each stage, and decide its epochs; nothing else does. On a GPU, the script first trains a small
 network for a few steps: one kernel after the other, as a CUDA graph, and with several networks at once. It goes on in
 the fastest way that leads to the same weights; `--no-graphs` keeps to the first.
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.models.base import FaceModel
-from emotion_utils.models.face_net import Stage, conv_bn_relu
+from emotion_utils.models.face_net import Stage, conv_bn_relu, start_undecided
 from emotion_utils.models.shapes import trace_shapes
 
 MOST_PARAMETERS = 2_000_000
@@ -53,8 +53,7 @@ class StemNet(FaceModel):
             channels = width
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, self.num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.1 / channels**0.5)  # as in FaceNet
-        nn.init.zeros_(self.classifier.bias)
+        start_undecided(self.classifier)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map normalised images, float `(N, 1, H, W)`, to logits `(N, C)`."""
@@ -102,9 +101,9 @@ class Shape:
         return network
 
 
-TODAY = Shape(stem=((32, 6, 2),), widths=(64, 128, 256), blocks=(2, 2, 2))
-# All have at most two million parameters, and their first two convolutions see all 48 × 48 pixels. Today's network was
-# two points behind such a stem in `stems.py`, so the time goes to what comes after it.
+HALVING = Shape(stem=((32, 6, 2),), widths=(64, 128, 256), blocks=(2, 2, 2))
+# All have at most two million parameters, and their first two convolutions see all 48 × 48 pixels. `HALVING` was
+# behind such a stem in `stems.py`, so the time goes to what comes after it.
 SHAPES = {
     "full 24": Shape(),
     "full 32": Shape(stem=((32, 3, 1),)),

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from .bench import Bench
-from .networks import TODAY
+from .networks import HALVING
 
 AT_ONCE = (1, 2, 4)
 ALIKE = 0.98  # cosine between two ways from the same start; between bfloat16 and float32, it was 0.9996
@@ -25,7 +25,7 @@ def look_at_speed(bench: Bench) -> None:
 
 
 def speeds(bench: Bench) -> dict[str, Any]:
-    """Measure today's network step by step, as a CUDA graph, with tuned algorithms, and several at once.
+    """Measure a small network step by step, as a CUDA graph, with tuned algorithms, and several at once.
 
     Each way has to lead where the plain one leads, or it is not used.
 
@@ -34,7 +34,7 @@ def speeds(bench: Bench) -> dict[str, Any]:
         record graphs (`graphs`), and how many networks to train `at_once`.
     """
     torch.backends.cudnn.benchmark_limit = 5  # algorithms that are tried for each convolution
-    trial = bench.trial("today", TODAY)
+    trial = bench.trial("halving", HALVING)
     plain = bench.group([trial], graphs=False)
     found, reference = {"step by step": round(plain.prepare())}, plain.moved[0]
 
