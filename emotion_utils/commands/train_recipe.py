@@ -26,6 +26,7 @@ from emotion_utils.errors import check_whole, show
 from emotion_utils.evaluation.confidence import fit_temperature
 from emotion_utils.files import as_path, is_file
 from emotion_utils.models.base import FaceModel
+from emotion_utils.models.facts import remember
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.models.pretrained import CHECKSUMS, FOLDER
 from emotion_utils.models.weight_files import load_weights, save_weights
@@ -169,6 +170,7 @@ def finish(model: FaceModel, job: TrainingJob, recipe: Recipe, data: RecipeData)
     temperature = 1.0
     if data.validation:
         temperature = scale_temperature(model, data.validation)
+        remember(model, data.training)  # fitted to labels, it takes back what soft or smoothed targets did to their mix
         print_accuracy(model, data.validation, "validation")
     if job.test:
         print_accuracy(model, data.load_test(), "test")

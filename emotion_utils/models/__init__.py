@@ -12,6 +12,7 @@ from emotion_utils.models.inference import compute_logits, predict_proba
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
 from emotion_utils.models.onnx_model import OnnxModel
 from emotion_utils.models.pretrained import load_pretrained
+from emotion_utils.models.priors import adjust_priors
 from emotion_utils.models.receptive import influence, receptive_field
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.models.views import FlipAverage
@@ -27,6 +28,7 @@ __all__ = [
     "LinearModel",
     "OnnxModel",
     "ShapeError",
+    "adjust_priors",
     "compute_logits",
     "export_onnx",
     "facts_of",

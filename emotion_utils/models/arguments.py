@@ -1,5 +1,6 @@
 """What networks are built with, checked and made plain at their door: numbers that a file can hold and read back."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -90,3 +91,27 @@ def check_yes(**named: Any) -> bool:
     if not isinstance(value, int) or value not in (True, False):
         raise ValueError(f"{name}={brief(value)}: choose True or False.")
     return bool(value)
+
+
+def check_frequencies(count: int | None = None, **named: Any) -> tuple[float, ...]:
+    """Return how common each class is as shares that add up to 1; counts are divided by their sum.
+
+    Args:
+        count: how many classes there are; None takes any number from two on.
+        named: the one value.
+
+    Raises:
+        ValueError: no list of numbers of that length, one that is negative or not finite, or nothing but zeros.
+    """
+    ((name, value),) = named.items()
+    shares = plain(value)
+    wanted = "a share for each class" if count is None else f"{count} shares, one for each class"
+    if not isinstance(shares, tuple) or len(shares) < 2 or (count is not None and len(shares) != count):
+        held = f"{len(shares)} of them" if isinstance(shares, tuple) else brief(value)
+        raise ValueError(f"{name}={held}: give {wanted}, in their order.")
+    shares = tuple(float(check_number(0, **{f"{name}[{i}]": share})) for i, share in enumerate(shares))
+    total = math.fsum(shares)
+    if not 0 < total < math.inf:
+        raise ValueError(f"{name}={brief(shares)}: they add up to {total:g}; give {wanted}.")
+    # Shares stay as they are to the last bit, however often they are written and read.
+    return shares if math.isclose(total, 1, rel_tol=1e-9) else tuple(share / total for share in shares)

@@ -31,6 +31,7 @@ class FaceModel(nn.Module):
         classes: names of the classes, or None until `remember` sets them.
         config: all arguments, so that a file can rebuild the network: `type(model)(**model.config)`.
         facts: what was noted when the weights were saved (data, protocol, figures); empty for a new network.
+        frequencies: how common each class was in what the network learnt, in their order; None while that is unknown.
         num_classes, image_size, in_channels: int.
 
     Raises:
@@ -44,6 +45,7 @@ class FaceModel(nn.Module):
         given = {**arguments, "classes": classes, "image_size": self.image_size, "in_channels": self.in_channels}
         self.config = {name: plain(value) for name, value in given.items()}
         self.facts: dict[str, Any] = {}
+        self.frequencies: tuple[float, ...] | None = None
         self.register_buffer("mean", torch.tensor(FIRST_MEAN))
         self.register_buffer("std", torch.tensor(FIRST_STD))
         self._normalisation_was_set = False
@@ -71,10 +73,12 @@ class FaceModel(nn.Module):
 
     def known_facts(self) -> ModelFacts:
         """Say what the network knows of the data that it learnt from."""
-        return ModelFacts(*(self.normalisation() or (None, None)), as_names(self.classes), self.facts)
+        classes = as_names(self.classes)  # which can be set, to learn others; their frequencies are not known then
+        frequencies = self.frequencies if self.frequencies and len(classes or ()) == len(self.frequencies) else None
+        return ModelFacts(*(self.normalisation() or (None, None)), classes, self.facts, frequencies)
 
     def remember(self, dataset: FaceDataset) -> None:
-        """Remember how the images of a training set are normalised, and what its classes are called."""
+        """Remember how the images of a training set are normalised, what its classes are called, and their mix."""
         remember(self, dataset)
 
     @property

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.errors import brief, check_number, reason
+from emotion_utils.models.arguments import check_frequencies
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Description:
     mean: float | None
     std: float | None
     facts: dict[str, Any] = field(default_factory=dict)
+    frequencies: list[float] | None = None  # of the classes, in what the network learnt; None where they are unknown
 
     def to_json(self, tensors: Mapping[str, Tensor]) -> str:
         """Write it down, with the checksum of `tensors` and of all that is used to rebuild the network."""
@@ -30,6 +32,8 @@ class Description:
         architecture = {name: known.pop(name) for name in ("kind", "arguments", "own")}
         if not self.own:
             del architecture["own"]  # as in files of earlier versions
+        if self.frequencies is None:
+            del known["frequencies"]
         return json.dumps({"architecture": architecture, **known, "sha256": self.digest(tensors)}, allow_nan=False)
 
     @classmethod
@@ -49,6 +53,7 @@ class Description:
         found = cls(
             architecture.get("kind"), architecture.get("arguments"), architecture.get("own", False),
             told.get("classes"), told.get("mean"), told.get("std"), told.get("facts", {}),
+            told.get("frequencies"),
         )  # fmt: skip
         found._check()
         if "sha256" in told and told["sha256"] != found.digest(tensors):
@@ -67,9 +72,11 @@ class Description:
         if self.mean is not None:
             check_number(mean=self.mean)
             check_number(above=0, std=self.std)
+        if self.frequencies is not None:
+            check_frequencies(len(self.classes), frequencies=self.frequencies)
 
     def digest(self, tensors: Mapping[str, Tensor]) -> str:
-        """Hash all that the network is rebuilt from; the facts may be corrected by hand."""
+        """Hash all that the network is rebuilt from; facts and frequencies may be corrected by hand."""
         said = [self.kind, self.arguments, self.own, self.classes, self.mean, self.std]
         sha = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         for name in sorted(tensors):

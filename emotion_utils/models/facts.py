@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import brief, check_number, listed
-from emotion_utils.models.arguments import plain
+from emotion_utils.models.arguments import check_frequencies, plain
 from emotion_utils.models.handling import check_model, unwrap
 
 ATTRIBUTE = "learnt_from"
@@ -28,6 +29,7 @@ class ModelFacts:
     std: float | None = None
     classes: tuple[str, ...] | None = None  # in the order of its logits
     notes: dict[str, Any] = field(default_factory=dict)  # made when weights were saved: data, protocol, temperature
+    frequencies: tuple[float, ...] | None = None  # how common each class was in what it learnt; they add up to 1
 
     @property
     def normalisation(self) -> tuple[float, float] | None:
@@ -38,7 +40,8 @@ class ModelFacts:
 def facts_of(model: nn.Module) -> ModelFacts:
     """Find what a network knows, also through `torch.compile`, `DataParallel`, `FlipAverage` and one's own wrappers.
 
-    What the network itself was told counts. If it was told nothing, the networks inside it are asked.
+    What the network itself was told counts. If it was told nothing, the networks inside it are asked. How common the
+    classes were is known only where all of them learnt from the same mix.
 
     Raises:
         TypeError: no network.
@@ -53,7 +56,9 @@ def facts_of(model: nn.Module) -> ModelFacts:
     normalisation = own.normalisation or _agreed(model, "normalisation", [facts.normalisation for facts in inner])
     classes = own.classes or _agreed(model, "classes", [facts.classes for facts in inner])
     notes = own.notes or next((facts.notes for facts in inner if facts.notes), {})
-    return ModelFacts(*(normalisation or (None, None)), classes, notes)
+    mixes = {facts.frequencies for facts in inner if facts.classes == classes is not None}
+    frequencies = own.frequencies or (mixes.pop() if len(mixes) == 1 else None)
+    return ModelFacts(*(normalisation or (None, None)), classes, notes, frequencies)
 
 
 def set_facts(
@@ -61,12 +66,22 @@ def set_facts(
     normalisation: tuple[float, float] | None,
     classes: Sequence[str] | None,
     notes: dict[str, Any] | None = None,
+    frequencies: Sequence[float] | None = None,
 ) -> None:
     """Tell a network, ours or one's own, how its images are normalised and what its classes are called.
 
+    Args:
+        model: the network.
+        normalisation: mean and standard deviation; None leaves them unknown.
+        classes: their names, in the order of the logits; None leaves them unknown.
+        notes: more about it.
+        frequencies: how common each class was in what it learnt, in the order of `classes`: shares or counts. None
+            leaves that unknown.
+
     Raises:
         TypeError: no network, or notes that are no dictionary.
-        ValueError: a mean or a standard deviation that cannot be, or classes that are no names.
+        ValueError: a mean or a standard deviation that cannot be, classes that are no names, or frequencies that are
+            not one for each class.
     """
     check_model(model)
     model = unwrap(model)
@@ -75,14 +90,19 @@ def set_facts(
     classes = None if classes is None or (isinstance(classes, list | tuple) and not classes) else check_classes(classes)
     if not isinstance(notes, dict | None):
         raise TypeError(f"notes={brief(notes)}: give a dictionary, or None.")
+    if frequencies is not None:
+        if classes is None:
+            raise ValueError(f"frequencies={brief(frequencies)}: name the classes as well.")
+        frequencies = check_frequencies(len(classes), frequencies=frequencies)
     if hasattr(model, "known_facts"):  # one of ours
         if normalisation is not None:
             model.set_normalisation(*normalisation)
         model.classes, model.facts = tuple(classes) if classes else None, dict(notes or {})
+        model.frequencies = frequencies
         return
     mean, std = normalisation or (None, None)
     known = {"mean": mean, "std": std, "classes": list(classes) if classes else None, "notes": dict(notes or {})}
-    setattr(model, ATTRIBUTE, known)
+    setattr(model, ATTRIBUTE, known | {"frequencies": frequencies})
 
 
 def _check_normalisation(normalisation: Any) -> tuple[float, float]:
@@ -94,8 +114,9 @@ def _check_normalisation(normalisation: Any) -> tuple[float, float]:
 
 
 def remember(model: nn.Module, dataset: FaceDataset) -> None:
-    """Let a network, ours or one's own, remember how a training set is normalised and what its classes are called."""
-    set_facts(model, (dataset.mean, dataset.std), dataset.classes, facts_of(model).notes)
+    """Let a network, ours or one's own, remember a training set: how it is normalised, its classes, and their mix."""
+    counts = torch.bincount(dataset.labels.cpu(), minlength=len(dataset.classes))  # (C,)
+    set_facts(model, (dataset.mean, dataset.std), dataset.classes, facts_of(model).notes, counts)
 
 
 def _own_facts(module: nn.Module) -> ModelFacts:
@@ -104,7 +125,10 @@ def _own_facts(module: nn.Module) -> ModelFacts:
         return module.known_facts()
     known = getattr(module, ATTRIBUTE, None)
     if isinstance(known, dict) and {"mean", "std", "classes"} <= known.keys():
-        return ModelFacts(known["mean"], known["std"], as_names(known["classes"]), known.get("notes") or {})
+        frequencies = known.get("frequencies")  # which earlier versions did not note
+        return ModelFacts(
+            known["mean"], known["std"], as_names(known["classes"]), known.get("notes") or {}, frequencies
+        )
     return ModelFacts(classes=as_names(getattr(module, "classes", None)))  # as many call the attribute
 
 

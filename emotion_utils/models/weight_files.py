@@ -59,8 +59,9 @@ def save_weights(model: nn.Module, path: str | Path, facts: dict[str, Any] | Non
     mean, std = known.normalisation or (None, None)
     arguments = _arguments(network) if own else {**network.config, "classes": network.num_classes}
     description = Description(
-        type(network).__name__, _through_json(arguments), own, list(known.classes or []), mean, std, _facts(facts)
-    )
+        type(network).__name__, _through_json(arguments), own, list(known.classes or []), mean, std, _facts(facts),
+        None if known.frequencies is None else list(known.frequencies),
+    )  # fmt: skip
     with atomic_write(path) as part:
         # One entry only: safetensors writes several in random order, and equal weights would make unequal files.
         # Written from here, as `save_file` takes no names that are not UTF-8.
@@ -125,8 +126,9 @@ def load_weights(
 ) -> nn.Module:
     """Rebuild a network from a file that `save_weights` wrote: float32, on the CPU, in evaluation mode.
 
-    It knows its classes and how its images are normalised; `facts_of(model).notes` holds what was noted when it was
-    saved (`model.facts`, for a network of this package). With a `factory` a state_dict that `torch.save` wrote is taken
+    It knows its classes, how its images are normalised and, where the file says so, how common each class was in what
+    it learnt; `facts_of(model).notes` holds what was noted when it was saved (`model.facts`, for a network of this
+    package). With a `factory` a state_dict that `torch.save` wrote is taken
     as well, or a safetensors file of another program; they say nothing of classes and normalisation.
 
     Args:
@@ -191,7 +193,8 @@ def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory |
     model = build_filled(make, found.arguments, content.tensors, path)
     if names and len(names) != getattr(model, "num_classes", len(names)):
         raise WeightsError(f"{show(path)} names {len(names)} classes for {model.num_classes} logits. Save it again.")
-    set_facts(model, None if found.mean is None else (found.mean, found.std), names, found.facts)
+    normalisation = None if found.mean is None else (found.mean, found.std)
+    set_facts(model, normalisation, names, found.facts, found.frequencies)
     model.eval()
     return model
 

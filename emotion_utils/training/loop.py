@@ -42,7 +42,9 @@ def train(
     """Train `model` in place by stochastic gradient descent.
 
     Afterwards the model holds the last weights (their average, if `config.average` is set), is in evaluation mode and
-    knows `mean`, `std` and `classes` of the training set. `history.best_weights` are those of the best epoch.
+    knows `mean`, `std` and `classes` of the training set, and how common each class is in what it learnt
+    (`facts_of(model).frequencies`; unknown with a loss of your own, as nobody sees what that makes of the classes:
+    `set_facts` tells it then). `history.best_weights` are those of the best epoch.
 
     After an error the model is as it was before: weights, mode, device, and what it knew. An error or an interruption
     (KeyboardInterrupt) after the first step takes nothing of what was learnt: then the weights are those of the last

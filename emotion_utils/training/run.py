@@ -15,7 +15,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
 from emotion_utils.errors import CheckpointError, DivergedError, reason, show
 from emotion_utils.models.base import check_same_weights
-from emotion_utils.models.facts import remember
+from emotion_utils.models.facts import facts_of, set_facts
 from emotion_utils.models.handling import place_of, unwrap
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.randomness import stream_key
@@ -25,6 +25,7 @@ from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.description import describe_run
 from emotion_utils.training.history import History
 from emotion_utils.training.layout import take_channels_last
+from emotion_utils.training.learnt_mix import learnt_mix
 from emotion_utils.training.losses import Loss, check_loss, cross_entropy_of_each
 from emotion_utils.training.schedule import image_size_at, learning_rate_at
 from emotion_utils.training.step import (
@@ -88,7 +89,9 @@ class Run:
         self.loss = check_loss(loss, self.device, self.group.world_size)
         self.optimizer = make_optimizer(self.model, config)
         self.description = describe_run(self.model, train_set, val_set, config, loss)
-        remember(self.model, train_set)
+        mix = learnt_mix(train_set, loss, config.label_smoothing)
+        normalisation, notes = (train_set.mean, train_set.std), facts_of(self.model).notes
+        set_facts(self.model, normalisation, train_set.classes, notes, mix)
         self.model.to(self.device)
         self.dtype = place_of(self.model)[1]
         seed = config.seed if config.augment else train_set.seed

@@ -55,10 +55,11 @@ WRAPPERS = {
 def test_facts_are_found_through_every_wrapper(model, wrapper):
     network, faces = MODELS[model](), small_faces(14, mean=0.3, std=0.125)
     assert facts_of(WRAPPERS[wrapper](network)) == ModelFacts()
-    remember(network, faces)
+    remember(network, faces.subset(range(8)))
     found = facts_of(WRAPPERS[wrapper](network))
     assert found.normalisation == pytest.approx((0.3, 0.125))
     assert found.classes == EMOTIONS
+    assert found.frequencies == pytest.approx([2 / 8] + [1 / 8] * 6)
 
 
 @pytest.mark.parametrize("wrapper", ["DataParallel", "torch.compile", "both", "AveragedModel"])
@@ -101,6 +102,41 @@ def test_networks_that_disagree_cannot_be_asked_as_one():
     model.one.classes, model.other.classes = EMOTIONS, EMOTIONS[::-1]
     with pytest.raises(ValueError, match=r"Ensemble.*classes"):
         facts_of(model)
+
+
+def test_networks_of_different_mixes_are_asked_as_one_whose_mix_is_not_known():
+    model = Ensemble()
+    for part, shares in ((model.one, (1, 1, 1, 1, 1, 1, 2)), (model.other, (2, 1, 1, 1, 1, 1, 1))):
+        set_facts(part, (0.4, 0.2), EMOTIONS, None, shares)
+    assert facts_of(model).classes == EMOTIONS
+    assert facts_of(model).frequencies is None
+    set_facts(model.other, (0.4, 0.2), EMOTIONS, None, (1, 1, 1, 1, 1, 1, 2))
+    assert facts_of(model).frequencies == facts_of(model.one).frequencies
+
+
+def test_a_network_that_is_to_learn_other_classes_forgets_how_common_the_old_ones_were():
+    model = LinearModel(image_size=16)
+    remember(model, small_faces(14))
+    model.classes = None
+    assert facts_of(model).frequencies is None
+
+
+@pytest.mark.parametrize("make", [Named, lambda: MLP((4,), image_size=16)])
+@pytest.mark.parametrize(
+    ("classes", "frequencies", "message"),
+    [
+        (EMOTIONS, (0.5, 0.5), "frequencies=2 of them.*7 shares"),
+        (EMOTIONS, (1, 1, 1, 1, 1, 1, -1), r"frequencies\[6\]=-1"),
+        (EMOTIONS, (0,) * 7, "add up to 0"),
+        (EMOTIONS, 7, "frequencies=7"),
+        (None, (1,) * 7, "name the classes"),
+    ],
+)
+def test_frequencies_that_cannot_be_are_refused(make, classes, frequencies, message):
+    model = make()
+    with pytest.raises(ValueError, match=message):
+        set_facts(model, (0.5, 0.25), classes, None, frequencies)
+    assert facts_of(model) == ModelFacts()
 
 
 def test_names_that_a_class_of_ones_own_keeps_are_read():

@@ -171,6 +171,7 @@ def test_a_network_of_ones_own_comes_back(tmp_path):
     assert not back.training
     assert facts_of(back).normalisation == (0.3, 0.2)
     assert facts_of(back).classes == EMOTIONS
+    assert facts_of(back).frequencies == pytest.approx((1 / 7,) * 7)
     assert facts_of(back).notes == {"note": "mine"}
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in back.state_dict().items()), "bit by bit"
     assert torch.equal(predict_proba(back, images), predict_proba(model, images))
@@ -352,6 +353,25 @@ def test_facts_may_be_corrected_and_later_versions_may_say_more(saved):
     assert load_weights(saved).facts == {"protocol": "told better"}
 
 
+def test_how_common_the_classes_were_comes_back_to_the_last_bit(model, tmp_path):
+    assert load_weights(save_weights(model, tmp_path / "before.safetensors")).frequencies is None
+    model.remember(small_faces(16))
+    path, shares = tmp_path / "after.safetensors", model.frequencies
+    for _ in range(3):
+        model = load_weights(save_weights(model, path))
+        assert model.frequencies == facts_of(model).frequencies == shares
+
+
+def test_files_of_earlier_versions_do_not_say_how_common_the_classes_were(saved):
+    with safe_open(saved, "pt") as file:
+        assert "frequencies" not in json.loads(file.metadata()[FORMAT]), "so nothing has changed for such a network"
+    assert facts_of(load_weights(saved)).frequencies is None
+    with safe_open(saved, "pt") as file:
+        description = json.loads(file.metadata()[FORMAT])
+    save_file(load_file(saved), saved, {FORMAT: json.dumps(description | {"frequencies": [1, 1, 1, 1, 1, 1, 2]})})
+    assert facts_of(load_weights(saved)).frequencies == (0.125,) * 6 + (0.25,), "written in by hand"
+
+
 def test_files_without_a_checksum_load_as_before(saved, model):
     change_description(saved)
     assert load_weights(saved).normalisation() == model.normalisation()
@@ -391,6 +411,10 @@ def told(**arguments):
         {"classes": ["angry"] * 7},
         {"classes": ["angry", "sad"]},
         {"mean": None},
+        {"frequencies": [0.5, 0.5]},
+        {"frequencies": [-1, 2, 0, 0, 0, 0, 0]},
+        {"frequencies": "equal"},
+        {"frequencies": {"happy": 1}},
         {"mean": "0.5"},
         {"mean": float("inf")},
         {"std": 0},
