@@ -1,5 +1,6 @@
 """What an export costs and what it loses: the network and its files side by side, on the same faces."""
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, eval_mode, place_of
 from emotion_utils.models.inference import compute_logits, order_in_memory
 from emotion_utils.models.onnx_model import OnnxModel
+from emotion_utils.models.priors import LEARNT, adjust_priors
 
 PYTORCH = "PyTorch"
 
@@ -32,10 +34,10 @@ class ExportRow:
     bytes: int  # of the weights in PyTorch, of the whole file otherwise
     milliseconds: float  # for one face, on one thread of the processor
     accuracy: float
-    difference: float  # of accuracy, to the network itself
+    difference: float  # of accuracy, to the network itself at the frequencies of the file
     margin: float  # half of the 95 % interval of that difference, paired over the faces
     agreement: float  # share of the faces that get the same label as from the network itself
-    largest_change: float  # of any probability; at the temperature of the file
+    largest_change: float  # of any probability; at the temperature and the frequencies of the file
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def compare_exports(
     Raises:
         ImportError: onnxruntime is not installed.
         TypeError: no network, no mapping of files, or no data set of faces.
-        ValueError: no files; the network does not know how its images are normalised; other classes; no numbers.
+        ValueError: no files; the network does not know how its images are normalised, or how common its classes were
+            where a file takes them to be as common as others; other classes; no numbers.
         OSError, WeightsError, ShapeError: no file of `export_onnx`, or one for images of another size.
     """
     check_model(model, values=True)
@@ -105,7 +108,7 @@ def compare_exports(
             "tells it, or set_facts(model, (mean, std), classes) from emotion_utils.models."
         )
     exported = {str(name): OnnxModel(path, threads=1) for name, path in files.items()}
-    logits = match_classes(model, dataset).columns(compute_logits(model, dataset).cpu())  # (N, C)
+    match, logits = match_classes(model, dataset), compute_logits(model, dataset).cpu()  # (N, C)
     found = {name: _columns(each, dataset) for name, each in exported.items()}  # (N, C) each
     shown = dataset.images[:1].cpu().expand(faces, -1, -1, -1).contiguous()  # (faces, 1, H, W)
     ways = {PYTORCH: _network(model, *known)} | {name: each.predict_proba for name, each in exported.items()}
@@ -114,13 +117,26 @@ def compare_exports(
     weights = [*model.parameters(), *model.buffers()]
     sizes = {PYTORCH: sum(each.numel() * each.element_size() for each in weights)}
     sizes |= {name: each.path.stat().st_size for name, each in exported.items()}
-    right = logits.argmax(1) == dataset.labels.cpu()
+    right = match.columns(logits).argmax(1) == dataset.labels.cpu()
     rows = [ExportRow(PYTORCH, sizes[PYTORCH], 1000 * seconds[PYTORCH] / faces, _share(right), 0.0, 0.0, 1.0, 0.0)]
     for name, each in exported.items():
-        wanted = (logits / float(each.metadata.get("temperature", 1))).softmax(1)
-        losses = _losses(found[name], wanted, dataset.labels.cpu())
+        losses = _losses(found[name], match.columns(_wanted(each, model, logits)), dataset.labels.cpu())
         rows.append(ExportRow(name, sizes[name], 1000 * seconds[name] / faces, *losses))
     return Exports(tuple(rows), len(dataset), faces)
+
+
+def _wanted(exported: OnnxModel, model: nn.Module, logits: Tensor) -> Tensor:
+    """Give the probabilities `(N, C)` that a file of this network should give: at its temperature and frequencies."""
+    probabilities = (logits / float(exported.metadata.get("temperature", 1))).softmax(1)
+    frequencies, learnt = exported.metadata.get("frequencies", LEARNT), facts_of(model).frequencies
+    if frequencies == LEARNT:
+        return probabilities
+    if learnt is None:
+        raise ValueError(
+            f"{exported.path.name} was written for other frequencies of the classes than were learnt, and "
+            f"model={type(model).__name__} does not know those: set_facts(model, …, frequencies=…) tells it."
+        )
+    return adjust_priors(probabilities, learnt, list(json.loads(frequencies).values()))
 
 
 def _losses(found: Tensor, wanted: Tensor, labels: Tensor) -> tuple[float, float, float, float, float]:

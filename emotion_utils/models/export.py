@@ -21,6 +21,7 @@ from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, copied, place_of, undisturbed, unwrap
 from emotion_utils.models.pictures import channels_of
+from emotion_utils.models.priors import LEARNT, Change, Frequencies, prior_change
 from emotion_utils.models.shapes import trace_shapes
 
 OPSET = 18  # the version of ONNX's vocabulary, whichever PyTorch writes: ONNX Runtime has known it since 1.14 (2023)
@@ -29,19 +30,32 @@ LONGEST_LICENCE = 1000  # characters
 
 
 class PixelsToProbabilities(nn.Module):
-    """A network with normalisation before and softmax after: grey levels 0 to 255 in, probabilities out."""
+    """A network with normalisation before and softmax after: grey levels 0 to 255 in, probabilities out.
 
-    def __init__(self, model: nn.Module, mean: float, std: float, temperature: float = 1.0) -> None:
+    With a `change`, as `prior_change` gives it, they are adjusted to how common the classes are to be.
+    """
+
+    def __init__(
+        self, model: nn.Module, mean: float, std: float, temperature: float = 1.0, change: Change | None = None
+    ) -> None:
         super().__init__()
         self.model, self.mean, self.std, self.temperature = model, mean, std, temperature
-        self.precision = place_of(model)[1]
+        self.precision, self.ratio = place_of(model)[1], None
+        if change is not None:
+            learnt, expected = (torch.tensor(shares, device=place_of(model)[0]) for shares in change)  # (C,) each
+            self.ratio = expected / learnt
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Map uint8 or float32 `(N, 1, H, W)`, 0 to 255, to float32 `(N, C)`; each row adds up to 1."""
         images = (pixels.float() / 255 - self.mean) / self.std
         logits = self.model(images.to(self.precision)).float()
         # Left out where it is 1, so that the graph is as it was without one.
-        return (logits if self.temperature == 1 else logits / self.temperature).softmax(1)
+        probabilities = (logits if self.temperature == 1 else logits / self.temperature).softmax(1)
+        if self.ratio is None:
+            return probabilities
+        # After the softmax, and not as a shift of the logits, so that int8 has nothing to round there.
+        adjusted = probabilities * self.ratio
+        return adjusted / adjusted.sum(1, keepdim=True)
 
 
 def export_onnx(
@@ -52,13 +66,15 @@ def export_onnx(
     in_channels: int | None = None,
     pixels: str = "float32",
     temperature: float = 1.0,
+    frequencies: Frequencies = LEARNT,
     licence: str | None = None,
 ) -> Path:
     """Write `model` as an ONNX file: input `pixels` `(N, 1, H, W)`, 0 to 255; output `probabilities` `(N, C)`.
 
     N is free. The file's metadata name the classes, as a JSON list under "names" and separated by commas under
-    "classes"; and "image_size", "pixels", "mean", "std", "temperature", "opset", "licence". `write_runner` writes the
-    few lines of Python that ask such a file without PyTorch; `quantise_onnx` makes it smaller.
+    "classes"; and "image_size", "pixels", "mean", "std", "temperature", "frequencies", "opset", "licence".
+    `write_runner` writes the few lines of Python that ask such a file without PyTorch; `quantise_onnx` makes it
+    smaller.
 
     Args:
         model: any network that knows how its images are normalised; `train` and `load_weights` tell it.
@@ -68,6 +84,8 @@ def export_onnx(
         pixels: type of the input: "uint8" takes images as files and cameras give them, a quarter of the bytes;
             "float32" is what more programs accept.
         temperature: the logits are divided by it before the softmax, see `emotion_utils.evaluation.fit_temperature`.
+        frequencies: how common the file is to take each class to be: "learnt", as the network does; "equal", as
+            `predict_photo` does; or shares by name.
         licence: under what terms the weights may be used, a line or two; None writes that none is stated.
 
     Raises:
@@ -75,8 +93,8 @@ def export_onnx(
         TypeError: no network.
         ShapeError: it does not take such images.
         ValueError: another kind of pixels, a temperature that is not above 0, a licence that is no text; the model
-            does not know how its images are normalised, or does something that ONNX cannot say, or not for any number
-            of images.
+            does not know how its images are normalised, or how common its classes were where other frequencies are
+            asked for; or it does something that ONNX cannot say, or not for any number of images.
         OSError: the file cannot be written; an older one at `path` is untouched.
     """
     check_model(model)
@@ -88,6 +106,12 @@ def export_onnx(
     if not isinstance(pixels, str) or pixels not in KINDS_OF_PIXELS:
         raise ValueError(f"pixels={brief(pixels)}: choose {' or '.join(KINDS_OF_PIXELS)}.")
     temperature, licence = float(check_number(above=0, temperature=temperature)), _check_licence(licence)
+    change = prior_change(model, frequencies)
+    if change is None and frequencies != LEARNT:
+        raise ValueError(
+            f"frequencies={brief(frequencies)}: {type(network).__name__} does not know how common its classes were in "
+            f"training, or never learnt one. Tell it, set_facts(model, …, frequencies=…), or choose {LEARNT!r}."
+        )
     try:
         import onnx
         import onnxscript  # noqa: F401 (torch.onnx needs it and says so less clearly)
@@ -100,11 +124,12 @@ def export_onnx(
     if place_of(network)[1] in (torch.float16, torch.bfloat16):  # which other programs hardly compute with
         network = copied(network).float()
     example = torch.zeros(2, channels, side, side, dtype=KINDS_OF_PIXELS[pixels], device=place_of(network)[0])
-    proto = _export(PixelsToProbabilities(network, mean, std, temperature), example)
+    proto = _export(PixelsToProbabilities(network, mean, std, temperature, change), example)
     _strip(proto)
     names = list(known.classes or [])
     told = {"names": json.dumps(names), "image_size": side, "pixels": pixels, "mean": mean, "std": std}
     told |= {"classes": ",".join(names), "temperature": temperature, "licence": licence, "opset": _opset(proto)}
+    told["frequencies"] = LEARNT if change is None else json.dumps(dict(zip(names, change[1], strict=True)))
     onnx.helper.set_model_props(proto, {name: str(value) for name, value in told.items()})
     with atomic_write(path) as part:
         part.write_bytes(proto.SerializeToString())

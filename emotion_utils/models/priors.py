@@ -18,6 +18,7 @@ from emotion_utils.tensors import as_tensor
 
 EQUAL, LEARNT = "equal", "learnt"
 Frequencies = str | Mapping[str, float]  # "equal", "learnt", or a share for the name of each class
+Change = tuple[tuple[float, ...], tuple[float, ...]]  # how common each class was, and is to be
 
 
 def adjust_priors(probabilities: Tensor, learnt: Sequence[float], expected: str | Sequence[float] = EQUAL) -> Tensor:
@@ -61,9 +62,7 @@ def adjust_priors(probabilities: Tensor, learnt: Sequence[float], expected: str 
     return (adjusted / totals).to(torch.float32)
 
 
-def prior_change(
-    model: nn.Module, frequencies: Frequencies = EQUAL
-) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def prior_change(model: nn.Module, frequencies: Frequencies = EQUAL) -> Change | None:
     """Give how common each class was and is to be, for `adjust_priors`; None: leave probabilities as they are.
 
     Args:

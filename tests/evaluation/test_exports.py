@@ -8,7 +8,7 @@ from emotion_utils.errors import WeightsError
 from emotion_utils.evaluation.exports import compare_exports
 from emotion_utils.models.deployment import quantise_onnx
 from emotion_utils.models.export import export_onnx
-from emotion_utils.models.facts import remember
+from emotion_utils.models.facts import facts_of, remember, set_facts
 from emotion_utils.models.networks import MLP, LinearModel
 from emotion_utils.models.onnx_model import OnnxModel
 
@@ -46,6 +46,24 @@ def test_figures_equal_a_count_by_hand(made):
     assert all(row.milliseconds > 0 for row in found.rows)
     assert "int8" in str(found)
     assert "70 faces" in str(found)
+
+
+def test_a_file_for_other_frequencies_is_held_against_the_network_at_these(made, tmp_path):
+    model, _ = made
+    known = facts_of(model)
+    try:
+        set_facts(model, known.normalisation, known.classes, None, (1, 1, 1, 1, 1, 1, 30))
+        files = {"equal": export_onnx(model, tmp_path / "equal.onnx", frequencies="equal", temperature=2.0)}
+        _, row = compare_exports(model, files, FACES, repeats=1).rows
+        assert row.largest_change < 1e-5
+        assert (row.agreement, row.difference) == (1, 0)
+        turned = FACES.with_labels(6 - FACES.labels, FACES.classes[::-1])
+        assert compare_exports(model, files, turned, repeats=1).rows[1].largest_change < 1e-5
+        set_facts(model, known.normalisation, known.classes)
+        with pytest.raises(ValueError, match=r"equal\.onnx.*MLP"):
+            compare_exports(model, files, FACES, repeats=1)
+    finally:
+        remember(model, FACES)
 
 
 def test_classes_in_another_order_are_brought_together(made):

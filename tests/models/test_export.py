@@ -15,10 +15,11 @@ from emotion_utils.errors import ShapeError
 from emotion_utils.models.export import export_onnx
 from emotion_utils.models.face_net import FaceNet
 from emotion_utils.models.face_vgg import FaceVGG
-from emotion_utils.models.facts import remember
+from emotion_utils.models.facts import remember, set_facts
 from emotion_utils.models.inference import predict_proba
-from emotion_utils.models.networks import EmotionCNN
+from emotion_utils.models.networks import EmotionCNN, LinearModel
 from emotion_utils.models.onnx_model import OnnxModel
+from emotion_utils.models.priors import adjust_priors, prior_change
 
 onnxruntime = pytest.importorskip("onnxruntime")
 onnx = pytest.importorskip("onnx")
@@ -100,6 +101,36 @@ def test_networks_of_ones_own_agree_with_pytorch(style, tmp_path):
         (got,) = session.run(None, {"pixels": images.numpy().astype(np.float32)})
         np.testing.assert_allclose(got, predict_proba(model, images), atol=1e-4)
     assert json.loads(session.get_modelmeta().custom_metadata_map["names"]) == list(EMOTIONS)
+
+
+@pytest.mark.slow
+def test_a_file_answers_as_predict_photo_does(tmp_path):
+    model = LinearModel(EMOTIONS, image_size=16)
+    set_facts(model, (0.5, 0.25), EMOTIONS, None, (4, 1, 4, 7, 5, 3, 5))
+    images, told = pixels(6), {}
+    for frequencies in ("learnt", "equal", dict.fromkeys(EMOTIONS, 1) | {"happy": 4}):
+        path = export_onnx(model, tmp_path / "m.onnx", image_size=16, pixels="uint8", frequencies=frequencies)
+        exported = OnnxModel(path)
+        wanted = predict_proba(model, images)
+        if change := prior_change(model, frequencies):
+            wanted = adjust_priors(wanted, *change)
+        assert torch.allclose(exported.predict_proba(images), wanted, atol=1e-5)
+        told[str(frequencies)] = exported.metadata["frequencies"]
+    assert told["learnt"] == "learnt"
+    assert json.loads(told["equal"]) == pytest.approx(dict.fromkeys(EMOTIONS, 1 / 7))
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "message"),
+    [("equal", "Linear.*does not know"), ("even", "frequencies='even'"), (dict.fromkeys(EMOTIONS, 1), "does not know")],
+)
+def test_frequencies_need_a_network_that_knows_its_own(tmp_path, frequencies, message):
+    model = LinearModel(EMOTIONS, image_size=16)
+    model.set_normalisation(0.5, 0.25)
+    with pytest.raises(ValueError, match=message) as caught:
+        export_onnx(model, tmp_path / "m.onnx", frequencies=frequencies)
+    assert len(str(caught.value)) <= 400
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow
