@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from emotion_utils.errors import say
+from emotion_utils.models.priors import EQUAL, Frequencies
 from emotion_utils.photos import Prediction, find_faces, predict_photo, read_photo
 
 KEPT = 0.7  # share of the probabilities so far that stays, for each frame
@@ -22,13 +23,16 @@ NO_CAMERA = (
 )
 
 
-def watch(network: nn.Module, finder: str, threshold: float, frames: int | None = None) -> int:
+def watch(
+    network: nn.Module, finder: str, threshold: float, frequencies: Frequencies = EQUAL, frames: int | None = None
+) -> int:
     """Print once a second what the largest face in the camera's picture shows; return how many frames held a face.
 
     Args:
         network: what predicts.
         finder: as for `find_faces`.
         threshold: below it, a label is unsure.
+        frequencies: how common each emotion is taken to be, see `predict_photo`.
         frames: stop after so many; None goes on until Ctrl+C.
 
     Raises:
@@ -44,12 +48,14 @@ def watch(network: nn.Module, finder: str, threshold: float, frames: int | None 
         if not camera.isOpened():
             raise OSError(NO_CAMERA)
         say("The camera is on. Its pictures are looked at and not kept. Ctrl+C ends this.")
-        return _watch(camera, network, finder, threshold, frames)
+        return _watch(camera, network, finder, threshold, frequencies, frames)
     finally:
         camera.release()
 
 
-def _watch(camera: Any, network: nn.Module, finder: str, threshold: float, frames: int | None) -> int:
+def _watch(
+    camera: Any, network: nn.Module, finder: str, threshold: float, frequencies: Frequencies, frames: int | None
+) -> int:
     smoothed, last, seen, number = None, -EVERY, 0, 0
     while frames is None or number < frames:
         there, frame = camera.read()
@@ -58,7 +64,7 @@ def _watch(camera: Any, network: nn.Module, finder: str, threshold: float, frame
         number += 1
         photo = read_photo(frame, bgr=True)
         faces = find_faces(photo, finder=finder, limit=1)
-        (prediction,) = predict_photo(photo, network, faces=faces, threshold=threshold)
+        (prediction,) = predict_photo(photo, network, faces=faces, threshold=threshold, frequencies=frequencies)
         if prediction.probabilities is None:
             smoothed = None
         else:

@@ -18,6 +18,7 @@ from emotion_utils.data.image_files import ImageError
 from emotion_utils.errors import check_share, reason, say, show
 from emotion_utils.files import atomic_write
 from emotion_utils.models.facts import facts_of
+from emotion_utils.models.priors import EQUAL, LEARNT
 from emotion_utils.photos import Box, Photo, Prediction, draw_predictions, finders, predict_photo, read_photo
 from emotion_utils.photos.finding import ADVICE, FINDERS, WHOLE, choose_finder
 from emotion_utils.photos.prediction import find_network
@@ -30,8 +31,10 @@ LONGEST_STEM = 50  # characters of a file's name that its drawing keeps: a name 
 EPILOG = f"""A label is the name that people would most likely give to an expression. It does not say what somebody
 feels, and must not be used to judge people. To infer the emotions of people at work or in education from their faces is
 prohibited in the EU, except for medical or safety reasons. Faces that are too small, too dark, turned too far or not
-clear to the network get no answer. To find faces a small library is needed: {ADVICE}. Without one, --box says where the
-face is.
+clear to the network get no answer. A network takes each emotion to be as common as in what it learnt from, and seldom
+says what was rare there, such as disgust. By default this is taken out again, as nobody knows beforehand what your
+pictures show. (The column "frequencies" of a table says which it was; weights that do not know how common each emotion
+was stay with "learnt".) To find faces a small library is needed: {ADVICE}. Without one, --box says where the face is.
 Exit status: 0 all pictures were read and a face was found; 1 an error, in one sentence, such as a value out of range;
 2 options that cannot be read, are missing or do not go together; 3 some pictures could not be read; 4 there is no face
 in any of them."""
@@ -50,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--draw", type=path_option, metavar="FOLDER",
         help="write each photograph with boxes and bars into a folder, the first as 00001_NAME.jpg")  # fmt: skip
     add("--threshold", type=float, default=0.5, help="give no answer below this probability (default: %(default)s)")
+    add("--frequencies", default=EQUAL, choices=[EQUAL, LEARNT],
+        help="how common each emotion is taken to be: equal, all the same; learnt, as in what the network learnt from "
+        "(default: %(default)s)")  # fmt: skip
     add("--single", action="store_true", help="look once at each face: faster, less accurate")
     add("--finder", default="auto", choices=["auto", WHOLE, *FINDERS],
         help="what finds faces; whole: the middle square of a picture (default: the best that is here)")  # fmt: skip
@@ -71,12 +77,13 @@ def run(options: argparse.Namespace) -> None:
     network = find_network(options.model)
     finder = _finder(options)
     if options.camera:
-        watch(network, finder, options.threshold)
+        watch(network, finder, options.threshold, options.frequencies)
         return
     check_places(options.places)
     if options.draw is not None and any(place.is_dir() and _same(place, options.draw) for place in options.places):
         options.refuse(f"--draw {show(options.draw)}: that folder holds the photographs. Name another.")
-    job = _Job(network, finder, options.threshold, options.single, options.box and Box.of(options.box), options.draw)
+    box = options.box and Box.of(options.box)
+    job = _Job(network, finder, options.threshold, options.frequencies, options.single, box, options.draw)
     counts = _Counts()
     stopped = _go_through(options, job, counts)
     _conclude(counts)
@@ -94,6 +101,7 @@ class _Job:
     network: nn.Module
     finder: str
     threshold: float
+    frequencies: str
     single: bool
     box: Box | None
     draw: Path | None
@@ -176,7 +184,10 @@ def _treat(path: Path, job: _Job, counts: _Counts, tables: Sequence[Table]) -> l
 
 def _predict(photo: Photo, job: _Job) -> list[Prediction]:
     looks = {"scales": (1.0,), "mirror": False} if job.single else {}
-    return predict_photo(photo, job.network, faces=job.box, finder=job.finder, threshold=job.threshold, **looks)
+    return predict_photo(
+        photo, job.network, faces=job.box, finder=job.finder, threshold=job.threshold, frequencies=job.frequencies,
+        **looks,
+    )  # fmt: skip
 
 
 def _line(prediction: Prediction, number: int, count: int) -> str:

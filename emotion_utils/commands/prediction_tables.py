@@ -18,7 +18,7 @@ from emotion_utils.photos import Photo, Prediction
 
 COLUMNS = (
     "file", "face", "faces", "left", "top", "width", "height", "score", "finder", "tilt", "yaw", "label", "confidence",
-    "abstains", "reasons", "error",
+    "abstains", "reasons", "error", "frequencies",
 )  # fmt: skip
 
 
@@ -54,11 +54,12 @@ class CsvTable(Table):
             self.writer.writerow([
                 name, number, len(faces), *box, about["score"], about["finder"], about["tilt"], about["yaw"],
                 about["label"], about["confidence"], int(each.abstains), "; ".join(each.reasons), "",
+                about["frequencies"],
                 *about["probabilities"].values(),
             ])  # fmt: skip
         if not faces:
             reasons = "" if error else "no face"
-            self.writer.writerow([name, "", 0, *[""] * 10, "" if error else 1, reasons, error or "", *blank])
+            self.writer.writerow([name, "", 0, *[""] * 10, "" if error else 1, reasons, error or "", "", *blank])
 
 
 class JsonTable(Table):
@@ -97,6 +98,7 @@ def describe(prediction: Prediction) -> dict[str, Any]:
         "confidence": round(prediction.confidence, 4),
         "abstains": prediction.abstains,
         "reasons": list(prediction.reasons),
+        "frequencies": prediction.frequencies,
         "probabilities": {name: round(p, 4) for name, p in zip(prediction.classes, shares, strict=True)},
     }
 

@@ -113,7 +113,12 @@ def _network(network: nn.Module, known: ModelFacts, report: Report | None) -> st
         )
     names = known.classes or (report.classes if report else None)
     told = ", ".join(_cell(name) for name in names) if names else UNKNOWN
-    return "\n".join([*lines, f"- Output: a probability for each of its classes: {told}"])
+    lines.append(f"- Output: a probability for each of its classes: {told}")
+    if known.frequencies:
+        shares = zip(known.classes, known.frequencies, strict=True)
+        told = ", ".join(f"{_cell(name)} {share:.1%}" for name, share in shares)
+        lines.append(f"- How common each class was in what it learnt: {told}")
+    return "\n".join(lines)
 
 
 def _noted(known: ModelFacts) -> list[str]:

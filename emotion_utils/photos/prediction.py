@@ -22,6 +22,7 @@ from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, unwrap
 from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.pretrained import CHECKSUMS, load_pretrained
+from emotion_utils.models.priors import EQUAL, LEARNT, Frequencies, adjust_priors, prior_change
 from emotion_utils.models.weight_files import load_weights
 from emotion_utils.photos.boxes import Box, Face
 from emotion_utils.photos.cropping import cut, frame_of, tilt_of
@@ -50,13 +51,15 @@ class Prediction:
     Attributes:
         face: where it is; None where the picture holds no face that was found.
         label: name of the most probable class, also where the prediction abstains; None without a face.
-        probabilities: float32 `(C,)`, the mean over all looks; None without a face.
+        probabilities: float32 `(C,)`, the mean over all looks, adjusted to `frequencies`; None without a face.
         classes: names, in the order of the probabilities.
         crop: uint8 `(1, size, size)`, the face at scale 1 as the network saw it, brightened where there was little
             light; None without a face.
         reasons: why it abstains, out of `REASONS`; empty where it answers.
         tilt: by how many degrees the head leant clockwise and was turned back.
         yaw: by how many degrees the head is turned to the right of the picture, roughly (`estimate_yaw`).
+        frequencies: how common the probabilities take each class to be: "equal"; "learnt", as in what the network
+            learnt from; or "given", as the caller said.
     """
 
     face: Face | None
@@ -67,6 +70,7 @@ class Prediction:
     reasons: tuple[str, ...]
     tilt: float = 0.0
     yaw: float = 0.0
+    frequencies: str = LEARNT
 
     @property
     def abstains(self) -> bool:
@@ -95,6 +99,7 @@ def predict_photo(
     mirror: bool = True,
     upright: bool | float = True,
     threshold: float = 0.5,
+    frequencies: Frequencies = EQUAL,
 ) -> list[Prediction]:
     """Find the faces in a photograph and predict the emotion that each shows.
 
@@ -110,13 +115,20 @@ def predict_photo(
         upright: turn heads upright, see `crop_face`.
         threshold: a label that is less probable is "unsure". 0.5 is more likely than all others together; notebook 05
             shows how to choose one for a share of answers.
+        frequencies: how common each emotion is in what you ask about. A network takes for granted that it is as common
+            as in training; FER2013 shows disgust on 1.5 % of its images, so it is seldom said. "equal" takes that out,
+            as what your photographs show is not known beforehand. "learnt" leaves it in: better for many images of the
+            mix that was learnt. Or your own shares by name, one for each class, `{"happy": 0.4, …}`. A network that
+            does not know its training mix (`facts_of(model).frequencies`), or that never saw one of its classes, says
+            with "equal" what it says with "learnt". See `adjust_priors`.
 
     Returns:
         One prediction for each face, the largest face first. Without a face one that says so, "no face".
 
     Raises:
         ValueError, TypeError, OSError: as `read_photo`, `find_faces` and `crop_face`; a model that is none, or that
-            does not know its classes; scales outside 0.1 to 10.
+            does not know its classes; scales outside 0.1 to 10; frequencies that are none of these, or shares for a
+            network that does not know its training mix.
         WeightsError: a file of weights that cannot be used.
     """
     threshold, mirror = check_share(threshold=threshold), check_flag(mirror=mirror)
@@ -128,16 +140,20 @@ def predict_photo(
             f"{type(unwrap(network)).__name__} does not know what its classes are called. train() tells it, or "
             "set_facts(model, (mean, std), classes) from emotion_utils.models."
         )
+    change = prior_change(network, frequencies)
+    taken = LEARNT if change is None else frequencies if isinstance(frequencies, str) else "given"
     photo = read_photo(image)
     found = find_faces(photo, finder=finder) if faces is None else _as_faces(faces)
     if not found:
-        return [Prediction(None, None, None, tuple(classes), None, ("no face",))]
+        return [Prediction(None, None, None, tuple(classes), None, ("no face",), frequencies=taken)]
     size = getattr(unwrap(network), "image_size", 48)
     looks = [_look(photo, face, scales, mirror, size, tilt_of(photo, face, upright)) for face in found]
     rows = predict_proba(network, torch.cat([look.views for look in looks])).cpu()  # (faces · views, C)
     means = rows.view(len(looks), -1, rows.shape[1]).mean(1)  # (faces, C)
+    if change is not None:
+        means = adjust_priors(means, *change)
     return [
-        _prediction(photo, face, look, mean, tuple(classes), threshold)
+        replace(_prediction(photo, face, look, mean, tuple(classes), threshold), frequencies=taken)
         for face, look, mean in zip(found, looks, means, strict=True)
     ]
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from emotion_utils.data.contents import check_flag
 from emotion_utils.errors import reason
+from emotion_utils.models.priors import EQUAL, Frequencies
 from emotion_utils.plots.figures import PALETTE, WIDTH, png_of, short
 from emotion_utils.widgets.film import drawn_film
 from emotion_utils.widgets.frames import FrameAnswer, FrameReader, check_smoothing
@@ -52,6 +53,7 @@ class Camera(anywidget.AnyWidget):
         overlay: lay Grad-CAM over the face. Networks without feature maps have none.
         mirror: show the camera's picture as a mirror would; the network gets it as it is.
         threshold: a label whose mean is less probable is called unsure.
+        frequencies: how common each emotion is taken to be: "equal", "learnt", or shares by name; see `predict_photo`.
 
     Attributes:
         smoothing, overlay, mirror: follow what is done in the browser, and can be set.
@@ -76,8 +78,9 @@ class Camera(anywidget.AnyWidget):
         overlay: bool = False,
         mirror: bool = True,
         threshold: float = 0.5,
+        frequencies: Frequencies = EQUAL,
     ) -> None:
-        self.reader = FrameReader(model, smoothing, overlay, threshold)
+        self.reader = FrameReader(model, smoothing, overlay, threshold, frequencies)
         self._viewed: str | None = None  # the view whose frames make up the mean
         self._explained = float("-inf")  # when a map was last computed
         super().__init__(smoothing=smoothing, overlay=overlay, mirror=mirror, _can_explain=self.reader.can_explain)
@@ -140,7 +143,8 @@ class Camera(anywidget.AnyWidget):
     def sheet(self) -> tuple[bytes, str]:
         """Return a PNG with frames of a drawn film and a probability over time, smoothed and not; and a sentence."""
         film, rate = drawn_film(), FILM_RATE
-        reader = FrameReader(self.reader.network, self.smoothing, False, self.reader.threshold)
+        asked = self.reader
+        reader = FrameReader(asked.network, self.smoothing, False, asked.threshold, asked.frequencies)
         seen = [reader.read(frame.numpy(), number / rate) for number, frame in enumerate(film)]
         column = int(sum(answer.probabilities for answer in seen).argmax())
         fig = Figure(figsize=(WIDTH, 2.7), layout="constrained")

@@ -25,6 +25,7 @@ from emotion_utils.faces.capture import sample_capture
 from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import prototype
 from emotion_utils.faces.people import sample_identity
+from emotion_utils.models.priors import EQUAL, Frequencies
 from emotion_utils.photos.boxes import Box, Face
 from emotion_utils.photos.cropping import frame_of
 from emotion_utils.photos.finding import finders
@@ -65,6 +66,7 @@ class CropLab(anywidget.AnyWidget):
             are normalised and what its classes are called.
         box: where the square is first, see the attribute; None takes the largest face that is found, else the middle.
         threshold: a label that is less probable is called unsure.
+        frequencies: how common each emotion is taken to be: "equal", "learnt", or shares by name; see `predict_photo`.
 
     Attributes:
         box: (x and y of the centre, side, degrees clockwise), in pixels of the picture, upright as one sees it. It
@@ -92,7 +94,9 @@ class CropLab(anywidget.AnyWidget):
         *,
         box: Any = None,
         threshold: float = 0.5,
+        frequencies: Frequencies = EQUAL,
     ) -> None:
+        self.frequencies = frequencies
         self.model, self.threshold = find_network(model), check_share(threshold=threshold)
         self.photo = _drawn_picture() if picture is None else read_photo(picture)
         first, said = (_check_box(box, self.photo), "") if box is not None else self._first_box()
@@ -144,7 +148,7 @@ class CropLab(anywidget.AnyWidget):
         with one_thread():
             return predict_photo(
                 self.photo, self.model, faces=Face(Box.around(x, y, side)), scales=(1.0,), mirror=False,
-                upright=degrees, threshold=self.threshold,
+                upright=degrees, threshold=self.threshold, frequencies=self.frequencies,
             )[0]  # fmt: skip
 
     def _told(self, box: tuple[float, float, float, float]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from emotion_utils.explain.asking import question
 from emotion_utils.explain.gradients import grad_cam
 from emotion_utils.explain.layers import layers_with_maps
 from emotion_utils.models.handling import unwrap
+from emotion_utils.models.priors import EQUAL, Frequencies
 from emotion_utils.photos.boxes import Box, Face
 from emotion_utils.photos.cropping import frame_of
 from emotion_utils.photos.finding import WHOLE, find_faces, finders
@@ -73,6 +74,7 @@ class FrameReader:
         smoothing: seconds after which a frame weighs 1/e of a new one in the mean, 0 to 60; 0 smooths nothing.
         overlay: compute Grad-CAM, too.
         threshold: a label whose mean is less probable is called unsure.
+        frequencies: how common each emotion is taken to be, see `predict_photo`.
 
     Attributes:
         network: what is asked.
@@ -89,16 +91,22 @@ class FrameReader:
         smoothing: float = 0.5,
         overlay: bool = False,
         threshold: float = 0.5,
+        frequencies: Frequencies = EQUAL,
     ) -> None:
         self.smoothing, self.overlay = check_smoothing(smoothing), check_flag(overlay=overlay)
         self.network, self.threshold = find_network(model), check_share(threshold=threshold)
+        self.frequencies = frequencies
         size = getattr(unwrap(self.network), "image_size", 48)
         blank = torch.full((1, 1, size, size), 128, dtype=torch.uint8)
-        (tried,) = predict_photo(blank[0], self.network, faces=(0, 0, size, size), scales=(1.0,), mirror=False)
+        (tried,) = predict_photo(blank[0], self.network, faces=(0, 0, size, size), **self._looks())
         self.classes = tried.classes
         with question(self.network, blank, 0) as asked:
             self.can_explain = bool(layers_with_maps(asked.model, asked.images))
         self.forget()
+
+    def _looks(self) -> dict[str, Any]:
+        """Say how `predict_photo` is to look: once, as frames come fast and are averaged over time."""
+        return {"scales": (1.0,), "mirror": False, "frequencies": self.frequencies}
 
     def forget(self) -> None:
         """Begin the mean anew."""
@@ -125,7 +133,7 @@ class FrameReader:
                 faces, problem = _find(photo)
             found = faces[0].finder != WHOLE
             with _timed(spent, "predict"):
-                (seen,) = predict_photo(photo, self.network, faces=faces[0], scales=(1.0,), mirror=False)
+                (seen,) = predict_photo(photo, self.network, faces=faces[0], **self._looks())
             smoothed = self._smooth(seen.probabilities, seconds, found)
             heat = None
             if (self.overlay if overlay is None else overlay) and self.can_explain:

@@ -4,6 +4,7 @@
     … --parts drawn finders                                                         # the shipped weights
     … --weights SIBLING --called "fer2013's sibling" --parts validation drawn --images 2871
     … --weights SIBLING --called "fer2013's sibling" --parts limits --images 300
+    … --weights SIBLING --called "fer2013's sibling" --parts frequencies --images 2871
 
 1. Frames. Images of FER2013's Training part, enlarged to 96 pixels and put onto grey, are given to each finder that is
 installed; the medians of its boxes say which share of a box's side FER2013's frame has. What is cut off at the frame
@@ -12,11 +13,14 @@ there, and found again after the frame was cut out and put onto grey like FER201
 2. Accuracy against the framing, one look against means over framings: on FER2013's validation images, where what lies
 beyond the frame is not known and its border pixels go on, and on drawn faces, where everything is known.
 3. Accuracy against the size in pixels, the light and the angle of the head, which gives the limits of prediction.py.
+4. What the network takes for granted about how common each class is: `predict_photo`'s looks as it learnt them, and as
+if every class were equally common; on the validation images as they are, and with each class counting the same.
 
 Validation images are carved from Training, and the shipped weights have learnt them all. So they are put to a sibling,
 the student of `accelerator_plan.py`: of the shipped network's shape, recipe and teachers, but it learnt the other nine
 tenths alone. (Its file there is a `StemNet`'s; SIBLING holds the same weights as a `FaceVGG`, with the shipped
-temperature.) `predict_photo`'s framings, threshold and limits are judged by it.
+temperature; `store_frequencies.py` has told it how common its classes were.) `predict_photo`'s framings, threshold and
+limits are judged by it.
 Results go into notebooks/results/framing.json, part by part; each set of pictures says whose weights were asked, and
 what a call does not measure stays.
 """
@@ -39,9 +43,10 @@ from emotion_utils.data.drawn import sample_parameters
 from emotion_utils.evaluation import answer_above, calibration
 from emotion_utils.faces import LANDMARKS, render_with_truth
 from emotion_utils.files import atomic_write
-from emotion_utils.models import FaceModel, load_pretrained, load_weights, predict_proba
+from emotion_utils.models import FaceModel, adjust_priors, facts_of, load_pretrained, load_weights, predict_proba
 from emotion_utils.photos import crop_face, find_faces, finders, predict_photo, read_photo
 from emotion_utils.photos.levels import lit
+from emotion_utils.photos.prediction import SCALES
 from emotion_utils.photos.upright import estimate_tilt
 
 RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "framing.json"
@@ -52,7 +57,7 @@ NEAR = range(-2, 3)  # 0.8 to 1.25, about as far as finders are off
 # Which framings are averaged; predict_photo's own SCALES are nearly the mean of 3.
 WAYS = {"one look": (0,), "mean of 3": (-1, 0, 1), "mean of 5": (-2, -1, 0, 1, 2), "mean of 4": (-2, -1, 0, 1)}
 THRESHOLD = 0.5  # of predict_photo
-PARTS = ("frames", "validation", "drawn", "finders", "limits")
+PARTS = ("frames", "validation", "drawn", "finders", "limits", "frequencies")
 SIDE = 96  # pixels of a frame on the large picture
 TRUE_FRAME = (112, 112, 96, 96)  # of a drawn face in the middle of that grey
 CANVAS = 320  # pixels of the grey that a finder sees around it; this size finders see as it is
@@ -91,6 +96,8 @@ def measure(part: str, found: dict, options: argparse.Namespace) -> None:
             accuracy[f"drawn faces, network {name}"] = row
     elif part == "finders":
         accuracy["drawn faces, found"] = {"weights": "synthetic", **through_finders(min(200, count))}
+    elif part == "frequencies":
+        found["frequencies"] = {"weights": options.called, **with_frequencies(model, fer2013("validation", count))}
     else:
         found["limits"] = {"weights": options.called, **measure_limits(model, fer2013("validation", count))}
 
@@ -308,6 +315,55 @@ def measure_limits(model: FaceModel, dataset: FaceDataset) -> dict:
     off = estimate_tilt(crops) - tilts
     made["tilt of drawn faces"] = {"spread": round(float(tilts.std()), 2), "error": round(float(off.std()), 2)}
     return made
+
+
+# --- 4. How common each class is taken to be -------------------------------------------------------------------------
+
+
+def with_frequencies(model: FaceModel, dataset: FaceDataset) -> dict:
+    """Compare `predict_photo`'s mean of looks with the frequencies that the network learnt, and with equal ones."""
+    scenes, labels = as_scenes(dataset)
+    shares = facts_of(model).frequencies
+    seen = [looks(model, scenes, scale).mean(0) for scale in tqdm(SCALES, "looks", disable=None)]
+    mean = sum(seen).cpu() / len(SCALES)  # (N, C)
+    rows = {"learnt": mean, "equal": adjust_priors(mean, shares)}
+    learnt, equal = (hits(row, labels).double() for row in rows.values())
+    change = equal - learnt
+    by_class = [change[labels == label] for label in range(len(shares))]
+    spread = sum(float(each.var()) / len(each) for each in by_class) ** 0.5 / len(shares)
+    return {
+        "images": len(labels),
+        "shares": {name: round(value, 4) for name, value in zip(dataset.classes, shares, strict=True)},
+        **{name: by_mix(row, labels, dataset.classes) for name, row in rows.items()},
+        "equal over learnt": {
+            "accuracy": {"difference": share(change), "margin": margin(change)},
+            "balanced accuracy": {"difference": balanced(change, labels), "margin": round(1.96 * spread, 4)},
+        },
+    }
+
+
+def by_mix(probabilities: Tensor, labels: Tensor, classes: Sequence[str]) -> dict:
+    """Say how good probabilities (N, C) are on these faces as they are, and with each class counting the same."""
+    hit, sure = hits(probabilities, labels), probabilities.amax(1) >= THRESHOLD
+    answered = balanced(sure, labels)
+    return {
+        "accuracy": share(hit),
+        "balanced accuracy": balanced(hit, labels),
+        "recall": {name: share(hit[labels == label]) for label, name in enumerate(classes)},
+        "said": {name: share(probabilities.argmax(1) == label) for label, name in enumerate(classes)},
+        "mean probability": {name: share(probabilities[:, label]) for label, name in enumerate(classes)},
+        "as they are": confidence(probabilities, labels),
+        "each class counting the same": {
+            "mean": balanced(probabilities.amax(1), labels),
+            f"answers from {THRESHOLD} on": answered,
+            "right of these": round(balanced(hit & sure, labels) / answered, 4),
+        },
+    }
+
+
+def balanced(values: Tensor, labels: Tensor) -> float:
+    """Give the mean over the classes of one value's mean over the faces of a class, to four places."""
+    return round(float(torch.stack([values[labels == k].double().mean() for k in labels.unique()]).mean()), 4)
 
 
 if __name__ == "__main__":

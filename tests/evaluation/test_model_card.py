@@ -37,6 +37,7 @@ def test_figures_are_those_of_the_report(tmp_path):
         assert f"| {name} | {report.precision[i]:.3f} | {report.recall[i]:.3f} | {report.f1[i]:.3f} | 20 |" in card
     for text in ("Licence: MIT", "\npatterns\n", "\ntests\n", "140 images are few", "2024/1689"):
         assert text in card
+    assert f"what it learnt: {', '.join(f'{name} 14.3%' for name in EMOTIONS)}" in card
     assert "Not stated" not in card
     wrong = report.confusion.clone().fill_diagonal_(0)
     true, said = divmod(int(wrong.argmax()), 7)
@@ -46,6 +47,7 @@ def test_figures_are_those_of_the_report(tmp_path):
 def test_what_is_not_known_is_said_to_be_so(tmp_path):
     card = read(EmotionCNN((4,)), folder=tmp_path)
     assert card.count("*Not stated.*") == 4  # classes, licence, use, data
+    assert "what it learnt" not in card
     assert "Nothing was measured" in card
     assert "EmotionCNN" in card
 

