@@ -172,6 +172,8 @@ def finish(model: FaceModel, job: TrainingJob, recipe: Recipe, data: RecipeData)
         temperature = scale_temperature(model, data.validation)
         remember(model, data.training)  # fitted to labels, it takes back what soft or smoothed targets did to their mix
         print_accuracy(model, data.validation, "validation")
+    if data.soft_labels is not None:
+        model.frequencies = None  # of votes: a stray one for disgust is no face that shows it, see `learnt_mix`
     if job.test:
         print_accuracy(model, data.load_test(), "test")
     teacher = job.teacher or ("five teachers of folds" if recipe.judged else None)

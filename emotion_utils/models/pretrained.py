@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parent / "weights"
 CHECKSUMS: dict[str, str] = {
     "synthetic": "a49cade43a5ef84bf3de956592ac99727d18060e979af80ff2e1dd61f6e6403f",
     "fer2013": "e1d7f0946f30f9df1924e05a89189ab536888c26224f5e9730851d471f7f9d79",
-    "ferplus": "0b8bcb1e7d7d89c463ea3240439b14ab6b19ea5c6f51723257d294af3b46df81",
+    "ferplus": "757621f3ad8fdc5a4b0085168f5fc1e92aafc564ff5aea8909dbb576bd99da28",
 }
 
 

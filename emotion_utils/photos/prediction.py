@@ -120,7 +120,8 @@ def predict_photo(
             as what your photographs show is not known beforehand. "learnt" leaves it in: better for many images of the
             mix that was learnt. Or your own shares by name, one for each class, `{"happy": 0.4, …}`. A network that
             does not know its training mix (`facts_of(model).frequencies`), or that never saw one of its classes, says
-            with "equal" what it says with "learnt". See `adjust_priors`.
+            with "equal" what it says with "learnt". So does "ferplus", which gives shares of votes: a stray vote for
+            disgust is no face that shows it. See `adjust_priors`.
 
     Returns:
         One prediction for each face, the largest face first. Without a face one that says so, "no face".

@@ -15,7 +15,9 @@ def learnt_mix(dataset: FaceDataset, loss: Loss | None, label_smoothing: float =
     """Give the share of each class in what a run learns, `(C,)`; None for a loss that does not say what it makes of it.
 
     It is the mean of the targets: of the labels, smoothed or not, counted by their weights if they have some, or of
-    soft labels. A network that has learnt to say how probable each class is says so much of each, on average.
+    soft labels. A network that has learnt to say how probable each class is says so much of each, on average. Where
+    soft labels are shares of votes, its answers are such shares, too, and not probabilities of a class. Divided by this
+    mix, they then name rare classes too often; `set_facts` without `frequencies` keeps `predict_photo` from that.
 
     Args:
         dataset: the training set.

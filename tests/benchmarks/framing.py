@@ -5,6 +5,7 @@
     … --weights SIBLING --called "fer2013's sibling" --parts validation drawn --images 2871
     … --weights SIBLING --called "fer2013's sibling" --parts limits --images 300
     … --weights SIBLING --called "fer2013's sibling" --parts frequencies --images 2871
+    … --parts votes --images 2871
 
 1. Frames. Images of FER2013's Training part, enlarged to 96 pixels and put onto grey, are given to each finder that is
 installed; the medians of its boxes say which share of a box's side FER2013's frame has. What is cut off at the frame
@@ -14,7 +15,9 @@ there, and found again after the frame was cut out and put onto grey like FER201
 beyond the frame is not known and its border pixels go on, and on drawn faces, where everything is known.
 3. Accuracy against the size in pixels, the light and the angle of the head, which gives the limits of prediction.py.
 4. What the network takes for granted about how common each class is: `predict_photo`'s looks as it learnt them, and as
-if every class were equally common; on the validation images as they are, and with each class counting the same.
+if every class were equally common; on the validation images as they are, and with each class counting the same. The
+same for `ferplus` with the mean of its votes ("votes"), on images that it has learnt, as it has no sibling: so the
+shares of right answers are too high there, and what matters is how they differ.
 
 Validation images are carved from Training, and the shipped weights have learnt them all. So they are put to a sibling,
 the student of `accelerator_plan.py`: of the shipped network's shape, recipe and teachers, but it learnt the other nine
@@ -40,6 +43,7 @@ from tqdm.std import tqdm
 
 from emotion_utils.data import EMOTIONS, FaceDataset, load
 from emotion_utils.data.drawn import sample_parameters
+from emotion_utils.data.ferplus import with_votes
 from emotion_utils.evaluation import answer_above, calibration
 from emotion_utils.faces import LANDMARKS, render_with_truth
 from emotion_utils.files import atomic_write
@@ -57,7 +61,7 @@ NEAR = range(-2, 3)  # 0.8 to 1.25, about as far as finders are off
 # Which framings are averaged; predict_photo's own SCALES are nearly the mean of 3.
 WAYS = {"one look": (0,), "mean of 3": (-1, 0, 1), "mean of 5": (-2, -1, 0, 1, 2), "mean of 4": (-2, -1, 0, 1)}
 THRESHOLD = 0.5  # of predict_photo
-PARTS = ("frames", "validation", "drawn", "finders", "limits", "frequencies")
+PARTS = ("frames", "validation", "drawn", "finders", "limits", "frequencies", "votes")
 SIDE = 96  # pixels of a frame on the large picture
 TRUE_FRAME = (112, 112, 96, 96)  # of a drawn face in the middle of that grey
 CANVAS = 320  # pixels of the grey that a finder sees around it; this size finders see as it is
@@ -97,7 +101,12 @@ def measure(part: str, found: dict, options: argparse.Namespace) -> None:
     elif part == "finders":
         accuracy["drawn faces, found"] = {"weights": "synthetic", **through_finders(min(200, count))}
     elif part == "frequencies":
-        found["frequencies"] = {"weights": options.called, **with_frequencies(model, fer2013("validation", count))}
+        shares = facts_of(model).frequencies
+        found[part] = {"weights": options.called, **with_frequencies(model, fer2013("validation", count), shares)}
+    elif part == "votes":
+        learnt, votes = with_votes(fer2013("validation", count))
+        shares = votes.double().mean(0).tolist()
+        found[part] = {"weights": "ferplus", **with_frequencies(load_pretrained("ferplus"), learnt, shares)}
     else:
         found["limits"] = {"weights": options.called, **measure_limits(model, fer2013("validation", count))}
 
@@ -320,10 +329,9 @@ def measure_limits(model: FaceModel, dataset: FaceDataset) -> dict:
 # --- 4. How common each class is taken to be -------------------------------------------------------------------------
 
 
-def with_frequencies(model: FaceModel, dataset: FaceDataset) -> dict:
+def with_frequencies(model: FaceModel, dataset: FaceDataset, shares: Sequence[float]) -> dict:
     """Compare `predict_photo`'s mean of looks with the frequencies that the network learnt, and with equal ones."""
     scenes, labels = as_scenes(dataset)
-    shares = facts_of(model).frequencies
     seen = [looks(model, scenes, scale).mean(0) for scale in tqdm(SCALES, "looks", disable=None)]
     mean = sum(seen).cpu() / len(SCALES)  # (N, C)
     rows = {"learnt": mean, "equal": adjust_priors(mean, shares)}

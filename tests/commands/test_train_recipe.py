@@ -71,8 +71,18 @@ def test_holdout_leaves_validation_images_out(train, capsys):
 
 
 def test_votes_are_learnt(train, capsys):
-    assert train("--preset", "best", "--epochs", 1, data="ferplus")[0] == 0
+    code, folder = train("--preset", "best", "--epochs", 1, data="ferplus")
+    assert code == 0
     assert "126 images" in capsys.readouterr().out
+    assert weights_of(folder).frequencies is None, "of votes, which are no probabilities of a class"
+
+
+@pytest.mark.parametrize("options", [("--preset", "best"), ("--preset", "fast")], ids=["all", "held out, smoothed"])
+def test_weights_know_how_common_each_class_was(train, fer2013_folder, options):
+    code, folder = train(*options, "--epochs", 1)
+    assert code == 0
+    labels = load_recipe_data(find_recipe("fer2013", options[1]), "fer2013", fer2013_folder).training.labels
+    assert weights_of(folder).frequencies == pytest.approx((torch.bincount(labels) / len(labels)).tolist())
 
 
 @pytest.mark.slow

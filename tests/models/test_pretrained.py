@@ -37,6 +37,7 @@ def test_shipped_weights(name):
     assert sum(p.numel() for p in model.parameters()) <= 2_000_000
     assert "protocol" in model.facts
     assert model.normalisation_known
+    assert (model.frequencies is None) == (name == "ferplus"), "which learnt votes and not labels"
 
 
 def test_the_weights_for_drawn_faces_know_new_drawn_faces():
