@@ -38,6 +38,8 @@ class FaceModel(nn.Module):
         ValueError: fewer than two classes.
     """
 
+    frequencies: tuple[float, ...] | None = None  # here, for networks that an earlier version has pickled
+
     def __init__(self, classes: int | Sequence[str], image_size: int, in_channels: int, **arguments: Any) -> None:
         super().__init__()
         self.num_classes, self.classes = check_classes(classes)
@@ -45,7 +47,6 @@ class FaceModel(nn.Module):
         given = {**arguments, "classes": classes, "image_size": self.image_size, "in_channels": self.in_channels}
         self.config = {name: plain(value) for name, value in given.items()}
         self.facts: dict[str, Any] = {}
-        self.frequencies: tuple[float, ...] | None = None
         self.register_buffer("mean", torch.tensor(FIRST_MEAN))
         self.register_buffer("std", torch.tensor(FIRST_STD))
         self._normalisation_was_set = False
@@ -73,8 +74,9 @@ class FaceModel(nn.Module):
 
     def known_facts(self) -> ModelFacts:
         """Say what the network knows of the data that it learnt from."""
-        classes = as_names(self.classes)  # which can be set, to learn others; their frequencies are not known then
-        frequencies = self.frequencies if self.frequencies and len(classes or ()) == len(self.frequencies) else None
+        classes, frequencies = as_names(self.classes), plain(self.frequencies)
+        if not isinstance(frequencies, tuple) or len(classes or ()) != len(frequencies):
+            frequencies = None  # other classes were set, which the network is to learn
         return ModelFacts(*(self.normalisation() or (None, None)), classes, self.facts, frequencies)
 
     def remember(self, dataset: FaceDataset) -> None:

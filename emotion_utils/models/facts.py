@@ -56,7 +56,7 @@ def facts_of(model: nn.Module) -> ModelFacts:
     normalisation = own.normalisation or _agreed(model, "normalisation", [facts.normalisation for facts in inner])
     classes = own.classes or _agreed(model, "classes", [facts.classes for facts in inner])
     notes = own.notes or next((facts.notes for facts in inner if facts.notes), {})
-    mixes = {facts.frequencies for facts in inner if facts.classes == classes is not None}
+    mixes = {facts.frequencies for facts in inner if classes is not None and facts.classes == classes}
     frequencies = own.frequencies or (mixes.pop() if len(mixes) == 1 else None)
     return ModelFacts(*(normalisation or (None, None)), classes, notes, frequencies)
 

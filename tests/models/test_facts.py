@@ -121,6 +121,18 @@ def test_a_network_that_is_to_learn_other_classes_forgets_how_common_the_old_one
     assert facts_of(model).frequencies is None
 
 
+def test_frequencies_may_be_set_in_any_form_and_be_missing_from_an_old_pickle():
+    model = LinearModel(EMOTIONS, image_size=16)
+    for form in ((2, 1, 1, 1, 1, 1, 1), [2, 1, 1, 1, 1, 1, 1], torch.tensor([2, 1, 1, 1, 1, 1, 1])):
+        model.frequencies = form
+        assert facts_of(FlipAverage(model)).frequencies == (2, 1, 1, 1, 1, 1, 1)
+    model.frequencies = "equal"
+    assert facts_of(model).frequencies is None
+    old = pickle.loads(pickle.dumps(model))
+    del old.frequencies
+    assert facts_of(old).frequencies is None
+
+
 @pytest.mark.parametrize("make", [Named, lambda: MLP((4,), image_size=16)])
 @pytest.mark.parametrize(
     ("classes", "frequencies", "message"),
