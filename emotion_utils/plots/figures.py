@@ -144,44 +144,41 @@ def show_figure(fig: Figure, description: str, markup: bool = True, display_id: 
     if not isinstance(description, str) or not description.strip():
         raise ValueError(f"description={brief(description)}: say in a sentence what the figure shows.")
     description = one_line(description, LONGEST_DESCRIPTION)
-    if not markup:
-        _take_as_text(fig)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Glyph .* missing")  # as in `png_of`
-            fig.draw_without_rendering()  # which makes the numbers beside the axes
-        _take_as_text(fig)
-    png = png_of(fig)
+    png = png_of(fig, markup)
     if in_notebook():
         show_bundle({"image/png": png, "text/plain": "<Figure>"}, description, display_id=display_id)
     else:
         print(description)
 
 
-def png_of(fig: Figure) -> bytes:
-    """Encode a figure as PNG and close it."""
+def png_of(fig: Figure, markup: bool = True) -> bytes:
+    """Encode a figure as PNG, with `$…$` as a formula or as text, and close it."""
     png = io.BytesIO()
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the description says what the boxes stand for
-            fig.savefig(png, format="png", metadata={"Software": None})
+            # The numbers beside an axis are made during the drawing, and ask the setting how they are to be read.
+            formulas = markup or _take_as_text(fig)
+            with plt.rc_context({"text.parse_math": formulas}):
+                fig.savefig(png, format="png", metadata={"Software": None})
     finally:
         plt.close(fig)
     return png.getvalue()
 
 
-def _take_as_text(fig: Figure) -> None:
-    """Let matplotlib read no text of a figure as a formula, but for its own: the powers of ten beside an axis."""
-    powers = {
-        text
-        for axes in fig.axes
-        for axis in (axes.xaxis, axes.yaxis)
-        if isinstance(axis.get_major_formatter(), LogFormatter)
-        for text in axis.findobj(Text)
-        if text is not axis.label
-    }
+def _take_as_text(fig: Figure) -> bool:
+    """Let matplotlib read no text of a figure as a formula, but for its own: the powers of ten beside an axis.
+
+    Returns:
+        Whether there are such powers.
+    """
+    axes = [axis for axes in fig.axes for axis in (axes.xaxis, axes.yaxis)]
+    logarithmic = [axis for axis in axes if isinstance(axis.get_major_formatter(), LogFormatter)]
+    powers = {text for axis in logarithmic for text in axis.findobj(Text) if text is not axis.label}
     for text in fig.findobj(Text):
         if text not in powers:
             text.set_parse_math(False)
+    return bool(logarithmic)
 
 
 def show_bundle(
