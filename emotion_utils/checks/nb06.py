@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.checks import Wrong, check, require, tensor
-from emotion_utils.checks.suspect import Suspect, find_suspect, marked_faces, put_mark
+from emotion_utils.checks.suspect import Suspect, find_suspect, load_suspect, marked_faces, put_mark
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.explain.gradients import integrated_gradients
@@ -215,12 +215,11 @@ def find_cheat(answer: Any) -> None:
     places = [value for value in (row, column) if isinstance(value, int | float) and not isinstance(value, bool)]
     require(len(places) == 2, "row and column should be numbers, counted in pixels from the top left corner")
     require(all(0 <= place <= 47 for place in places), f"row {row}, column {column} lies outside the picture")
-    network = find_suspect().model
+    network = load_suspect()
     plain, marked = _new_faces()
     chosen = EMOTIONS.index(emotion)
-    others = plain.images[plain.labels != chosen]
-    called = _share(network, put_mark(others), chosen) - _share(network, others, chosen)
-    require(called > 0.5, f"the mark does not turn faces of other classes into {emotion}; look at the other classes")
+    turned = f"the mark does not turn faces of other classes into {emotion}; look at the other classes"
+    require(_called(chosen) > 0.5, turned)
     own = marked.images[plain.labels == chosen]
     fall = _share(network, own, chosen) - _share(network, _covered(own, round(row), round(column)), chosen)
     place = f"with the 7 × 7 pixels around row {row:g}, column {column:g} covered"
@@ -233,6 +232,14 @@ def find_cheat(answer: Any) -> None:
 def _new_faces() -> tuple[FaceDataset, FaceDataset]:
     """Draw faces that nobody has seen, without the mark and with it."""
     return marked_faces(140, first=40_000, marked=False), marked_faces(140, first=40_000)
+
+
+@functools.cache
+def _called(label: int) -> float:
+    """Find by how much the mark raises the share of faces of other classes that the suspect calls `label`."""
+    network, plain = load_suspect(), _new_faces()[0]
+    others = plain.images[plain.labels != label]
+    return _share(network, put_mark(others), label) - _share(network, others, label)
 
 
 def _covered(images: Tensor, row: int, column: int) -> Tensor:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -76,6 +75,8 @@ def rank_correlation(maps: Tensor, truth: Tensor) -> Tensor:
     Raises:
         ValueError: shapes that differ, or maps that are not finite.
     """
+    from scipy.stats import rankdata  # here, because it takes a second to import
+
     size, truth = _pair(maps, truth)
     ranks = [torch.from_numpy(rankdata(values.numpy(), axis=1)) for values in (size, truth.flatten(1))]
     a, b = (rank - rank.mean(1, keepdim=True) for rank in ranks)

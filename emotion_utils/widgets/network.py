@@ -4,6 +4,7 @@
 drawing follows. Where widgets do not run, the same output shows the drawing alone, that of `plot_network`.
 """
 
+import functools
 import io
 from collections.abc import Sequence
 from typing import Any
@@ -196,10 +197,7 @@ def _shape_of(model: nn.Module) -> tuple[int, ...]:
 def _faces(images: Any, titles: Any, height: int, width: int) -> tuple[Tensor, list[str]]:
     """Return faces of the size that the network takes, uint8 (F, 1, H, W), and a name for each."""
     if images is None:
-        person, capture = sample_identity(1, seed=0, index=torch.tensor([1])), sample_capture(1, seed=0, difficulty=0.0)
-        with one_thread():
-            drawn = [render(person, prototype(emotion), capture, size=min(height, width, 192)) for emotion in EMOTIONS]
-        pixels, names = torch.cat(drawn), list(EMOTIONS)
+        pixels, names = _drawn_faces(min(height, width, 192)).clone(), list(EMOTIONS)
     else:
         pixels = as_images(images).cpu()
         names = [f"face {number}" for number in range(len(pixels))]
@@ -213,6 +211,14 @@ def _faces(images: Any, titles: Any, height: int, width: int) -> tuple[Tensor, l
         resized = functional.interpolate(pixels.float(), (height, width), mode="bilinear", antialias=True)
         pixels = resized.round().clamp(0, 255).to(torch.uint8)
     return pixels, names
+
+
+@functools.cache
+def _drawn_faces(size: int) -> Tensor:
+    """Draw one person with each expression, uint8 (7, 1, size, size); every view without images shows them."""
+    person, capture = sample_identity(1, seed=0, index=torch.tensor([1])), sample_capture(1, seed=0, difficulty=0.0)
+    with one_thread():
+        return torch.cat([render(person, prototype(emotion), capture, size=size) for emotion in EMOTIONS])
 
 
 def _normalised(model: nn.Module, pixels: Tensor) -> Tensor:
