@@ -1,5 +1,6 @@
 """Shared by all tests: drawn faces unless a test asks for others, and a reason when FER2013 is not there."""
 
+import gc
 import os
 
 import matplotlib
@@ -21,3 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not fer2013_is_there():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="FER2013 is not in EMOTION_DATA_DIR (see data/README.md)"))
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and tests, which stay: it would go through them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let all be collected in the end."""
+    gc.unfreeze()
