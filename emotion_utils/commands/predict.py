@@ -18,7 +18,7 @@ from emotion_utils.data.image_files import ImageError
 from emotion_utils.errors import check_share, reason, say, show
 from emotion_utils.files import atomic_write
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.priors import EQUAL, LEARNT
+from emotion_utils.models.priors import EQUAL, LEARNT, prior_change
 from emotion_utils.photos import Box, Photo, Prediction, draw_predictions, finders, predict_photo, read_photo
 from emotion_utils.photos.finding import ADVICE, FINDERS, WHOLE, choose_finder
 from emotion_utils.photos.prediction import find_network
@@ -76,6 +76,9 @@ def run(options: argparse.Namespace) -> None:
         options.refuse("--csv - and --json - both print: give one of them a file.")
     network = find_network(options.model)
     finder = _finder(options)
+    if options.frequencies == EQUAL and prior_change(network, EQUAL) is None:
+        why = "The weights do not say how common each label was in training, or one never came there"
+        _tell(f"{why}: probabilities stay as they were learnt.")
     if options.camera:
         watch(network, finder, options.threshold, options.frequencies)
         return

@@ -101,10 +101,11 @@ def test_how_common_each_class_is_taken_to_be(predict, face_file, tmp_path):
     set_facts(model, (0.5, 0.25), ("awake", "asleep"), None, (0.9, 0.1))
     file, odds = str(save_weights(model, tmp_path / "knowing.safetensors")), {}
     for option in ([], ["--frequencies", "equal"], ["--frequencies", "learnt"]):
-        status, _, _ = predict(
+        status, _, err = predict(
             face_file, *BOX, *option, "--csv", tmp_path / "o.csv", "--json", tmp_path / "o.json", model=file
         )
         assert status == 0
+        assert "how common" not in err
         (row,) = rows_of(tmp_path / "o.csv")
         odds[row["frequencies"]] = float(row["asleep"]) / float(row["awake"])
         (face,) = json.loads((tmp_path / "o.json").read_text())[0]["faces"]
@@ -114,8 +115,9 @@ def test_how_common_each_class_is_taken_to_be(predict, face_file, tmp_path):
     status, _, err = predict(face_file, *BOX, "--frequencies", "often")
     assert status == 2
     assert "'often'" in err
-    predict(face_file, *BOX, "--csv", tmp_path / "o.csv")
+    _, _, err = predict(face_file, *BOX, "--csv", tmp_path / "o.csv")
     assert rows_of(tmp_path / "o.csv")[0]["frequencies"] == "learnt", "a file that does not know"
+    assert "do not say how common" in err
 
 
 def test_a_table_on_the_output_is_all_that_is_there(predict, face_file):
