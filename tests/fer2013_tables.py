@@ -7,6 +7,7 @@ import io
 import lzma
 import tarfile
 import zipfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +31,15 @@ def table(images, labels, usage, columns=("emotion", "pixels", "Usage")) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for image, label, part in zip(images, labels, usage, strict=True):
-        cells = {"emotion": label, "pixels": " ".join(map(str, image.ravel().tolist())), "usage": part}
+        cells = {"emotion": label, "pixels": in_words(image.tobytes()), "usage": part}
         writer.writerow([cells[column.strip().lower()] for column in columns])
     return text.getvalue()
+
+
+@cache
+def in_words(pixels: bytes) -> str:
+    """Write the pixels of an image; most tables hold the same ones."""
+    return " ".join(map(str, pixels))
 
 
 def pack(form: str, folder: Path, name: str, text: str | bytes) -> Path:

@@ -27,21 +27,23 @@ def cells(change):
 
 
 @pytest.mark.parametrize(
-    "text",
+    "make",
     [
-        written(cells(lambda emotion, pixels, usage: (emotion, " ".join(p + ".0" for p in pixels.split()), usage))),
-        written(cells(lambda emotion, pixels, usage: (emotion + ".0", f" {pixels} ", f" {usage} "))),
-        written(cells(lambda emotion, pixels, usage: (f'"{emotion}"', f'"{pixels}"', usage.upper()))),
-        written(
+        lambda: written(
+            cells(lambda emotion, pixels, usage: (emotion, " ".join(p + ".0" for p in pixels.split()), usage))
+        ),
+        lambda: written(cells(lambda emotion, pixels, usage: (emotion + ".0", f" {pixels} ", f" {usage} "))),
+        lambda: written(cells(lambda emotion, pixels, usage: (f'"{emotion}"', f'"{pixels}"', usage.upper()))),
+        lambda: written(
             cells(lambda emotion, pixels, usage: (emotion, "  ".join(f"{int(p):03}" for p in pixels.split()), usage))
         ),
-        written(lambda lines: [line.replace(",", ";") for line in lines]),
-        written(lambda lines: [line.replace(",", "\t") for line in lines]),
-        written(lambda lines: ["\ufeff" + lines[0].upper(), "", *lines[1:], ""]),
-        written(lambda lines: [f"{line},more" for line in lines]),
-        written(lambda lines: [f"{line}\r" for line in lines]),
-        written(lambda lines: lines).replace("\n", "\r"),
-        written(
+        lambda: written(lambda lines: [line.replace(",", ";") for line in lines]),
+        lambda: written(lambda lines: [line.replace(",", "\t") for line in lines]),
+        lambda: written(lambda lines: ["\ufeff" + lines[0].upper(), "", *lines[1:], ""]),
+        lambda: written(lambda lines: [f"{line},more" for line in lines]),
+        lambda: written(lambda lines: [f"{line}\r" for line in lines]),
+        lambda: written(lambda lines: lines).replace("\n", "\r"),
+        lambda: written(
             cells(
                 lambda emotion, pixels, usage: (
                     ["Anger", "disgust", "FEAR", "happy", "sadness", "surprise", "neutral"][int(emotion)],
@@ -50,7 +52,7 @@ def cells(change):
                 )
             )
         ),
-        written(lambda lines: lines).encode("utf-16"),
+        lambda: written(lambda lines: lines).encode("utf-16"),
     ],
     ids=[
         "12.0",
@@ -67,9 +69,9 @@ def cells(change):
         "UTF-16",
     ],
 )
-def test_ways_to_write_a_table(tmp_path, text):
+def test_ways_to_write_a_table(tmp_path, make):
     images, labels, _ = make_rows()
-    pack("bare", tmp_path, "fer2013.csv", text)
+    pack("bare", tmp_path, "fer2013.csv", make())
     splits = load_splits("fer2013", data_dir=tmp_path, verbose=False)
     assert [len(split) for split in splits] == [140, 21, 14]
     assert torch.equal(torch.cat([split.images for split in splits])[:, 0], torch.from_numpy(images))
