@@ -26,7 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the garbage collector the modules and tests, which stay: it would go through them again and again."""
-    gc.collect()
     gc.freeze()
 
 

@@ -254,13 +254,18 @@ def test_fine_tuned_network(few):
     assert tuned.training == mode
 
 
-def test_networks_that_are_not_fine_tuned(few):
+def test_networks_that_are_not_fine_tuned():
     shipped = load_pretrained("fer2013")
     assert check.fine_tuned(copy.deepcopy(shipped)).status == "not yet"
     assert check.fine_tuned(...).status == "not yet"
     assert "FaceVGG" not in check.fine_tuned("weights").message
     for other in (load_pretrained("synthetic"), FaceVGG(**shipped.config)):
         assert check.fine_tuned(other).status == "wrong"
+
+
+@pytest.mark.slow
+def test_networks_that_are_fine_tuned_elsewhere_or_too_little(few):
+    shipped = load_pretrained("fer2013")
     some = few.subset(range(32))
     assert "blocks.0" in check.fine_tuned(tune(copy.deepcopy(shipped), some, keep="", epochs=1)).message
     classifier = tune(copy.deepcopy(shipped), some, keep="classifier", epochs=1)

@@ -92,6 +92,7 @@ def test_two_groups_chosen_beforehand_get_the_usual_interval():
     assert gap.single[1] - gap.value == pytest.approx(1.96 * error, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_without_a_gap_the_largest_of_many_seldom_looks_real():
     clear = alone = 0
     for seed in range(30):
