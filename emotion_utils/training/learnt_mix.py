@@ -33,10 +33,12 @@ def learnt_mix(dataset: FaceDataset, loss: Loss | None, label_smoothing: float =
         weights = loss.weights.double().cpu()
     elif isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss):
         label_smoothing = getattr(loss, "label_smoothing", 0.0)
+        if loss.weight is not None and len(loss.weight) != count:
+            return None  # the first step will say so
         weights = None if loss.weight is None else loss.weight.detach().double().cpu()[labels]
     elif loss is not None:
         return None
     if weights is not None and len(weights) != len(labels):
-        return None  # and the first step will say so
+        return None  # here as well
     shares = torch.bincount(labels, weights, minlength=count).double()
     return (1 - label_smoothing) * shares / shares.sum() + label_smoothing / count
