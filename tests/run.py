@@ -21,10 +21,22 @@ def options(arguments: list[str], quick: bool) -> list[str]:
     share = ["--numprocesses", str(min(4, cores())), "--no-loadscope-reorder"]
     if quick:
         paths = [] if named else ["tests"]
-        return [*share, "--dist", "worksteal", "-m", "not slow and not browser", *paths, *arguments]
+        # Two plugins that cost each worker, or each test, time: no notebook is run, and nothing here logs.
+        without = ["-p", "no:nbval", "-p", "no:logging"]
+        return [*share, *without, "--dist", "worksteal", "-m", "not slow and not browser", *paths, *arguments]
     # The notebooks come first: they take longest, and the many small files after them fill both cores to the end.
     paths = [] if named else ["notebooks", "tests"]
     return ["--nbval-lax", "--nbval-cell-timeout=600", "--dist", "loadfile", *share, *paths, *arguments]
+
+
+def compiled_modules_in(folder: Path) -> None:
+    """Let Python keep compiled modules in a folder of ours where it is told to write none beside the sources.
+
+    Without any, each worker and each program that a test starts compiles all that it imports: 15 seconds for a worker.
+    """
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        sys.dont_write_bytecode = False
+        sys.pycache_prefix = os.environ["PYTHONPYCACHEPREFIX"] = str(folder)
 
 
 def main() -> None:
@@ -38,6 +50,7 @@ def main() -> None:
         place = Path(sys.prefix, "test-scratch", folder)
         place.mkdir(parents=True, exist_ok=True)
         os.environ[name] = str(place)
+    compiled_modules_in(Path(sys.prefix, "test-scratch", "compiled"))
     quick, arguments = "--quick" in sys.argv, [argument for argument in sys.argv[1:] if argument != "--quick"]
     sys.argv = ["pytest", *options(arguments, quick)]
     runpy.run_module("pytest", run_name="__main__", alter_sys=True)
