@@ -1,7 +1,7 @@
 """Faces as tensors, and one door to all data sets: drawn faces, FER2013, a folder of your own."""
 
 from emotion_utils.data.arrays import from_arrays, from_huggingface, from_torchvision
-from emotion_utils.data.augment import Augment
+from emotion_utils.data.augment import Augment, ShiftAndFlip
 from emotion_utils.data.balance import balanced_indices, join, missing_faces, reweigh
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.drawn import sample_faces
@@ -23,6 +23,7 @@ __all__ = [
     "SHIFTS",
     "Augment",
     "FaceDataset",
+    "ShiftAndFlip",
     "as_face_dataset",
     "as_images",
     "balanced_indices",

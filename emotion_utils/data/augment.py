@@ -118,6 +118,47 @@ class Augment:
         return torch.where(inside, images.mean((1, 2, 3), keepdim=True), images)
 
 
+@dataclass(frozen=True)
+class ShiftAndFlip:
+    """Shift each image by whole pixels, and mirror it in every second epoch: little change, and no blur.
+
+    Rotation, scaling and shifts by parts of a pixel interpolate. That smooths the images that a network learns from,
+    and not those that it is asked about later. Here each pixel stays as it is; border pixels fill what a shift leaves.
+
+    With flips by lot, half of the images look the same way in two epochs running. Here half begin mirrored, each
+    changes sides from epoch to epoch, and both sides come equally often (Jordan 2024, *94% on CIFAR-10 in 3.29
+    seconds*, arXiv:2404.00498). Good for short trainings; long ones need more change than this, see `Augment`.
+
+    Attributes:
+        pixels: largest shift in pixels, either way, across and down, 0 to 100.
+
+    Raises:
+        ValueError: no whole number, or one out of range.
+    """
+
+    pixels: int = 2
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pixels", check_whole(0, 100, pixels=self.pixels))
+
+    def __call__(self, images: Tensor, index: Tensor, seed: int = 0, epoch: int = 0) -> Tensor:
+        """Change each image; arguments and result are those of `Augment`."""
+        seed, epoch = check_whole(seed=seed), check_whole(epoch=epoch)
+        first = uniform(stream_key(seed, "first side"), index, 1)[:, 0] < 0.5  # (B,)
+        turned = (first ^ bool(epoch % 2)).to(images.device)[:, None, None, None]
+        images = torch.where(turned, images.flip(3), images)
+        reach, (height, width) = self.pixels, images.shape[-2:]
+        places = 2 * reach + 1
+        moves = (
+            (places * uniform(stream_key(seed, "shift", epoch), index, 2)).long().to(images.device)
+        )  # 0 to 2 · reach
+        # Where in the image to read: a move of `reach` stays, and nothing is read from beyond the border.
+        rows = (moves[:, :1] - reach + torch.arange(height, device=images.device)).clamp(0, height - 1)  # (B, H)
+        columns = (moves[:, 1:] - reach + torch.arange(width, device=images.device)).clamp(0, width - 1)  # (B, W)
+        each = torch.arange(len(images), device=images.device)[:, None, None]
+        return images[each, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1).contiguous()
+
+
 def _check_scale(scale: tuple[float, float]) -> tuple[float, float]:
     try:
         low, high = (check_number(None, 10, above=0, scale=factor) for factor in scale)
@@ -138,7 +179,7 @@ def augmented(augment: Callable[..., Tensor], images: Tensor, index: Tensor, see
         TypeError: it returned no tensor.
         ValueError: another number of images or channels, no floats, or pixels that are not finite or far outside 0 … 1.
     """
-    if isinstance(augment, Augment):
+    if isinstance(augment, Augment | ShiftAndFlip):
         return augment(images, index, seed, epoch)
     name = f"augment={brief(getattr(augment, '__name__', type(augment).__name__))}"
     try:

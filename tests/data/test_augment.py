@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotion_utils.data.augment import Augment
+from emotion_utils.data.augment import Augment, ShiftAndFlip
 
 NOTHING = {"flip": 0.0, "rotate": 0.0, "scale": (1.0, 1.0), "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
 
@@ -133,3 +133,45 @@ def test_numpy_s_and_pytorch_s_numbers_become_plain_ones():
     )
     with pytest.raises(ValueError, match="seed='a'"):
         plain(images(), torch.arange(8), "a")
+
+
+def test_whole_pixels_are_shifted_and_nothing_is_blurred():
+    one = images(1)
+    moved = ShiftAndFlip(pixels=3)(one.expand(600, -1, -1, -1), torch.arange(600))
+    wide = torch.nn.functional.pad(one, (3, 3, 3, 3), mode="replicate")
+    places = {
+        (down, right, flipped): tuple(round(float(value), 5) for value in window[0, 0, 7, :12])
+        for flipped, seen in ((False, wide), (True, wide.flip(3)))
+        for down in range(7)
+        for right in range(7)
+        for window in [seen[..., down : down + 48, right : right + 48]]
+    }
+    found = [tuple(round(float(value), 5) for value in image[0, 7, :12]) for image in moved]
+    assert set(found) == set(places.values())  # all 98 come, and no others
+
+
+def test_every_image_changes_sides_from_epoch_to_epoch_and_half_of_them_begin_mirrored():
+    flips = ShiftAndFlip(pixels=0)
+    same, index = images(1).expand(1000, -1, -1, -1), torch.arange(1000)
+    mirrored = [(flips(same, index, seed=5, epoch=epoch) == images(1).flip(3)).flatten(1).all(1) for epoch in range(4)]
+    assert 430 < mirrored[0].sum() < 570
+    for epoch in range(3):
+        assert torch.equal(mirrored[epoch], ~mirrored[epoch + 1])
+    other = (flips(same, index, seed=6, epoch=0) == images(1).flip(3)).flatten(1).all(1)
+    assert not torch.equal(other, mirrored[0])
+
+
+def test_whole_shifts_depend_on_seed_epoch_and_index_alone():
+    some, index = images(20, 30, 50), torch.randperm(20, generator=torch.Generator().manual_seed(1))
+    together = ShiftAndFlip()(some, index, 3, 4)
+    alone = torch.cat([ShiftAndFlip()(some[i : i + 1], index[i : i + 1], 3, 4) for i in range(20)])
+    assert torch.equal(together, alone)
+    assert not torch.equal(together, ShiftAndFlip()(some, index, 3, 6))  # the same side, another shift
+    assert ShiftAndFlip()(some[:0], index[:0]).shape == (0, 1, 30, 50)
+    assert ShiftAndFlip()(some.expand(-1, 3, -1, -1), index).shape == (20, 3, 30, 50)
+
+
+@pytest.mark.parametrize("pixels", [-1, 1.5, "2", None, 101])
+def test_a_shift_that_cannot_be_is_named(pixels):
+    with pytest.raises((TypeError, ValueError), match="pixels="):
+        ShiftAndFlip(pixels=pixels)
