@@ -23,7 +23,7 @@ from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
-from emotion_utils.training.recipes import RECIPES, RecipeData, find_recipe, load_recipe_data
+from emotion_utils.training.recipes import PRESETS, RECIPES, RecipeData, find_recipe, load_recipe_data
 
 SAMPLE = 2000  # training images on which the networks and their average are compared
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("data", choices=sorted({name for name, _ in RECIPES}), help="what the networks have learnt")
     add("weights", type=path_option, nargs="+", help="files of weights: networks that went on from one start")
     add("--output", type=path_option, default=Path("runs/average/weights.safetensors"), help="the file to write")
-    add("--preset", choices=["fast", "first", "best"], help="how they were trained (default: the most accurate)")
+    add("--preset", choices=PRESETS, help="how they were trained (default: the most accurate)")
     add("--data-dir", type=path_option, help="where the data lies (default: EMOTION_DATA_DIR, else data/)")
     add("--holdout", action="store_true", help="they have not learnt the validation images: measure on them")
     add("--test", action="store_true", help="measure on the test split; look once, choose nothing")

@@ -38,7 +38,7 @@ from emotion_utils.training.folder import launch_of
 from emotion_utils.training.history import History
 from emotion_utils.training.judgements import CHECKSUM, load_judgements
 from emotion_utils.training.loop import train
-from emotion_utils.training.recipes import RECIPES, Recipe, RecipeData, find_recipe, load_recipe_data
+from emotion_utils.training.recipes import PRESETS, RECIPES, Recipe, RecipeData, find_recipe, load_recipe_data
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     data = sorted({name for name, _ in RECIPES})
     add("data", choices=data, help="what to learn from; ferplus is fer2013 with the crowd's votes as labels")
-    add("--preset", choices=["fast", "first", "best"], default="fast", help="which recipe (default: fast)")
+    add("--preset", choices=PRESETS, default="fast", help="which recipe (default: fast)")
     add("--run-dir", type=path_option, help="folder for checkpoints and weights (default: runs/DATA-PRESET)")
     add("--resume", action="store_true", help="go on from the last checkpoint in the run folder")
     add("--holdout", action="store_true", help="leave validation images out, also where a recipe takes all")

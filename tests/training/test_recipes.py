@@ -8,6 +8,7 @@ import torch
 from small_fer2013 import write_small_fer2013
 
 from emotion_utils.emotions import EMOTIONS
+from emotion_utils.training import seed_everything, train
 from emotion_utils.training.recipes import RECIPES, find_recipe, load_recipe_data
 
 
@@ -26,10 +27,21 @@ def test_recipes_fit_the_limits():
 
 def test_recipes_are_found_by_name():
     assert find_recipe("fer2013", "fast") is RECIPES["fer2013", "fast"]
+    assert find_recipe("fer2013", "sprint") is RECIPES["fer2013", "sprint"]
     assert find_recipe("fer2013") is RECIPES["fer2013", "best"]
     assert find_recipe("synthetic") is RECIPES["synthetic", "fast"]
     with pytest.raises(ValueError, match=r"preset='fast'.*ferplus.*best"):
         find_recipe("ferplus", "fast")
+
+
+def test_the_quickest_recipe_learns_within_seconds_on_small_pictures(folder):
+    recipe = find_recipe("fer2013", "sprint")
+    training = load_recipe_data(recipe, "fer2013", folder, verbose=False).training
+    seed_everything(0)
+    model = recipe.make(training)
+    config = replace(recipe.config, epochs=8, batch_size=16, learning_rate=0.05, progress=False, device="cpu")
+    history = train(model, training, None, config)
+    assert history["train_loss"][-1] < history["train_loss"][0] - 0.2
 
 
 def test_the_first_filters_may_begin_with_patches(folder):
