@@ -18,7 +18,7 @@ the same settings add to the same file of results.
 * `ResNet-18`: torchvision's, for one channel, with the same loader.
 
 The rivals are not held back by their settings: their rate rises and falls over their minutes as the recipe's does over
-its epochs, and `--tune` finds the best of three largest rates for each, in shorter runs on validation images. What it
+its epochs, and `--tune` finds the best of four largest rates for each, in shorter runs on validation images. What it
 finds is stored with the results, and a race takes it from there.
 
 The last lines say when each first reached 65 %, the best accuracy of each, and the time that the recipe needed for
@@ -47,7 +47,7 @@ from emotion_utils.training import RECIPES, seed_everything
 from emotion_utils.training.run import Run
 
 RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "time_to_accuracy.json"
-RATES = (0.01, 0.03, 0.1)  # for `--tune`
+RATES = (0.003, 0.01, 0.03, 0.1)  # for `--tune`
 WARMUP = 0.2  # as TrainConfig's
 
 
