@@ -24,6 +24,7 @@ RESULTS = REPOSITORY / "notebooks" / "results" if IN_REPOSITORY else REPOSITORY 
 
 _HALF_WRITTEN = re.compile(r"\..+\.[^.]+\.part")  # as atomic_write calls them: .last.pt.k3x_9a1b.part
 _DAY = 24 * 60 * 60
+_GRACE = 10  # seconds between making a folder and holding its lock, at the most
 
 
 def as_path(path: str | os.PathLike[str], name: str = "path") -> Path:
@@ -230,7 +231,10 @@ def _prefix(name: str) -> str:
 
 
 def _remove_if_abandoned(part: Path, age: float) -> None:
-    old = time.time() - part.stat().st_mtime >= age
+    since = time.time() - part.stat().st_mtime
+    old = since >= age
+    if since < min(age, _GRACE) and part.is_dir() and not (part / ".lock").exists():
+        return  # its writer has made it just now, and is about to take the lock
     if not part.is_dir():  # as earlier versions of this package left them
         if old:
             part.unlink()

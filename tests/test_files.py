@@ -269,3 +269,16 @@ def test_what_cannot_be_read_is_set_aside_each_time_under_a_name_of_its_own(tmp_
     assert [(tmp_path / f"board.json.damaged-{n}").read_text() for n in (1, 2)] == ["one", "two"]
     with pytest.raises(OSError, match=r"board\.json cannot be read \(it is no JSON\)"):
         set_aside(path, "it is no JSON")
+
+
+def test_a_folder_that_a_writer_has_just_made_is_not_taken_for_an_abandoned_one(tmp_path):
+    """Between making it and holding its lock, a writer has nothing that says it lives."""
+    new = tmp_path / ".file.txt.abcdefgh.part"
+    new.mkdir()
+    with atomic_write(tmp_path / "file.txt") as part:
+        part.write_text("whole")
+    assert new.exists()
+    os.utime(new, (0, 0))
+    with atomic_write(tmp_path / "file.txt") as part:
+        part.write_text("whole")
+    assert os.listdir(tmp_path) == ["file.txt"]
