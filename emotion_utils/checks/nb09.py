@@ -33,14 +33,12 @@ def disagree(answer: Callable[[FaceModel, FaceModel, Tensor], Tensor]) -> None:
     faces = sample_faces(40, seed=909, truth=False).images
     one, other, third = (load_pretrained(name) for name in ("fer2013", "ferplus", "synthetic"))
     third.set_normalisation(0.3, 0.5)  # far from the others', so that it matters whose numbers an answer takes
-    named: dict[FaceModel, Tensor] = {}  # what each network names, found once
+    named = {network: predict_proba(network, faces).argmax(1) for network in (one, other, third)}
     own = "A network's own method for probabilities takes uint8 images and normalises them as it needs."
     for first, second in ((other, third), (one, other), (one, one)):
         kept = faces.clone()
         got = _shaped(answer(first, second, faces), "the result", (len(faces),))
         require(torch.equal(faces, kept), "your function changed the images")
-        for network in {first, second} - named.keys():
-            named[network] = predict_proba(network, faces).argmax(1)
         want = (named[first] != named[second]).double()
         if torch.equal(got, want):
             continue
