@@ -233,12 +233,12 @@ def _prefix(name: str) -> str:
 def _remove_if_abandoned(part: Path, age: float) -> None:
     since = time.time() - part.stat().st_mtime
     old = since >= age
-    if since < min(age, _GRACE) and part.is_dir() and not (part / ".lock").exists():
-        return  # its writer has made it just now, and is about to take the lock
     if not part.is_dir():  # as earlier versions of this package left them
         if old:
             part.unlink()
         return
+    if since < min(age, _GRACE) and not (part / ".lock").exists():
+        return  # its writer has made it just now, and is about to take the lock
     lock = FileLock(part / ".lock", timeout=0)
     try:
         lock.acquire()

@@ -79,6 +79,8 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
     mean = AveragedModel(first)
     for model in models:
         mean.update_parameters(model)
+    if len({model.frequencies for model in models}) > 1:
+        mean.module.frequencies = None  # nobody knows what the mean of networks from different mixes takes for granted
     return mean.module
 
 

@@ -43,12 +43,13 @@ from emotion_utils.data import FaceDataset, load
 from emotion_utils.device import bf16_is_faster
 from emotion_utils.files import atomic_write
 from emotion_utils.models import FlipAverage, compute_logits
-from emotion_utils.training import RECIPES, seed_everything
+from emotion_utils.training import RECIPES, TrainConfig, seed_everything
 from emotion_utils.training.run import Run
+from emotion_utils.training.schedule import learning_rate_at
 
 RESULTS = Path(__file__).resolve().parents[2] / "notebooks" / "results" / "time_to_accuracy.json"
 RATES = (0.003, 0.01, 0.03, 0.1)  # for `--tune`
-WARMUP = 0.2  # as TrainConfig's
+MOMENTS = 10_000  # into which a race is divided for the schedule
 
 
 class Photographs(Dataset):
@@ -126,8 +127,9 @@ def usual(
 ) -> Iterator[nn.Module]:
     """Train in the usual way without end; yield the model every so many batches.
 
-    The rate rises from 0 to `rate` in the first fifth of the time, and falls to 0 until its end.
+    The rate rises to `rate` and falls again over the time, as `TrainConfig`'s schedule does over steps.
     """
+    schedule = TrainConfig(learning_rate=rate)
     workers, bf16 = options.workers, options.precision == "bf16"
     loader = DataLoader(Photographs(training), 32, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=0.9, weight_decay=1e-4)
@@ -135,7 +137,8 @@ def usual(
     while True:
         for images, labels in loader:
             model.train()
-            optimizer.param_groups[0]["lr"] = rate * min(watch.share / WARMUP, (1 - watch.share) / (1 - WARMUP))
+            moment = min(int(MOMENTS * watch.share), MOMENTS - 1)
+            optimizer.param_groups[0]["lr"] = learning_rate_at(moment, MOMENTS, schedule)
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
                 logits = model(images)
             loss = F.cross_entropy(logits.float(), labels)

@@ -46,6 +46,15 @@ def test_the_mean_is_the_mean_and_leaves_its_parts_alone():
     assert all(torch.equal(value, before[name]) for name, value in models[0].state_dict().items())
 
 
+def test_the_mean_knows_how_common_classes_were_where_all_learnt_the_same_mix():
+    one, other = (small_net(seed, classes=("happy", "sad")) for seed in range(2))
+    one.frequencies = other.frequencies = (0.9, 0.1)
+    assert average_weights([one, other]).frequencies == (0.9, 0.1)
+    other.frequencies = (0.5, 0.5)
+    assert average_weights([one, other]).frequencies is None
+    assert one.frequencies == (0.9, 0.1)
+
+
 def test_networks_of_another_kind_are_refused():
     one, other = small_net(0), small_net(1)
     with pytest.raises(ValueError, match="models=1"):
