@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -95,10 +96,9 @@ class Mixup:
     def augment(self, images: Tensor, index: Tensor, seed: int = 0, epoch: int = 0) -> Tensor:
         """Augment, then mix."""
         images = self.inner(images, index, seed, epoch)
-        generator = torch.Generator().manual_seed(stream_key(seed, "mixup", epoch, int(index[0])))
-        order = torch.randperm(len(index), generator=generator)
-        gamma = torch._standard_gamma(torch.full((2,), self.strength), generator=generator)
-        self.partner, self.share = index[order], float(gamma[0] / gamma.sum().clamp_min(1e-20))
+        draw = np.random.default_rng(stream_key(seed, "mixup", epoch, int(index[0])))
+        order = torch.from_numpy(draw.permutation(len(index)))
+        self.partner, self.share = index[order], draw.beta(self.strength, self.strength)
         return (1 - self.share) * images + self.share * images[order]
 
     def loss(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
@@ -127,7 +127,8 @@ class SharpnessAwareRun(Run):
         before = [p.detach().clone() for p in parameters]  # added and taken off again, the numbers would be others
         statistics = [buffer.clone() for buffer in self.model.buffers()]
         with torch.no_grad():
-            torch._foreach_add_([p.data for p in parameters], moves)
+            for parameter, move in zip(parameters, moves, strict=True):
+                parameter.add_(move)
         images, labels = self.train_set.batch(batch)
         images = resize_images(images, image_size_at(len(self.history) + 1, self.config))
         images = images.to(memory_format=torch.channels_last)
