@@ -101,7 +101,7 @@ def smoothed_cross_entropy(answer: Callable[[Tensor, Tensor, float], Tensor]) ->
         require(
             torch.allclose(got.to(truth.dtype), truth, rtol=1e-4, atol=1e-5),
             f"for {case} your loss is too {'large' if got.item() > truth.item() else 'small'}",
-            loss_hint(float(got), logits.detach(), labels, smoothing),
+            loss_hint(got.item(), logits.detach(), labels, smoothing),
         )
         require(got.requires_grad, "your loss has lost its connection to the logits, so autograd can't follow", CUT)
         mine, theirs = (torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in (got, truth))

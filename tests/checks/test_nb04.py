@@ -557,6 +557,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.filterwarnings("error")  # what a learner did right is not followed by a warning
 @pytest.mark.parametrize(("function", "answer"), RIGHT, ids=lambda f: f.__name__)
 def test_right_answers_pass(function, answer):
     require_correct(function, answer)
