@@ -35,6 +35,24 @@ def as_tensor(values: Any, name: str) -> Tensor:
         ) from error
 
 
+def as_list(values: Any) -> Any:
+    """Give an array or a data frame's column of texts, of paths, of anything but numbers as a list; all else as it is.
+
+    One column, `(N, 1)`, is a list as well. Bytes become texts.
+    """
+    if isinstance(values, Tensor | str | bytes | list | tuple) or not hasattr(values, "__array__"):
+        return values
+    try:
+        array = np.asarray(values)
+    except Exception:  # on a GPU, or an object that promises more than it holds
+        return values
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 or array.dtype.kind not in "OSTU":
+        return values
+    return (array.astype(str) if array.dtype.kind == "S" else array).tolist()
+
+
 def is_list(values: Any) -> bool:
     """Say whether there is something to go through: a list, a tuple, an array with dimensions, …"""
     return hasattr(values, "__iter__") and getattr(values, "ndim", 1) > 0

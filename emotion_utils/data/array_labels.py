@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from emotion_utils.data.contents import check_classes
-from emotion_utils.data.folder_plan import in_order
-from emotion_utils.emotions import EMOTIONS, label_of
+from emotion_utils.data.folder_plan import make_plan
 from emotion_utils.errors import brief, listed
-from emotion_utils.tensors import as_tensor
+from emotion_utils.tensors import as_list, as_tensor
 
 MOST_CLASSES = 1000
 
@@ -19,7 +17,7 @@ def read_labels(labels: Any, classes: Any, count: int) -> tuple[Any, tuple[str, 
     """Bring labels to numbers or names that a FaceDataset takes.
 
     Args:
-        labels: one for each image; numbers, also `(N, 1)`, or names.
+        labels: one for each image; numbers, also `(N, 1)`, or names, also those of a data frame's column.
         classes: names of the classes, or None to find out.
         count: of the images.
 
@@ -29,10 +27,9 @@ def read_labels(labels: Any, classes: Any, count: int) -> tuple[Any, tuple[str, 
     Raises:
         TypeError, ValueError: neither numbers nor names, both of them, fractions, or a row for each image.
     """
-    if isinstance(labels, np.ndarray) and labels.dtype.kind in "USO" and labels.ndim == 1:
-        labels = (labels if labels.dtype.kind == "O" else labels.astype(str)).tolist()
+    labels = as_list(labels)
     if isinstance(labels, list | tuple) and labels and isinstance(labels[0], str):
-        return _named(list(labels), classes)
+        return _named(list(labels), classes, count)
     given = as_tensor(labels, "labels")
     if given.ndim == 0:
         raise ValueError(f"labels={brief(labels)}: give one for each image.")
@@ -63,12 +60,18 @@ def _counted(numbers: Tensor, count: int) -> tuple[Tensor, tuple[str, ...], list
     return torch.searchsorted(torch.tensor(found), numbers), names, [note + "of the classes"]
 
 
-def _named(labels: list[Any], classes: Any) -> tuple[list[str], tuple[str, ...], list[str]]:
+def _named(labels: list[Any], classes: Any, count: int) -> tuple[list[str], tuple[str, ...], list[str]]:
     if others := [label for label in labels if not isinstance(label, str)]:
         raise ValueError(
             f"labels hold {brief(labels[0])} and {brief(others[0])}: give names for all images, or numbers."
         )
-    if classes is not None:
-        return labels, check_classes(classes), []
-    found = set(labels)
-    return labels, EMOTIONS if all(label_of(name) is not None for name in found) else in_order(found), []
+    labels = [name.strip() for name in labels]
+    if all(map(str.isdecimal, labels)) and (classes is None or not set(labels) & set(check_classes(classes))):
+        return read_labels(list(map(int, labels)), classes, count)  # a column that was read as text
+    plan = make_plan(list(dict.fromkeys(labels)), None if classes is None else check_classes(classes), of="labels")
+    if unknown := [brief(name) for name in dict.fromkeys(labels) if name not in plan.class_of]:
+        raise ValueError(
+            f"labels hold {listed(unknown)}; the classes are {listed(plan.classes, 10)}. Correct either of them."
+        )
+    notes = [] if all(map(str.isdecimal, plan.classes)) else list(plan.notes)  # somebody chose these numbers as names
+    return [plan.class_of[name] for name in labels], plan.classes, notes

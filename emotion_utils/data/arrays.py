@@ -13,14 +13,14 @@ from emotion_utils.data.array_labels import read_labels
 from emotion_utils.data.contents import as_groups, check_flag
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.folder import tell
-from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT
+from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT, alone
 from emotion_utils.data.image_files import GREY_MODES
-from emotion_utils.data.pixels import as_images, check_size
+from emotion_utils.data.pixels import as_images, check_size, unpacked
+from emotion_utils.data.reading import note_on_dark
 from emotion_utils.errors import brief, check_number, check_whole, listed, reason
 from emotion_utils.randomness import permutation, stream_key
-from emotion_utils.tensors import as_tensor, is_list
+from emotion_utils.tensors import as_list, as_tensor, is_list
 
-DARK = 64  # where the brightest of all pixels is below this, 255 may not be what is white
 LABELS = ("label", "labels", "fine_label", "emotion", "class")  # usual names of the column of labels
 
 
@@ -40,8 +40,8 @@ def from_arrays(
 
     Args:
         images: `(N, H, W)`, `(N, H, W, 3)`, `(N, 3, H, W)` and whatever else `as_images` takes: uint8 0 to 255, floats
-            0 to 1 or 0 to 255, bool, 16 bits, Pillow images.
-        labels: whole numbers from 0 as `(N,)` or `(N, 1)`, or names of classes.
+            0 to 1 or 0 to 255, bool, 16 bits, Pillow images, paths; also a data frame's column of these.
+        labels: whole numbers from 0 as `(N,)` or `(N, 1)`, or names of classes; also a data frame's column.
         classes: names of the classes, in the order of their numbers. None: the names or numbers that occur, sorted
             (`EMOTIONS`, if all are emotions); numbers that do not start at 0, or leave gaps, are then counted anew.
         size: height and width to bring the middle square of each image to; None leaves them, and they must be equal.
@@ -54,13 +54,11 @@ def from_arrays(
     Raises:
         TypeError, ValueError: no images, shapes or ranges that may be two things, or labels that do not fit.
     """
+    images, labels = unpacked(images), as_list(labels)
     pixels = _pixels(images, labels, size, colour, white)
     numbers, names, notes = read_labels(labels, classes, len(pixels))
-    if white is None and len(pixels) and 0 < (brightest := int(pixels.max())) < DARK:
-        notes.append(
-            f"the brightest of all pixels is {brightest} of 255: if that is white, say white=… with its value in the "
-            "array, else nearly black images are learnt from"
-        )
+    if white is None:
+        notes += note_on_dark(pixels, "say white=… with its value in the array")
     groups = None if groups is None else as_groups(groups)
     dataset = FaceDataset(pixels, numbers, names, name=name, groups=groups, notes=notes)
     if verbose:
@@ -82,6 +80,8 @@ def _pixels(images: Any, labels: Any, size: int | None, colour: bool | None, whi
         images = as_tensor(images, "images")  # refuses what holds no plain numbers
     shape = tuple(getattr(images, "shape", ()))
     count = len(labels) if is_list(labels) and hasattr(labels, "__len__") else None
+    if isinstance(images, list | tuple) and len(images) == count:
+        images = [alone(image) for image in images]
     if len(shape) == 2 and shape[0] == count and count > 1:
         side = round(shape[1] ** 0.5)
         advice = f"images.reshape(-1, {side}, {side})" if side**2 == shape[1] else "images.reshape(-1, height, width)"
@@ -152,7 +152,7 @@ def from_torchvision(
             image, label = dataset[i]
         except (TypeError, ValueError) as error:
             raise ValueError(f"dataset[{i}] is not (image, label): {reason(error)}.") from error
-        images.append(_alone(image))
+        images.append(alone(image))
         labels.append(_label(label, i))
     named = name or type(inner).__name__
     return from_arrays(images, labels, classes, size=size, colour=colour, name=named, verbose=verbose)
@@ -201,16 +201,14 @@ def from_huggingface(
         )
     features = getattr(dataset, "features", None) or {}
     image = _column(columns, features, image, "image", "Image", ("image", "img", "pixel_values"))
-    label = _column(
-        columns, features, label, "label", "ClassLabel", ("label", "labels", "fine_label", "emotion", "class")
-    )
+    label = _column(columns, features, label, "label", "ClassLabel", LABELS)
     known = getattr(features.get(label) if hasattr(features, "get") else None, "names", None)
     if classes is None and known:
         classes = [str(each) for each in known]
     images, labels = [], []
     for i in _chosen(len(dataset), limit, seed, verbose):
         row = dataset[i]
-        images.append(_alone(row[image]))
+        images.append(alone(row[image]))
         labels.append(_label(row[label], i))
     return from_arrays(images, labels, classes, size=size, colour=colour, name=name, verbose=verbose)
 
@@ -236,11 +234,6 @@ def _chosen(count: int, limit: Any, seed: Any, verbose: bool) -> Any:
     if limit is not None and (limit := check_whole(1, None, ", or None for all", limit=limit)) < count:
         numbers = sorted(permutation(stream_key(check_whole(seed=seed), "limit"), count)[:limit].tolist())
     return tqdm(numbers, "Reading images", leave=False, delay=2, disable=not verbose, file=sys.stderr, unit="images")
-
-
-def _alone(image: Any) -> Any:
-    """Say of an array with channels that it is one image: `(3, H, W)` might else be three."""
-    return image[None] if len(getattr(image, "shape", ())) == 3 else image
 
 
 def _label(label: Any, i: int) -> int | str:

@@ -10,7 +10,7 @@ from torch import Tensor
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import brief, check_number, listed
 from emotion_utils.randomness import stream_key
-from emotion_utils.tensors import as_tensor, as_whole, is_list
+from emotion_utils.tensors import as_list, as_tensor, as_whole, is_list
 
 CHANNELS = (1, 3)  # grey, or red, green and blue
 
@@ -60,9 +60,9 @@ def as_pixels(images: Any) -> Tensor:
 
 def as_labels(labels: Any, classes: tuple[str, ...]) -> Tensor:
     """Make int64 labels of whole numbers, or of names of classes; emotions may have other names, as in `label_of`."""
-    names = labels.tolist() if isinstance(labels, np.ndarray) and labels.dtype.kind in "USO" else labels
+    names = as_list(labels)
     if not isinstance(names, list | tuple) or not names or not isinstance(names[0], str):
-        return as_whole(labels, "labels")
+        return as_whole(names, "labels")
     number = {name: label for label, name in enumerate(classes)}
     if classes == EMOTIONS:
         number |= {name: label_of(name) for name in dict.fromkeys(names) if isinstance(name, str)}
@@ -88,10 +88,10 @@ def as_groups(groups: Any) -> Tensor:
 
     A name's number is a hash of it, so that a person has the same one in every data set.
     """
-    names = groups.tolist() if isinstance(groups, np.ndarray) and groups.dtype.kind in "USO" else groups
+    names = as_list(groups)
     if isinstance(names, list | tuple) and names and isinstance(names[0], str):
         return torch.tensor([stream_key(0, "group", str(name)) for name in names], dtype=torch.int64)
-    return as_whole(groups, "groups")
+    return as_whole(names, "groups")
 
 
 def check_images_and_labels(images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:

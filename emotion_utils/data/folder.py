@@ -124,7 +124,16 @@ def _refuse_named_files(path: Path, folders: Sequence[str]) -> None:
     inside = {folder: find_files(path / folder).found[:20] for folder in folders[:20]}
     loose = [] if folders else [file for file in find_files(path).found if "/" not in file]
     layout = recognise([name for names in (loose, *inside.values()) for name in names])
-    if layout is None or not layout.emotions:
+    if layout is None:
+        return
+    if not layout.emotions:
+        persons = {folder: {told.person for name in names if (told := told_by(layout, name))}
+                   for folder, names in inside.items()}  # fmt: skip
+        if persons and all(shown == {folder} for folder, shown in persons.items()):
+            raise ValueError(
+                f"{show(path)}: its sub-folders ({listed(folders, 3, 60)}) are the persons of {layout.title}, and not "
+                "classes. A table for load_table says which emotion each file shows, and columns= names its persons."
+            )
         return
     emotions = [{told.emotion for name in names if (told := told_by(layout, name))} for names in inside.values()]
     if len(folders) < 2 or max(map(len, emotions)) > 1 or len(set().union(*emotions)) < 2:

@@ -9,7 +9,7 @@ import torch
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.duplicates import identical
 from emotion_utils.data.folder import Asked, asked, list_folder, made_of, name_of_folder, tell
-from emotion_utils.data.folder_plan import in_order, make_plan
+from emotion_utils.data.folder_plan import in_order, make_plan, refuse_other_floors
 from emotion_utils.data.layouts import Meaning, PersonOf
 from emotion_utils.data.reading import read_entries
 from emotion_utils.data.splits import SPLITS, split_of
@@ -70,6 +70,8 @@ def _folders_of(path: Path) -> dict[str, str]:
         if split := split_of(name):
             found.setdefault(split, []).append(name)
     if "training" not in found:
+        if len(names) == 1 and any(map(split_of, sub_folders(path / names[0]).found)):
+            raise ValueError(f"{show(path)}: the splits lie in {show(path / names[0], 100)}. Give that instead.")
         raise ValueError(
             f"{show(path)} holds no split for training among {listed(names, length=120) or 'its folders (none)'}. "
             "Call the folder train, or read a folder of classes by load_folder(path)."
@@ -77,13 +79,24 @@ def _folders_of(path: Path) -> dict[str, str]:
     for split, folders in found.items():
         if len(folders) > 1:
             raise ValueError(f"{show(path)} holds {listed(folders)}, all for {split}: keep one, or merge them.")
-    return {split: found[split][0] for split in SPLITS if split in found}
+    return {split: _innermost(path, found[split][0], split) for split in SPLITS if split in found}
+
+
+def _innermost(path: Path, folder: str, split: str) -> str:
+    """Give the folder in a split's folder that is called as it, as when train.zip is unpacked to train/train; or it."""
+    inside = sub_folders(path / folder).found
+    return (
+        _innermost(path, f"{folder}/{inside[0]}", split) if [split_of(name) for name in inside] == [split] else folder
+    )
 
 
 def _read_each(path: Path, folders: dict[str, str], how: Asked) -> dict[str, FaceDataset]:
     """Read each split, with the classes that any of them has."""
     if how.classes is None:
-        plans = [make_plan(sub_folders(path / folder).found, None, how.meaning) for folder in folders.values()]
+        trees = {folder: sub_folders(path / folder) for folder in folders.values()}
+        for folder, tree in trees.items():
+            refuse_other_floors(path / folder, tree)
+        plans = [make_plan(tree.found, None, how.meaning) for tree in trees.values()]
         titles = {title for plan in plans for title in plan.class_of.values()}
         if len(titles) < 2:
             raise ValueError(

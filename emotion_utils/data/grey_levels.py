@@ -5,6 +5,7 @@ the range of all values; where neither does, a sentence asks. So no picture turn
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -72,6 +73,12 @@ def _from_floats(values: np.ndarray) -> np.ndarray:
         )
     levels = values * (255 / white)
     return levels.round(out=levels).clip(0, 255, out=levels).astype(np.uint8)
+
+
+def alone(image: Any) -> Any:
+    """Say of an array that it is one image: `(3, H, W)` might else be three grey ones; all else stays as it is."""
+    shape = tuple(getattr(image, "shape", ()))
+    return image[None] if len(shape) == 3 and shape[0] in (3, 4) and shape[2] not in (1, 2, 3, 4) else image
 
 
 def in_rows(array: np.ndarray) -> np.ndarray:

@@ -82,6 +82,9 @@ def decode(content: bytes, name: str, size: int | None = None, colour: bool = Fa
                 f"{name} is a HEIC picture. Save it as JPEG, or `pip install pillow-heif`, which reads such files."
             )
             raise ImageError(message, "HEIC; `pip install pillow-heif` lets it be read") from error
+        if _is_numpy(content):
+            message = f"{name} holds an array of NumPy. Give what is in it: np.load(path)."
+            raise ImageError(message, "an array of NumPy") from error
         message = (
             f"{name} is no image that can be read (readable are {', '.join(known)}). Save it as one, or leave it out."
         )
@@ -126,6 +129,10 @@ def _reduce(image: Image.Image) -> None:
 
 def _is_heic(content: bytes) -> bool:
     return content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def _is_numpy(content: bytes) -> bool:
+    return content[:6] == b"\x93NUMPY" or (content[:2] == b"PK" and b".npy" in content[:300])
 
 
 def _levels(image: Image.Image) -> Image.Image:

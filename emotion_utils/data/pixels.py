@@ -1,5 +1,6 @@
 """From grey levels to numbers that a network takes, and from any picture to grey levels: one reader for every door."""
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -12,15 +13,16 @@ from PIL import Image
 from torch import Tensor
 
 from emotion_utils.data.contents import as_pixels, check_flag
-from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT, plain_arrays
+from emotion_utils.data.grey_levels import DARKEST, OVERSHOOT, alone, plain_arrays
 from emotion_utils.data.image_files import MOST_BYTES, MOST_PIXELS, Picture, decode, from_pillow, read_picture
-from emotion_utils.errors import brief, check_number, check_whole, one_line, reason
+from emotion_utils.errors import brief, check_number, check_whole, listed, one_line, reason
 from emotion_utils.files import as_path
-from emotion_utils.tensors import as_tensor
+from emotion_utils.tensors import as_list, as_tensor
 
 # One picture or many: a file's path, its content, the open file, a Pillow image, an array or a tensor.
 Source = str | PathLike[str] | bytes | BinaryIO | Image.Image | np.ndarray | Tensor
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+NUMBERS = r"[\[ ]*[0-9]+([ ,]+[0-9.]+){20,}[\] ]*"  # a text of pixels, as FER2013's table has in each row
 LARGEST = int(MOST_PIXELS**0.5)  # the largest `size`
 
 
@@ -107,7 +109,7 @@ def load_image(path: str | Path, size: int = 48, *, colour: bool = False) -> Ten
 
 def to_grey(image: Source, size: int | None = None, bgr: bool = False) -> np.ndarray:
     """Turn one image of any kind into grey levels, uint8 `(H, W)`, or `(size, size)`; see `as_images`."""
-    images = as_images(image, size, bgr)  # (N, 1, H, W)
+    images = as_images(alone(image), size, bgr)  # (N, 1, H, W)
     if len(images) != 1:
         raise ValueError(f"image={one_line(str(tuple(images.shape)), 60)}: to_grey takes one image, as_images many.")
     return images[0, 0].numpy()
@@ -121,8 +123,9 @@ def as_images(
     Args:
         images: the path of an image file, its content as bytes, an open file, a Pillow image; a NumPy array or a
             PyTorch tensor of shape (H, W), (H, W, C), (N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1, 3 or 4;
-            or a list of these. bool is black and white, uint8 and uint16 are 8 and 16 bits, floats are 0 … 1 or
-            0 … 255 (all of an array alike); other whole numbers are 8 bits if they end at 255, else 16.
+            or a list, or a data frame's column, of these. bool is black and white, uint8 and uint16 are 8 and 16 bits,
+            floats are 0 … 1 or 0 … 255 (all of an array alike); other whole numbers are 8 bits if they end at 255, else
+            16.
         size: height and width of the result, of the middle square of each; None keeps the images' own, which must
             then be equal.
         bgr: colours of arrays are blue, green, red, as in OpenCV's frames.
@@ -136,6 +139,7 @@ def as_images(
     """
     bgr, colour = check_flag(bgr=bgr), check_flag(colour=colour)
     channels = 3 if colour else 1
+    images = unpacked(images)
     if isinstance(images, list | tuple):
         _check_alike(images)
     if size is not None:
@@ -157,6 +161,11 @@ def as_images(
             "them. Give size=48, or another, to make them equal."
         )
     return torch.from_numpy(np.stack(made)).view(len(made), channels, *sizes[0])
+
+
+def unpacked(images: Any) -> Any:
+    """Give a data frame's column of images or paths, or an array of arrays, as a list; all else as it is."""
+    return images if isinstance(images, np.ndarray) and images.dtype.kind != "O" else as_list(images)
 
 
 def _check_alike(images: Sequence[Any]) -> None:
@@ -187,6 +196,11 @@ def check_size(size: Any) -> int:
 
 def _each(images: Any, size: int | None, bgr: bool, colour: bool) -> Iterator[np.ndarray]:
     """Give the images one by one: uint8 `(H, W)`, or with `colour` `(3, H, W)`."""
+    if isinstance(images, str) and re.fullmatch(NUMBERS, images):
+        raise ValueError(
+            f"images={brief(images, 30)}: that is a text of {len(re.findall('[0-9.]+', images)):,} numbers, and no "
+            "path. np.array(text.split(), dtype=np.uint8).reshape(48, 48) makes an image of it."
+        )
     if isinstance(images, str | PathLike):
         picture = read_picture(as_path(images, "images"), size, colour)
         _warn(picture, images)
@@ -240,9 +254,11 @@ def _from_array(images: Any, bgr: bool, colour: bool) -> list[np.ndarray]:
     array = _as_array(images)
     if array is None or array.ndim < 2 or array.dtype.kind not in "buif":
         what = one_line(repr(images), 60) if isinstance(images, str | int | float | list | tuple) else type(images)
+        is_mapping = hasattr(images, "keys") and not hasattr(images, "__array__")  # as an .npz file is
+        entries = f" It has entries: give one of {listed(list(map(str, images)), 4, 60)}." if is_mapping else ""
         raise TypeError(
             f"images={what}: give the path of an image file, a Pillow image, an array of pixels such as (H, W) or "
-            "(N, H, W, 3), or a list of these. Of a FaceDataset, give its images."
+            f"(N, H, W, 3), or a list of these. Of a FaceDataset, give its images.{entries}"
         )
     try:
         return plain_arrays(array, bgr, colour)

@@ -13,6 +13,7 @@ from emotion_utils.data.layouts import PersonOf, persons_of
 from emotion_utils.data.splits import group_identical, members_of
 from emotion_utils.errors import listed, reason
 
+DARK = 64  # where the brightest of all pixels is below this, 255 may not be what is white
 LONG = 2.0  # times longer than wide, or wider than long: the middle square is then less than half of the picture
 
 
@@ -94,7 +95,21 @@ def notes_on(reading: Reading, size: int, colour: bool) -> list[str]:
         notes.append(f"less than half of {size} pixels high or wide, so enlarged and blurred: {listed(small)}")
     if colour and not reading.coloured:
         notes.append("no file holds colours, so the three channels are equal: colour=False needs a third of the memory")
+    notes += note_on_dark(reading.images, "scale the files' pixels: 12 bits saved as 16 look like that")
     return notes + _notes_on_twins(reading)
+
+
+def note_on_dark(images: Tensor, cure: str) -> list[str]:
+    """Say that all images are nearly black, and what to do if they should not be: one note, or none."""
+    pixels = images.flatten(1)
+    shows = len(pixels) > 0 and bool((pixels.amax(1) > pixels.amin(1)).any())  # blank ones have no white
+    brightest = int(pixels.max()) if shows else 0
+    if not 0 < brightest < DARK:
+        return []
+    return [
+        f"the brightest of all pixels is {brightest} of 255: if that is white, {cure}, else nearly black images are "
+        "learnt from"
+    ]
 
 
 def _notes_on_twins(reading: Reading) -> list[str]:

@@ -1,46 +1,22 @@
 """A table (CSV) with paths of images and their labels, as a data set."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.folder import Asked, Listing, asked, made_of, tell
-from emotion_utils.data.folder_plan import make_plan
+from emotion_utils.data.folder_plan import Plan, make_plan
 from emotion_utils.data.folder_splits import MOST_SHARE, finish
 from emotion_utils.data.layouts import Meaning, PersonOf, doubt
 from emotion_utils.data.reading import Entry, read_entries
 from emotion_utils.data.splits import SPLITS, split_of
-from emotion_utils.errors import brief, check_number, check_whole, listed, printable, reason, show
-from emotion_utils.files import as_path, is_file, read_file
+from emotion_utils.data.table_rows import SUFFIXES, Row, read_rows
+from emotion_utils.errors import brief, check_number, check_whole, listed, one_line, printable, show
+from emotion_utils.files import as_path, is_file
 
-MOST_BYTES = 200_000_000
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm")
-
-# What columns are called, in small letters without spaces, lines and dots. The first that is there is taken.
-NAMES = {
-    "path": ("path", "filepath", "imagepath", "filename", "file", "imagename", "image", "img", "imgpath", "imageid",
-             "subdirectoryfilepath", "pth", "name", "picture", "photo"),
-    "label": ("label", "labels", "class", "classname", "emotion", "expression", "category", "target", "emotionlabel"),
-    "split": ("split", "usage", "set", "subset", "partition", "fold"),
-    "person": ("person", "personid", "subject", "subjectid", "identity", "userid", "user", "participant", "group"),
-}  # fmt: skip
-
-_NEEDED = ("path", "label")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a table: the texts of its cells, "" where there is none."""
-
-    line: int  # in the file, from 1
-    path: str
-    label: str
-    split: str
-    person: str
+SKIPPED = "skipped, "  # begins a note on rows
 
 
 def load_table(
@@ -52,7 +28,7 @@ def load_table(
     colour: bool = False,
     meaning: Meaning | None = None,
     person_of: PersonOf | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | int] | None = None,
     verbose: bool = True,
 ) -> FaceDataset:
     """Read the images that a table lists, with their labels, into a data set.
@@ -60,7 +36,7 @@ def load_table(
     The table is text with a row for each image, cells apart by commas, semicolons, tabs or spaces. Columns are found by
     their names (path, file, image; label, class, emotion; person, subject; split, usage); a table without names has the
     path first and the label second. Rows without a path or a label, paths that leave the folder and files that are not
-    there are skipped and noted.
+    there are skipped and noted. A file's ending may be left out.
 
     Args:
         path: the table.
@@ -71,7 +47,7 @@ def load_table(
         person_of: a function from a file's path to the person it shows; None: as the table tells.
         meaning: what labels stand for, as `{"1": "surprise", …}`, or "raf-db", "affectnet", …: see `load_folder`.
         columns: names of the table's columns where they are not found: `{"path": "foto", "label": "was"}`; also
-            "person" and "split".
+            "person" and "split". Or their numbers, counted from 0: `{"path": 0, "label": 7}`.
         verbose: print the notes.
 
     Raises:
@@ -79,13 +55,13 @@ def load_table(
         ValueError: no table, columns that are not found, only one class, or not one readable image.
     """
     how = asked(size, classes, colour, None, meaning, person_of)
-    rows, root = _read_rows(path, folder, columns)
-    splits = {split_of(row.split) for row in rows} - {None}
-    notes = (
-        [f"its column of splits says {listed(sorted(splits))}; load_table_splits keeps them apart"] if splits else []
-    )
-    table = as_path(path)
-    listing = _list_rows(table, root, rows, how, notes)
+    table, root = _places(path, folder)
+    found = read_rows(table, columns)
+    splits = {split_of(row.split) for row in found.rows} - {None}
+    notes = list(found.notes)
+    if splits:
+        notes.append(f"its column of splits says {listed(sorted(splits))}; load_table_splits keeps them apart")
+    listing = _list_rows(table, root, found.rows, how, notes)
     return _read(table, root, listing, how, verbose)
 
 
@@ -98,7 +74,7 @@ def load_table_splits(
     colour: bool = False,
     meaning: Meaning | None = None,
     person_of: PersonOf | None = None,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[str, str | int] | None = None,
     share: float = 0.1,
     seed: int = 0,
     verbose: bool = True,
@@ -113,27 +89,54 @@ def load_table_splits(
     """
     how = asked(size, classes, colour, None, meaning, person_of)
     share, seed = check_number(0, MOST_SHARE, above=0, share=share), check_whole(seed=seed)
-    rows, root = _read_rows(path, folder, columns)
-    table = as_path(path)
+    table, root = _places(path, folder)
+    found = read_rows(table, columns)
+    rows = found.rows
+    if not found.has_splits:
+        raise ValueError(
+            f"{show(table, 100)} has no column of splits: columns={{'path': …, 'label': …, 'split': …}} names it. "
+            "load_table(path) reads a table without one, and divide() cuts what it gives."
+        )
     if unknown := sorted({row.split for row in rows if split_of(row.split) is None}):
         raise ValueError(
             f"{show(table, 100)}: the column of splits holds {listed([brief(word, 30) for word in unknown])}; words "
             "such as train, val and test are known. columns={'path': …, 'label': …, 'split': …} names the column."
         )
-    plan = make_plan(list(dict.fromkeys(row.label for row in rows if row.label)), how.classes, how.meaning)
+    plan = _plan(rows, how)
     how = replace(how, classes=plan.classes)
     made = {}
     for split in SPLITS:
         mine = [row for row in rows if split_of(row.split) == split]
         if mine:
-            dataset = _read(table, root, _list_rows(table, root, mine, how, []), how, verbose=False)
+            notes = found.notes if split == SPLITS[0] else ()
+            dataset = _read(table, root, _list_rows(table, root, mine, how, notes), how, verbose=False)
             made[split] = dataset.subset(slice(None), split=split)
     if "training" not in made:
         raise ValueError(f"{show(table, 100)}: no row is for training, only for {listed(list(made))}.")
     return finish(table.stem, made, share, seed, verbose)
 
 
+def _places(path: Any, folder: Any) -> tuple[Path, Path]:
+    """Say where the table lies, and where its paths start."""
+    table = as_path(path)
+    root = table.parent if folder is None else as_path(folder, "folder")
+    if not root.is_dir():
+        raise FileNotFoundError(f"There is no folder {show(root)}. folder=… says where the table's paths start.")
+    return table, root
+
+
+def _plan(rows: Sequence[Row], how: Asked) -> Plan:
+    return make_plan(list(dict.fromkeys(row.label for row in rows if row.label)), how.classes, how.meaning, "labels")
+
+
 def _read(table: Path, root: Path, listing: Listing, how: Asked, verbose: bool) -> FaceDataset:
+    if not listing.entries:
+        skipped = [note.removeprefix(SKIPPED) for note in listing.notes if note.startswith(SKIPPED)]
+        why = one_line("; ".join(skipped) or "no row has a class", 140)
+        raise ValueError(
+            f"{show(table, 80)} lists no readable image: {why}. Its paths start at {show(root, 80)}; "
+            "folder=… says another place."
+        )
     reading = read_entries(root, listing.entries, how.size, how.colour)
     dataset = made_of(table, listing, reading, how, verbose=False)
     if verbose:
@@ -143,7 +146,7 @@ def _read(table: Path, root: Path, listing: Listing, how: Asked, verbose: bool) 
 
 def _list_rows(table: Path, root: Path, rows: Sequence[Row], how: Asked, notes: Sequence[str]) -> Listing:
     """Say which files are to be read, and what is wrong with rows."""
-    plan = make_plan(list(dict.fromkeys(row.label for row in rows if row.label)), how.classes, how.meaning)
+    plan = _plan(rows, how)
     if how.classes is None and len(set(plan.class_of.values())) < 2:
         raise ValueError(
             f"{show(table, 100)} has only one class, {listed(list(plan.class_of)) or 'and that has no name'}; a "
@@ -153,10 +156,10 @@ def _list_rows(table: Path, root: Path, rows: Sequence[Row], how: Asked, notes: 
     wrong: dict[str, list[str]] = {}
     titles: dict[str, set[str]] = {}
     for row in rows:
-        if why := _what_is_wrong(row, root):
+        name = _found(row.path, root)
+        if why := _what_is_wrong(row, name, root):
             wrong.setdefault(why, []).append(f"line {row.line}" + (f" ({row.path})" if row.path else ""))
         elif row.label in plan.class_of:
-            name = _found(row.path, root)
             title = plan.class_of[row.label]
             if title in titles.setdefault(name, set()):
                 wrong.setdefault("listed once more", []).append(f"line {row.line} ({row.path})")
@@ -172,94 +175,42 @@ def _list_rows(table: Path, root: Path, rows: Sequence[Row], how: Asked, notes: 
             f"its column of persons tells {found}, and divide goes by that; unless it is so, "
             "columns={'path': …, 'label': …} leaves the column out",
         ]
-    told = tuple(f"skipped, {why}: {listed(lines, between='; ')}" for why, lines in wrong.items())
+    told = tuple(f"{SKIPPED}{why}: {listed(lines, between='; ')}" for why, lines in wrong.items())
     return Listing(plan.classes, tuple(entries), (*notes, *told, *plan.notes), ())
 
 
-def _what_is_wrong(row: Row, root: Path) -> str | None:
+def _what_is_wrong(row: Row, name: str | None, root: Path) -> str | None:
     if not row.path or not row.label:
         return f"without a {'path' if not row.path else 'label'}"
-    path = PurePosixPath(row.path.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in "".join(path.parts[:1]):
+    if _inside(row.path, root) is None:
         return "the path leaves the folder"
-    return None if path.name and _found(row.path, root) else "there is no such file"
+    return None if name else "there is no such file"
+
+
+def _inside(path: str, root: Path) -> PurePosixPath | None:
+    """Give a row's path in the folder, also of one that begins at the disk's root; None for one that leaves it."""
+    plain = PurePosixPath(path.replace("\\", "/"))
+    if Path(path).is_absolute():
+        try:
+            plain = PurePosixPath(Path(path).resolve().relative_to(root.resolve()).as_posix())
+        except (ValueError, OSError):
+            return None
+    return None if plain.is_absolute() or ".." in plain.parts or ":" in "".join(plain.parts[:1]) else plain
 
 
 def _found(path: str, root: Path) -> str | None:
-    """Find the file that a row means; RAF-DB's list says train_00001.jpg, and the file is train_00001_aligned.jpg."""
-    plain = PurePosixPath(path.replace("\\", "/"))
-    for name in (plain, plain.with_name(f"{plain.stem}_aligned{plain.suffix}")):
+    """Find the file that a row means, which may be called by another name than the row says.
+
+    RAF-DB's list says train_00001.jpg, and the file is train_00001_aligned.jpg; others leave out a file's ending.
+    """
+    plain = _inside(path, root)
+    if plain is None or not plain.name:
+        return None
+    names = [plain, plain.with_name(f"{plain.stem}_aligned{plain.suffix}")]
+    if plain.suffix.lower() not in SUFFIXES:
+        names += [plain.with_name(plain.name + suffix) for suffix in SUFFIXES]
+    for name in names:
         file = root / name
         if is_file(file) and file.resolve().is_relative_to(root.resolve()):
             return str(name)
     return None
-
-
-def _read_rows(path: Any, folder: Any, columns: Mapping[str, str] | None) -> tuple[list[Row], Path]:
-    """Read a table, and say where its paths start."""
-    table = as_path(path)
-    root = table.parent if folder is None else as_path(folder, "folder")
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {show(root)}. folder=… says where the table's paths start.")
-    try:
-        text = read_file(table, MOST_BYTES).decode("utf-8-sig")
-        lines = [line for line in text.splitlines() if line.strip()]
-        apart = _delimiter(lines[0]) if lines else ","
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=apart, skipinitialspace=True)
-        cells = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{show(table, 100)} is no table of text ({reason(error)}). Save it as CSV, UTF-8.") from error
-    numbered = [(number, row) for number, row in cells if any(row)]
-    if not numbered:
-        raise ValueError(f"{show(table, 100)} holds no rows.")
-    place, has_names = _places(table, numbered[0][1], columns)
-    body = numbered[has_names:]
-    if not body:
-        raise ValueError(f"{show(table, 100)} has names of columns, and no rows.")
-
-    def cell(row: list[str], what: str) -> str:
-        at = place.get(what)
-        return row[at] if at is not None and at < len(row) else ""
-
-    return [Row(number, *(cell(row, what) for what in NAMES)) for number, row in body], root
-
-
-def _delimiter(line: str) -> str:
-    """Say what parts the cells of a line: the first of these that occurs."""
-    return next((sign for sign in (",", ";", "\t", " ") if sign in line), ",")
-
-
-def _places(table: Path, first: list[str], columns: Mapping[str, str] | None) -> tuple[dict[str, int], bool]:
-    """Find the columns by the cells of the first row; say whether these are names."""
-    if columns is not None:
-        return _chosen(table, first, columns), True
-    if first[0].lower().endswith(SUFFIXES):
-        if len(first) < 2:
-            raise ValueError(f"{show(table, 100)}: a row has a path and no label; give both, apart by a comma.")
-        return {"path": 0, "label": 1}, False
-    plain = ["".join(c for c in name.lower() if c.isalnum()) for name in first]
-    place = {}
-    for what, known in NAMES.items():
-        if found := next((name for name in known if name in plain), None):
-            place[what] = plain.index(found)
-    if missing := [what for what in _NEEDED if what not in place]:
-        known = ", ".join(f"{what!r}: {brief(first[place[what]], 30) if what in place else '…'}" for what in _NEEDED)
-        raise ValueError(
-            f"{show(table, 100)} has the columns {listed(first, 8, 120)}; which holds the {missing[0]}? Say columns="
-            f"{{{known}}}, and 'person': … if one tells who is shown."
-        )
-    return place, True
-
-
-def _chosen(table: Path, first: list[str], columns: Any) -> dict[str, int]:
-    if not isinstance(columns, Mapping) or not set(_NEEDED) <= set(columns) <= set(NAMES):
-        raise ValueError(
-            f"columns={brief(columns)}: give the names of columns by what they hold, path and label at the least: "
-            "columns={'path': …, 'label': …}, and if you like 'person' and 'split'."
-        )
-    if missing := [name for name in columns.values() if name not in first]:
-        raise ValueError(
-            f"columns={brief(dict(columns))}: {show(table, 80)} has no column {brief(missing[0], 30)}, only "
-            f"{listed(first, 8, 100)}."
-        )
-    return {what: first.index(name) for what, name in columns.items()}

@@ -30,7 +30,10 @@ def sub_folders(path: Path) -> Tree:
     if not os.path.lexists(path):
         raise FileNotFoundError(f"There is no folder {show(path.absolute())}. Check the name.")
     if not os.path.isdir(path):
-        raise NotADirectoryError(f"{show(path)} is a file; a folder with one sub-folder for each class was expected.")
+        raise NotADirectoryError(
+            f"{show(path)} is a file; a folder with one sub-folder for each class was expected. Unpack an archive "
+            "first; load_table reads a table."
+        )
     try:
         names = os.listdir(path)
     except PermissionError as error:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from emotion_utils.data.grey_levels import alone
 from emotion_utils.data.image_files import MOST_BYTES, Picture, decode, from_pillow
 from emotion_utils.data.pixels import as_images
 from emotion_utils.errors import one_line, reason, show
@@ -46,7 +47,8 @@ def read_photo(image: Any, *, bgr: bool = False) -> Photo:
 
     Args:
         image: the path of an image file, its content as bytes, the open file, a Pillow image, an array or a tensor of
-            one picture (as `emotion_utils.data.as_images` takes them), or a `Photo`, which is handed back.
+            one picture (as `emotion_utils.data.as_images` takes them, and `(3, H, W)`), or a `Photo`, which is handed
+            back.
         bgr: colours of an array are blue, green, red, as in OpenCV's frames.
 
     Raises:
@@ -73,7 +75,7 @@ def read_photo(image: Any, *, bgr: bool = False) -> Photo:
         if isinstance(content, bytes) and len(content) <= MOST_BYTES:
             return _of(decode_colours(content, "The open file"))
         raise ValueError(f'The open file gives text or over {MOST_BYTES:,} bytes: open it as open(path, "rb").')
-    arrays = as_images(image, bgr=bgr, colour=True)  # (N, 3, H, W)
+    arrays = as_images(alone(image), bgr=bgr, colour=True)  # (N, 3, H, W)
     if len(arrays) != 1:
         shape = one_line(str(tuple(arrays.shape)), 60)
         raise ValueError(f"image: {shape}, which are {len(arrays):,} pictures; give one at a time.")

@@ -8,7 +8,7 @@ from torch.utils.data import Subset, TensorDataset
 from torchvision.datasets import FakeData
 from torchvision.transforms import ToTensor
 
-from emotion_utils.data import from_arrays, from_huggingface, from_torchvision
+from emotion_utils.data import FaceDataset, as_images, from_arrays, from_huggingface, from_torchvision
 from emotion_utils.emotions import EMOTIONS
 
 RANDOM = np.random.default_rng(0)
@@ -195,3 +195,94 @@ def test_what_is_no_name_among_names_is_refused(other, first):
 def test_numbers_in_an_array_of_objects_are_numbers():
     faces = from_arrays(MNIST, np.array(LABELS.tolist(), dtype=object), verbose=False)
     assert torch.equal(faces.labels, torch.from_numpy(LABELS))
+
+
+class Column:
+    """A column of a data frame: neither an array nor a list, and it becomes an array of objects."""
+
+    def __init__(self, values):
+        self.values = list(values)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __iter__(self):
+        return iter(self.values)
+
+    def __array__(self, dtype=None, copy=None):
+        made = np.empty(len(self.values), object)
+        made[:] = self.values
+        return made if dtype is None else made.astype(dtype)
+
+
+def pandas_column(values):
+    return pytest.importorskip("pandas").Series(list(values), index=range(5, 5 + len(values)))
+
+
+NAMES = ["Happiness", "sad"] * 10
+
+
+@pytest.mark.parametrize("column", [Column, pandas_column])
+def test_columns_of_a_data_frame_are_lists(tmp_path, column):
+    wanted = from_arrays(MNIST, NAMES, groups=list("abcde") * 4, verbose=False)
+    faces = from_arrays(column(list(MNIST)), column(NAMES), groups=column(list("abcde") * 4), verbose=False)
+    assert faces.classes == EMOTIONS
+    for part in ("images", "labels", "groups"):
+        assert torch.equal(getattr(faces, part), getattr(wanted, part))
+    assert FaceDataset(MNIST[:, None], column(NAMES)).labels[:2].tolist() == [3, 4]
+    paths = [str(tmp_path / f"{i}.png") for i in range(2)]
+    for path, pixels in zip(paths, MNIST, strict=False):
+        Image.fromarray(pixels).save(path)
+    assert torch.equal(from_arrays(column(paths), column([1, 0]), verbose=False).images, faces.images[:2])
+    assert torch.equal(as_images(column(paths)), faces.images[:2])
+    with pytest.raises(ValueError, match=r"labels.*nan"):
+        from_arrays(MNIST, column([*NAMES[:-1], float("nan")]))
+
+
+def test_one_column_of_names_is_a_list_of_names():
+    faces = from_arrays(MNIST, np.array(NAMES, dtype=object)[:, None], verbose=False)
+    assert (faces.classes, faces.labels[:2].tolist()) == (EMOTIONS, [3, 4])
+
+
+def test_a_list_of_images_with_channels_first_is_a_list_of_images():
+    """As `[image for image, label in dataset]` of a data set of PyTorch gives them."""
+    wanted = torch.from_numpy(CIFAR).permute(0, 3, 1, 2)
+    for images in (list(wanted), tuple(wanted / 255), [image.numpy() for image in wanted]):
+        assert torch.equal(from_arrays(images, LABELS).images, wanted)
+    assert from_arrays(list(torch.from_numpy(MNIST)[:, None]), LABELS).images.shape == (20, 1, 28, 28)
+
+
+def test_one_emotion_in_several_writings_is_one_class_beside_others_too(capsys):
+    names = ["happiness", "Happy", "contempt", "anger", "angry ", "Sad", "sad"]
+    faces = from_arrays(MNIST[:7], names)
+    assert faces.classes == ("angry", "contempt", "happy", "sad")
+    assert faces.labels.tolist() == [2, 2, 1, 0, 0, 3, 3]
+    assert any("labels taken for emotions" in note and "Happy → happy" in note for note in faces.notes)
+    assert "contempt" in capsys.readouterr().out
+    assert from_arrays(MNIST, ["dog", "dog ", "cat", "cat"] * 5, verbose=False).classes == ("cat", "dog")
+    assert from_arrays(MNIST, ["Cat", "DOG"] * 10, ["dog", "cat"], verbose=False).labels[:2].tolist() == [1, 0]
+    assert any("writing" in note for note in from_arrays(MNIST, ["Dog", "dog"] * 10, verbose=False).notes)
+
+
+def test_numbers_that_were_read_as_texts_are_numbers(capsys):
+    texts = [str(label) for label in LABELS % 7]
+    assert from_arrays(MNIST, texts, EMOTIONS).labels.tolist() == (LABELS % 7).tolist()
+    assert from_arrays(MNIST, texts).classes == tuple("0123456")
+    assert from_arrays(MNIST, texts, list("6543210")).labels.tolist() == (6 - LABELS % 7).tolist()  # names of classes
+    assert capsys.readouterr().out == ""
+    with pytest.raises(ValueError, match=r"labels run from 1 to 7.*count from 1"):
+        from_arrays(MNIST, [str(label + 1) for label in LABELS % 7], EMOTIONS)
+
+
+def test_what_holds_arrays_but_is_none_is_named(tmp_path):
+    np.savez(tmp_path / "faces.npz", x_train=MNIST, y_train=LABELS)
+    np.save(tmp_path / "faces.npy", MNIST)
+    with np.load(tmp_path / "faces.npz") as held, pytest.raises(TypeError, match=r"images=.*entries.*x_train, y_train"):
+        from_arrays(held, LABELS)
+    for name in ("faces.npz", "faces.npy"):
+        with pytest.raises(ValueError, match=rf"{name} holds an array of NumPy.*np\.load"):
+            from_arrays([tmp_path / name], [0])
+    row = " ".join(map(str, MNIST[0].ravel()))  # as a row of FER2013's table
+    for images in ([row] * 20, Column([row] * 20), [row.replace(" ", ", ")] * 20):
+        with pytest.raises(ValueError, match=r"images='.*784 numbers.*split\(\)"):
+            from_arrays(images, LABELS)

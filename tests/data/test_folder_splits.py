@@ -82,3 +82,28 @@ def test_folders_without_splits(tmp_path):
             load_folder_splits(tmp_path / "pets", share=share)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_folder_splits(tmp_path / "nowhere")
+
+
+def test_a_splits_folder_in_a_folder_of_its_name(tmp_path):
+    """As train.zip and test.zip are unpacked."""
+    inside = [
+        f"{part}/{part}/{title}/{part}{i}.png"
+        for part in ("train", "test")
+        for title in ("cat", "dog")
+        for i in range(9)
+    ]
+    put_all(tmp_path / "archive", inside)
+    training, validation, test = load_folder_splits(tmp_path / "archive", share=0.3, verbose=False)
+    assert training.classes == ("cat", "dog")
+    assert len(training) + len(validation) == len(test) == 18
+    assert test.labels.tolist() == [0] * 9 + [1] * 9
+    with pytest.raises(ValueError, match=r"lie in .*archive.*instead"):
+        load_folder_splits(tmp_path)
+    put_all(tmp_path / "mixed", names("train/train", "train/test"))
+    with pytest.raises(ValueError, match=r"train holds splits"):
+        load_folder_splits(tmp_path / "mixed")
+    put_all(
+        tmp_path / "persons", ["train/A/happy/0.png", "train/A/sad/0.png", "train/B/happy/0.png", "train/B/sad/0.png"]
+    )
+    with pytest.raises(ValueError, match=r"lie in A, B"):
+        load_folder_splits(tmp_path / "persons")

@@ -134,3 +134,36 @@ def test_persons_by_a_function_of_ones_own(tmp_path):
     parts = faces.divide((0.5, 0.25, 0.25))
     assert [len(part.groups.unique()) for part in parts] == [2, 1, 1]
     assert sum(len(part) for part in parts) == 24
+
+
+def test_meaning_is_found_in_any_writing(tmp_path):
+    put_all(tmp_path / "german", ["WUT/0.png", "u\u0308berraschung/0.png", "Neutral/0.png", "Ekel/0.png"])
+    faces = load_folder(
+        tmp_path / "german", meaning={"Wut": "angry", "\u00fcberraschung": "surprise", "ekle": "disgust"}
+    )
+    assert faces.classes == ("Ekel", "angry", "neutral", "surprise")
+    assert any("meaning says nothing of Ekel" in note for note in faces.notes)
+    put_all(tmp_path / "numbers", ["01/0.png", "02/0.png", "3.0/0.png"])
+    faces = load_folder(tmp_path / "numbers", meaning="raf-db")
+    assert faces.labels.tolist() == [EMOTIONS.index(name) for name in ("disgust", "fear", "surprise")]
+    assert not any("meaning says" in note for note in faces.notes)
+
+
+def test_persons_above_emotions_are_no_classes(tmp_path):
+    """As in Oulu-CASIA and CK+."""
+    names = [f"P00{who}/{title}/{i}.png" for who in (1, 2) for title in ("Anger", "Happiness") for i in range(2)]
+    put_all(tmp_path / "oulu", names)
+    with pytest.raises(
+        ValueError, match=r"oulu: .*Anger, Happiness.* lie in P001, P002.*load_table.*classes="
+    ) as caught:
+        load_folder(tmp_path / "oulu")
+    assert len(str(caught.value)) <= 400
+    assert load_folder(tmp_path / "oulu", classes=["P001", "P002"]).labels.tolist() == [0] * 4 + [1] * 4
+    put_all(tmp_path / "one", ["images/happy/0.png", "images/sad/0.png", "annotations/0.png"])
+    with pytest.raises(ValueError, match="lie in images"):
+        load_folder(tmp_path / "one")
+    put_all(tmp_path / "ck", [f"S{who:03}/00{k}/S{who:03}_00{k}_00000001.png" for who in (5, 10) for k in (1, 2)])
+    with pytest.raises(ValueError, match=r"ck: .*S005, S010.*persons of CK\+.*load_table"):
+        load_folder(tmp_path / "ck")
+    put_all(tmp_path / "fine", ["happy/faint/0.png", "happy/sad/0.png", "sad/happy/0.png"])
+    assert load_folder(tmp_path / "fine").labels.tolist() == [3, 3, 4]

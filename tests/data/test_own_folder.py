@@ -1,5 +1,6 @@
 """What folders of one's own hold: colours, photographs of every size, persons, mistakes; and the page on it."""
 
+import numpy as np
 import pytest
 import torch
 from own_images import put, put_all
@@ -144,3 +145,13 @@ def test_a_rule_for_persons_that_hardly_fits_is_told(tmp_path, capsys):
         assert load_folder(tmp_path, person_of=person_of).notes == report.dataset.notes == list(report.notes)
         printed = capsys.readouterr().out
         assert "person_of finds" not in printed if said is None else said in printed
+
+
+def test_folders_of_nearly_black_images_are_told(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 4096, (4, 48, 48)).astype(np.uint16)  # 12 bits, saved as 16
+    for i, image in enumerate(pixels):
+        (tmp_path / "dim" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "dim" / "ab"[i % 2] / f"{i}.png")
+    assert any("brightest of all pixels is 15 of 255" in note for note in load_folder(tmp_path / "dim").notes)
+    put_all(tmp_path / "usual", PETS)
+    assert not any("brightest" in note for note in load_folder(tmp_path / "usual").notes)

@@ -81,6 +81,12 @@ def test_colours_become_grey_as_pillow_makes_them(shape):
     assert as_images(colours).shape == (len(rows), 1, 20, 30)
 
 
+def test_one_image_with_channels_first_is_one_image():
+    colours = noise(20, 30, 3)
+    for first in (colours.transpose(2, 0, 1), torch.from_numpy(colours).permute(2, 0, 1)):
+        assert np.array_equal(to_grey(first), to_grey(colours))
+
+
 def test_an_array_s_transparent_pixels_become_white():
     assert set(as_images(np.zeros((9, 9, 4), np.uint8)).unique().tolist()) == {255}
     assert set(as_images(np.zeros((9, 9, 2), np.uint8)).unique().tolist()) == {255}

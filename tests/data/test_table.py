@@ -130,3 +130,56 @@ def test_what_is_no_table(tmp_path):
         load_table(tmp_path / "nothing.csv")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_table(tmp_path / "list.csv", tmp_path / "nowhere")
+
+
+def rows(labels, form="faces/{}.png,{}"):
+    return "".join(form.format(i, label) + "\n" for i, label in enumerate(labels))
+
+
+def test_numbers_with_a_fraction_of_nothing_are_whole_numbers(tmp_path):
+    """As pandas writes a column of numbers in which one is missing."""
+    path = table(tmp_path, "path,label\n" + rows(["0.0", "10.0", "2.0", "", "nan", "2", "2.00", "<NA>"]))
+    faces = load_table(path, verbose=False)
+    assert (faces.classes, faces.labels.tolist()) == (("0", "2", "10"), [0, 2, 1, 1, 1])
+    assert any("without a label: line 5 (faces/3.png); line 6" in note for note in faces.notes)
+    meant = load_table(path, meaning={0: "anger", 2: "fear"}, verbose=False)
+    assert (meant.classes, meant.labels.tolist()) == (EMOTIONS, [0, 2, 2, 2])
+    assert any("labels that are no class were skipped: 10.0" in note for note in meant.notes)
+
+
+def test_columns_without_names_by_their_numbers(tmp_path, capsys):
+    """ExpW lists path, number of the face, four sides, confidence, emotion."""
+    path = table(tmp_path, rows("01234506", "faces/{}.png 0 28 113 226 141 22.9 {}"))
+    with pytest.raises(ValueError, match="only one class, 0"):
+        load_table(path)
+    faces = load_table(path, columns={"path": 0, "label": 7}, meaning="fer2013")
+    assert (faces.classes, faces.labels.tolist()) == (EMOTIONS, [0, 1, 2, 3, 4, 5, 0, 6])
+    for wrong in (8, -1, True):
+        with pytest.raises(ValueError, match=r"columns\['label'\]="):
+            load_table(path, columns={"path": 0, "label": wrong})
+    path = table(tmp_path, "was,foto\n" + rows("abab", "{1},faces/{0}.png"))
+    assert load_table(path, columns={"path": 1, "label": 0}).labels.tolist() == [0, 1, 0, 1]
+    capsys.readouterr()
+    load_table(table(tmp_path, rows("abab", "faces/{}.png,{},more")))
+    assert "'a', and 1 more for nothing" in capsys.readouterr().out
+
+
+def test_paths_from_the_disks_root_and_without_endings(tmp_path):
+    root = tmp_path / "own faces"
+    faces = load_table(table(root, "path,label\n" + rows("abab", f"{root}/faces/{{}}.png,{{}}")), verbose=False)
+    assert faces.names == [f"faces/{i}.png" for i in range(4)]
+    short = load_table(table(root, "image_id,label\n" + rows("abab", "{},{}")), root / "faces", verbose=False)
+    assert short.names == [f"{i}.png" for i in range(4)]
+    assert short.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_paths_that_start_elsewhere_are_told(tmp_path):
+    path = table(tmp_path, "path,label\n" + rows("abab", "data/faces/{}.png,{}"))
+    with pytest.raises(ValueError, match=r"no such file: line 2 \(data/faces/0\.png\).*start at .*folder=") as caught:
+        load_table(path)
+    assert len(str(caught.value)) <= 400
+
+
+def test_a_table_without_splits_is_told(tmp_path):
+    with pytest.raises(ValueError, match=r"has no column of splits.*'split': ….*load_table\("):
+        load_table_splits(table(tmp_path, "path,label\n" + rows("abab")))

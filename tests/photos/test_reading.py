@@ -29,6 +29,7 @@ def test_one_picture_in_every_kind_is_the_same(scene, tmp_path):
     kinds = [
         path, str(path), path.read_bytes(), BytesIO(path.read_bytes()), Image.open(path), scene, scene[None],
         torch.from_numpy(scene), torch.from_numpy(scene).permute(2, 0, 1)[None], scene / 255,
+        torch.from_numpy(scene).permute(2, 0, 1), scene.transpose(2, 0, 1) / 255,
     ]  # fmt: skip
     for kind in kinds:
         photo = read_photo(kind)
