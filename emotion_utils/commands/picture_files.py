@@ -1,5 +1,6 @@
 """Picture files under files and folders, one by one: however many there are, and without going round in circles."""
 
+import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -16,6 +17,15 @@ def check_places(places: Sequence[Path]) -> None:
     for place in places:
         if not os.path.lexists(place):
             raise FileNotFoundError(f"There is no file or folder {show(os.path.abspath(place))}. Check the name.")
+
+
+def resolve_patterns(places: Sequence[Path]) -> list[Path]:
+    """Give the places, and for a pattern such as `photos/*.jpg`, which the shell of Windows leaves alone, its files."""
+    found: list[Path] = []
+    for place in places:
+        is_pattern = not os.path.lexists(place) and glob.has_magic(str(place))
+        found += sorted(map(Path, glob.glob(str(place), recursive=True))) or [place] if is_pattern else [place]
+    return found
 
 
 def find_pictures(places: Iterable[Path], leave_out: Path | None = None) -> Iterator[Path]:

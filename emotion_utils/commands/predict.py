@@ -12,7 +12,7 @@ from tqdm.std import tqdm
 
 from emotion_utils.commands.camera import watch
 from emotion_utils.commands.options import path_option
-from emotion_utils.commands.picture_files import check_places, find_pictures
+from emotion_utils.commands.picture_files import check_places, find_pictures, picture_endings, resolve_patterns
 from emotion_utils.commands.prediction_tables import CsvTable, JsonTable, Table, open_table
 from emotion_utils.data.image_files import ImageError
 from emotion_utils.errors import check_share, reason, say, show
@@ -21,7 +21,7 @@ from emotion_utils.models.facts import facts_of
 from emotion_utils.models.priors import EQUAL, LEARNT, prior_change
 from emotion_utils.photos import Box, Photo, Prediction, draw_predictions, finders, predict_photo, read_photo
 from emotion_utils.photos.finding import ADVICE, FINDERS, WHOLE, choose_finder
-from emotion_utils.photos.prediction import find_network
+from emotion_utils.photos.prediction import classes_of, find_network
 
 SOME_UNREADABLE, NO_FACE = 3, 4  # exit statuses beside 0, 1 and 2
 SHOWN = 20  # unreadable files that are listed
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.set_defaults(refuse=parser.error)  # says how the command is called, and ends with status 2
     add = parser.add_argument
-    add("places", type=path_option, nargs="*", metavar="FILE_OR_FOLDER", help="photographs, and folders of them")
+    add("places", type=path_option, nargs="*", metavar="FILE_OR_FOLDER", help="photographs, folders, patterns")
     add("--model", default="fer2013", metavar="NAME_OR_FILE",
         help="fer2013, ferplus, synthetic, or a file of weights of your own (default: %(default)s)")  # fmt: skip
     add("--csv", type=path_option, metavar="OUT", help="write a table with a row for each face; - prints it")
@@ -74,7 +74,11 @@ def run(options: argparse.Namespace) -> None:
             options.refuse(f"--{name} is for photographs and folders, not for --camera.")
     if str(options.csv) == str(options.json) == "-":
         options.refuse("--csv - and --json - both print: give one of them a file.")
+    for name, path in (("csv", options.csv), ("json", options.json)):
+        if path is not None and path.suffix.lower() in picture_endings():
+            options.refuse(f"--{name} {show(path)}: that is called as a picture. Name the table, such as faces.{name}.")
     network = find_network(options.model)
+    classes_of(network)  # refuses a network that no photograph can be shown to
     finder = _finder(options)
     if options.frequencies == EQUAL and prior_change(network, EQUAL) is None:
         why = "The weights do not say how common each label was in training, or one never came there"
@@ -82,6 +86,7 @@ def run(options: argparse.Namespace) -> None:
     if options.camera:
         watch(network, finder, options.threshold, options.frequencies)
         return
+    options.places = resolve_patterns(options.places)
     check_places(options.places)
     if options.draw is not None and any(place.is_dir() and _same(place, options.draw) for place in options.places):
         options.refuse(f"--draw {show(options.draw)}: that folder holds the photographs. Name another.")

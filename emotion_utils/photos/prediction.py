@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.data.contents import check_flag
-from emotion_utils.errors import brief, check_number, check_share
+from emotion_utils.errors import brief, check_number, check_share, listed
 from emotion_utils.files import as_path, is_file
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, unwrap
@@ -135,12 +135,7 @@ def predict_photo(
     threshold, mirror = check_share(threshold=threshold), check_flag(mirror=mirror)
     scales = _check_scales(scales)
     network = find_network(model)
-    classes = facts_of(network).classes
-    if classes is None:
-        raise ValueError(
-            f"{type(unwrap(network)).__name__} does not know what its classes are called. train() tells it, or "
-            "set_facts(model, (mean, std), classes) from emotion_utils.models."
-        )
+    classes = classes_of(network)
     change = prior_change(network, frequencies)
     taken = LEARNT if change is None else frequencies if isinstance(frequencies, str) else "given"
     photo = read_photo(image)
@@ -150,6 +145,11 @@ def predict_photo(
     size = getattr(unwrap(network), "image_size", 48)
     looks = [_look(photo, face, scales, mirror, size, tilt_of(photo, face, upright)) for face in found]
     rows = predict_proba(network, torch.cat([look.views for look in looks])).cpu()  # (faces · views, C)
+    if rows.shape[1] != len(classes):  # its last layer was replaced
+        raise ValueError(
+            f"{type(unwrap(network)).__name__} gives {rows.shape[1]} probabilities, and knows {len(classes)} classes "
+            f"({listed(classes, 7, 90)}). Train it anew, or say which: model.classes, set_facts(model, …)."
+        )
     means = rows.view(len(looks), -1, rows.shape[1]).mean(1)  # (faces, C)
     if change is not None:
         means = adjust_priors(means, *change)
@@ -157,6 +157,22 @@ def predict_photo(
         replace(_prediction(photo, face, look, mean, tuple(classes), threshold), frequencies=taken)
         for face, look, mean in zip(found, looks, means, strict=True)
     ]
+
+
+def classes_of(network: nn.Module) -> tuple[str, ...]:
+    """Return the names of a network's classes; raise a ValueError for a network that no photograph can be shown to."""
+    name, classes = type(unwrap(network)).__name__, facts_of(network).classes
+    if classes is None:
+        raise ValueError(
+            f"{name} does not know what its classes are called. train() tells it, or set_facts(model, (mean, std), "
+            "classes) from emotion_utils.models."
+        )
+    if (channels := getattr(unwrap(network), "in_channels", 1)) != 1:
+        raise ValueError(
+            f"{name} takes images of {channels} channels, and faces are cut out in grey: train one with colour=False, "
+            "or give your own crops to predict_proba."
+        )
+    return classes
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +216,7 @@ def _as_faces(faces: Any) -> list[Face]:
         return [Face.of(faces)]
     if isinstance(faces, str | bytes) or not hasattr(faces, "__iter__"):
         raise ValueError(f"faces={brief(faces)}: give a Face, a Box, (left, top, width, height), or a list of these.")
-    items = list(faces)
+    items = faces.tolist() if hasattr(faces, "tolist") else list(faces)  # of NumPy or PyTorch
     if items and not any(isinstance(item, Face | Box) or hasattr(item, "__len__") for item in items):
         return [Face.of(items)]
     return [Face.of(item) for item in items]

@@ -355,3 +355,31 @@ def test_the_help_explains_itself(predict):
     assert status == 0
     for word in ("Exit status", "add photos", "feels", "--frequencies {equal,learnt}"):
         assert word in out
+
+
+def test_a_table_is_not_written_over_a_picture(predict, face_file):
+    """As by `--csv *.jpg`, of which the shell makes the first picture the table's name."""
+    before = face_file.read_bytes()
+    for option in ("--csv", "--json"):
+        status, out, err = predict(option, face_file, face_file, *BOX)
+        assert (status, out) == (2, "")
+        assert f"{option} {face_file}" in err
+    assert face_file.read_bytes() == before
+
+
+def test_a_network_that_names_no_classes_is_refused_once(predict, face_file, tmp_path):
+    path = save_weights(EmotionCNN((4,), hidden=0), tmp_path / "nameless.safetensors")
+    status, out, err = predict(face_file, *BOX, "--csv", tmp_path / "out.csv", model=str(path))
+    assert (status, out) == (1, "")
+    assert "does not know what its classes are called" in err
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_patterns_that_the_shell_left_alone(predict, face_file, tmp_path):
+    (face_file.parent / "again.png").write_bytes(face_file.read_bytes())
+    status, out, _ = predict(face_file.parent / "*.png", *BOX)
+    assert status == 0
+    assert [line.partition(":")[0].rpartition(os.sep)[2] for line in out.splitlines()] == ["again.png", "face.png"]
+    status, _, err = predict(tmp_path / "*.jpg", *BOX)
+    assert status == 1
+    assert "*.jpg" in err

@@ -12,6 +12,7 @@ from emotion_utils.data import EMOTIONS
 from emotion_utils.data.drawn import sample_parameters
 from emotion_utils.faces import render
 from emotion_utils.models import (
+    EmotionCNN,
     FlipAverage,
     adjust_priors,
     facts_of,
@@ -255,3 +256,26 @@ def test_what_is_no_model(scene, model):
 def test_options_out_of_range(scene, network, options):
     with pytest.raises((ValueError, TypeError), match=next(iter(options))):
         predict_photo(scene, network, **{"faces": BOX, **options})
+
+
+def test_a_network_whose_classes_are_not_those_of_its_logits_is_refused(scene):
+    """Its last layer was replaced, or somebody named too few: labels would be anybody's guess."""
+    model = small_network()
+    set_facts(model, NORMALISATION, ("awake", "asleep"))
+    with pytest.raises(ValueError, match=r"gives 7 probabilities, and knows 2 classes \(awake, asleep\)"):
+        predict_photo(scene, model, faces=BOX)
+
+
+def test_a_network_for_colours_is_refused(scene):
+    model = EmotionCNN((4,), hidden=0, in_channels=3, classes=EMOTIONS)
+    set_facts(model, NORMALISATION, EMOTIONS)
+    with pytest.raises(ValueError, match=r"EmotionCNN takes images of 3 channels.*colour=False"):
+        predict_photo(scene, model, faces=BOX)
+
+
+def test_a_box_in_an_array_or_a_tensor_of_any_shape(scene, network):
+    for faces in (torch.tensor(BOX), torch.tensor([BOX]), np.array(BOX), np.array([BOX], np.float32)):
+        (prediction,) = predict_photo(scene, network, faces=faces)
+        assert prediction.face.box.as_tuple() == BOX
+    for none in (np.zeros((0, 4)), torch.zeros(0, 4), ()):
+        assert predict_photo(scene, network, faces=none)[0].reasons == ("no face",)
