@@ -7,7 +7,7 @@ these is damaged. Each gets the sentence that helps.
 import json
 import pickletools
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -161,6 +161,12 @@ def _read_torch(path: Path) -> Content:
     if _breaks_its_checksums(path):
         return Content("is damaged: what it holds does not fit its own checksums. Get or copy it again")
     tensors = find_weights(held)
+    if tensors is None and len(several := _places_of_weights(held)) > 1:
+        return Content(
+            f"was written by torch.save and holds several networks' weights ({listed(several, 4, 60)}): give one of "
+            "them to your network, model.load_state_dict(torch.load(path)[name]); save_weights then writes a file for "
+            "load_weights"
+        )
     if tensors is None:
         return Content(f"was written by torch.save and holds a {type(held).__name__}, no weights: torch.load reads it")
     return Content(
@@ -227,14 +233,46 @@ def _names_in_pickles(path: Path) -> list[str]:
 
 
 def find_weights(held: Any) -> dict[str, Tensor] | None:
-    """Find the state_dict in what a file holds, and take prefixes of wrappers off its names; None if there is none."""
+    """Find the state_dict in what a file holds, and take prefixes of wrappers off its names; None if there is none.
+
+    Under a name that is not among `PLACES` it is found if it is the only one.
+    """
     if isinstance(held, Mapping):
-        if held and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in held.items()):
+        if _is_weights(held):
             return without_prefixes(held)
         for place in PLACES:
             if isinstance(held.get(place), Mapping) and (found := find_weights(held[place])):
                 return found
+        if len(places := _places_of_weights(held)) == 1:
+            return without_prefixes(held[places[0]])
     return None
+
+
+def _is_weights(held: Any) -> bool:
+    plain = isinstance(held, Mapping) and len(held) > 0
+    return plain and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in held.items())
+
+
+def _places_of_weights(held: Any) -> list[str]:
+    """Name the entries of a dictionary that are a state_dict."""
+    return [name for name, inside in held.items() if _is_weights(inside)] if isinstance(held, Mapping) else []
+
+
+def weights_below(weights: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor] | None:
+    """Find the weights of those names below a name of another program, such as Lightning's `model.`; None without any.
+
+    Raises:
+        ValueError: they lie below several, so nobody can say which are meant.
+    """
+    found = {}
+    for prefix in dict.fromkeys(f"{name.partition('.')[0]}." for name in weights):
+        inside = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+        inside = without_prefixes(inside)
+        if inside.keys() == set(names):
+            found[prefix] = inside
+    if len(found) > 1:
+        raise ValueError(f"its weights fit below each of {listed(list(found), 4, 60)}; which are meant?")
+    return next(iter(found.values()), None)
 
 
 def without_prefixes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

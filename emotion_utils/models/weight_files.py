@@ -8,7 +8,7 @@ rebuild the network and to use it rightly, and a SHA-256, since safetensors woul
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from emotion_utils.data.contents import check_classes
-from emotion_utils.errors import WeightsError, brief, listed, reason, show
+from emotion_utils.errors import CheckpointError, WeightsError, brief, listed, reason, show
 from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.arguments import plain
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.description import Description
 from emotion_utils.models.facts import facts_of, set_facts
-from emotion_utils.models.file_kinds import FORMAT, Content, read_content
+from emotion_utils.models.file_kinds import FORMAT, Content, read_content, weights_below
 from emotion_utils.models.handling import check_model, unwrap
 from emotion_utils.models.rebuilding import KINDS, Factory, build_filled, check_factory, find_factory, is_one_of_ours
 
@@ -128,8 +128,8 @@ def load_weights(
 
     It knows its classes, how its images are normalised and, where the file says so, how common each class was in what
     it learnt; `facts_of(model).notes` holds what was noted when it was saved (`model.facts`, for a network of this
-    package). With a `factory` a state_dict that `torch.save` wrote is taken
-    as well, or a safetensors file of another program; they say nothing of classes and normalisation.
+    package). With a `factory` a state_dict that `torch.save` wrote is taken as well, also one inside a checkpoint of
+    Lightning and the like, or a safetensors file of another program; they say nothing of classes and normalisation.
 
     Args:
         path: the file; `~` is the home folder.
@@ -159,12 +159,26 @@ def load_weights(
     if content.tensors is None or (content.description is None and factory is None):
         raise WeightsError(f"{show(path)} {content.story}.")
     if content.description is None:
-        model = build_filled(find_factory(factory, None, path), {}, content.tensors, path)
+        model = _build_foreign(find_factory(factory, None, path), content.tensors, path)
         if classes is not None:
             set_facts(model, None, classes)
         model.eval()  # which returns nothing in some networks
         return model
     return _rebuild(content, classes, factory, path)
+
+
+def _build_foreign(make: Callable[..., nn.Module], tensors: dict[str, Tensor], path: Path) -> nn.Module:
+    """Build a network from another program's weights, which may be part of something larger."""
+    try:
+        return build_filled(make, {}, tensors, path)
+    except CheckpointError:
+        try:
+            inside = weights_below(tensors, unwrap(make()).state_dict().keys())
+        except ValueError as error:
+            raise WeightsError(f"{show(path)}: {error} Save those alone, and load them.") from None
+        if inside is None:
+            raise
+        return build_filled(make, {}, inside, path)
 
 
 def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory | None, path: Path) -> nn.Module:

@@ -203,3 +203,49 @@ def test_files_without_checksums_are_read(tmp_path, old):
         torch.serialization.set_crc32_options(before)
     read = load_weights(tmp_path / "weights.pt", factory=lambda: LinearModel(classes=2, image_size=4))
     assert torch.equal(read.classifier[1].weight, model.classifier[1].weight)
+
+
+def small():
+    return LinearModel(classes=2, image_size=4)
+
+
+def weights_of(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def below(prefix, weights):
+    return {f"{prefix}{name}": value for name, value in weights.items()}
+
+
+ADAM = {"state": {0: {"step": torch.ones(1), "exp_avg": torch.ones(2, 16)}}, "param_groups": [{"lr": 0.1}]}
+
+
+@pytest.mark.parametrize("place", ["model_state", "params", "network", "best"])
+def test_weights_under_any_name_are_found_beside_an_optimizer(tmp_path, place):
+    model = small()
+    (tmp_path / "a.pt").write_bytes(saved({"epoch": 3, place: weights_of(model), "optimizer": ADAM}))
+    assert torch.equal(load_weights(tmp_path / "a.pt", factory=small).classifier[1].weight, model.classifier[1].weight)
+
+
+def test_weights_of_several_networks_are_not_guessed(tmp_path):
+    (tmp_path / "a.pt").write_bytes(saved({"student": weights_of(small()), "teacher": weights_of(small())}))
+    with pytest.raises(WeightsError, match=r"several networks' weights \(student, teacher\).*load_state_dict"):
+        load_weights(tmp_path / "a.pt", factory=small)
+    two = below("model.", weights_of(small())) | below("teacher.", weights_of(small()))
+    (tmp_path / "b.pt").write_bytes(saved({"state_dict": two}))
+    with pytest.raises(WeightsError, match=r"model\., teacher\."):
+        load_weights(tmp_path / "b.pt", factory=small)
+
+
+@pytest.mark.parametrize("prefix", ["model.", "net.module.", "model._orig_mod."])
+def test_weights_below_a_name_of_lightnings_are_found(tmp_path, prefix):
+    model = small()
+    held = {"state_dict": below(prefix, weights_of(model)) | {"criterion.weight": torch.ones(2)}, "epoch": 3}
+    (tmp_path / "a.ckpt").write_bytes(saved(held))
+    assert torch.equal(
+        load_weights(tmp_path / "a.ckpt", factory=small).classifier[1].weight, model.classifier[1].weight
+    )
+    held["state_dict"][f"{prefix}more"] = torch.ones(1)
+    (tmp_path / "a.ckpt").write_bytes(saved(held))
+    with pytest.raises(CheckpointError, match=r"a\.ckpt holds another architecture"):
+        load_weights(tmp_path / "a.ckpt", factory=small)
