@@ -31,6 +31,45 @@ from emotion_utils.models.views import FlipAverage
 SIZE, PIXELS, CLASSES = 16, 256, 7
 
 
+class Centred(nn.Module):
+    """Takes the mean off each image, in the image itself or not."""
+
+    def __init__(self, in_place: bool = True):
+        super().__init__()
+        self.in_place = in_place
+
+    def forward(self, x):
+        mean = x.mean((1, 2, 3), keepdim=True)
+        if not self.in_place:
+            return 2 * (x - mean)
+        x -= mean
+        x *= 2
+        return x
+
+
+class ThreeEqual(nn.Module):
+    """Makes three equal channels for a part that was built for colours, and counts its channels as it is built."""
+
+    def __init__(self):
+        super().__init__()
+        self.in_channels = 64
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 49, CLASSES))
+
+    def forward(self, x):
+        return self.net(x.expand(-1, 3, -1, -1))
+
+
+class Volumes(nn.Module):
+    """Looks at each image as a film of one picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv3d(1, 8, (1, 3, 3), (1, 2, 2)), nn.Linear(8 * 49, CLASSES)
+
+    def forward(self, x):
+        return self.head(self.conv(x[:, :, None]).relu().flatten(1))
+
+
 class MeanOverMap(nn.Module):
     """Ends in a function: the mean over the last map."""
 
@@ -665,6 +704,9 @@ STYLES: dict[str, Callable[[], nn.Module]] = {
     "FaceVGG": partial(FaceVGG, ((4, 8), (8, 16)), image_size=SIZE),
     "Sequential": plain,
     "named layers": lambda: nn.Sequential(OrderedDict(flat=nn.Flatten(), logits=nn.Linear(PIXELS, CLASSES))),
+    "in place": lambda: nn.Sequential(Centred(), *plain()),
+    "grey made colour": ThreeEqual,
+    "volumes": Volumes,
     "ends in a function": MeanOverMap,
     "parameters only": ParametersOnly,
     "einsum": Einsum,

@@ -4,7 +4,6 @@ An explanation asks a network about *its own* answer, so the network is run as i
 softmax would let the other classes into the map: its gradient vanishes where the network is sure.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import ShapeError, brief, check_whole, listed
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import check_model, place_of, undisturbed, unwrap
+from emotion_utils.models.handling import check_model, copied, place_of, undisturbed, unwrap
 from emotion_utils.models.inference import check_finite, warn_if_probabilities
 from emotion_utils.models.pictures import as_pixels
 from emotion_utils.models.shapes import explained
@@ -94,7 +93,7 @@ def ask(model: nn.Module, images: Tensor) -> Tensor:
         ShapeError: a layer does not fit, or the output is no (N, C).
     """
     with explained(model):
-        logits = model(images)
+        logits = model(images.clone())  # it may work in place, and what it is shown is needed again
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(images):
         what = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ShapeError(f"The model gives {what} for {len(images)} images: an explanation needs logits, (N, C).")
@@ -132,7 +131,7 @@ def derivative(logits: Tensor, by: Tensor, what: str) -> Tensor:
 def _in_float32(model: nn.Module) -> nn.Module:
     """Return the network, or a float32 copy of one in half precision."""
     dtype = place_of(model)[1]
-    return copy.deepcopy(model).float() if dtype in (torch.float16, torch.bfloat16) else model
+    return copied(model).float() if dtype in (torch.float16, torch.bfloat16) else model
 
 
 def _as_target(target: Target, logits: Tensor, classes: tuple[str, ...] | None) -> Tensor:

@@ -4,7 +4,6 @@ Source: Adebayo et al., "Sanity checks for saliency maps" (NeurIPS 2018). A meth
 image, not the network.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from emotion_utils.errors import ShapeError, check_whole
 from emotion_utils.explain.scores import rank_correlation
-from emotion_utils.models.handling import check_model, unwrap
+from emotion_utils.models.handling import check_model, copied, unwrap
 from emotion_utils.randomness import permutation, stream_key
 
 
@@ -48,7 +47,7 @@ def reset_layers(model: nn.Module, seed: int = 0) -> Iterator[tuple[str, nn.Modu
         TypeError, ValueError: no network, or one without weights.
     """
     check_model(model, values=True)
-    other = copy.deepcopy(unwrap(model))
+    other = copied(unwrap(model))
     layers = [(name, layer) for name, layer in other.named_modules() if list(layer.parameters(recurse=False))]
     layers = [(name, layer) for name, layer in layers if _can_forget(layer)]
     if not layers:

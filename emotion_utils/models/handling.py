@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -74,23 +75,31 @@ def copied(model: nn.Module) -> nn.Module:
     """Copy a network, also one that was run with gradients and keeps a tensor that was computed then.
 
     Pruning and the older `weight_norm` and `spectral_norm` compute a layer's weight before each call and leave it as an
-    attribute, which PyTorch refuses to copy; so do hooks that keep feature maps. The copy gets the numbers alone.
+    attribute, which PyTorch refuses to copy; so do hooks that keep feature maps, by themselves, in a list, or in an
+    object of their own. The copy gets the numbers alone.
 
     Raises:
         Exception: whatever a part of the network raises that cannot be copied, such as an open file.
     """
-    computed = [
-        value
-        for module in model.modules()
-        for kept in vars(module).values()
-        for value in (kept.values() if type(kept) is dict else [kept])
-        if isinstance(value, Tensor) and value.grad_fn is not None
-    ]
-    made = copy.deepcopy(model, {id(value): value.detach().clone() for value in computed})
+    made = copy.deepcopy(model, {id(value): value.detach().clone() for value in _computed(model, set())})
     for parameter, twin in zip(model.parameters(), made.parameters(), strict=True):
         if not twin.is_leaf:  # of a scripted network, whose copies autograd takes for computed ones
             twin.detach_().requires_grad_(parameter.requires_grad)
     return made
+
+
+def _computed(value: Any, seen: set[int]) -> Iterator[Tensor]:
+    """Find the tensors with a record for gradients that a network, or what it holds, has kept."""
+    if isinstance(value, Tensor):
+        if value.grad_fn is not None:
+            yield value
+        return
+    if id(value) in seen or isinstance(value, type | ModuleType | FunctionType):  # which a copy shares
+        return
+    seen.add(id(value))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    for part in (*parts, *getattr(value, "__dict__", {}).values(), getattr(value, "__self__", None)):
+        yield from _computed(part, seen)
 
 
 @contextmanager

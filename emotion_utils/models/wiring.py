@@ -49,7 +49,7 @@ def follow_steps(model: nn.Module, images: Tensor, keep: int | None = None) -> l
     Raises:
         ShapeError: a layer cannot take what it gets.
     """
-    model = unwrap(model)
+    model, images = unwrap(model), images.clone()  # it may work in place
     watch = _Watch(images, keep)
     handles = []
     try:

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from network_styles import build
 from torch import nn
 
 from emotion_utils.explain import edge_map, reset_layers, saliency, sanity_check
-from emotion_utils.models import ShapeError
+from emotion_utils.models import ShapeError, set_facts
 
 
 def test_layers_are_reset_from_the_last_to_the_first(model):
@@ -48,3 +49,12 @@ def test_bad_input(model, images):
         sanity_check(lambda net, x: x.flatten(1).float(), model, images)
     with pytest.raises(TypeError, match="class"):
         next(reset_layers(nn.Linear))
+
+
+@pytest.mark.parametrize("style", ["pruned", "weight norm, as of old"])
+def test_a_network_that_keeps_what_it_computed_forgets_too(style, images):
+    model = build(style)
+    set_facts(model, (0.4, 0.25), None)
+    model(torch.rand(2, 1, 16, 16)).sum()
+    assert [name for name, _ in reset_layers(model)] == ["3", "0"]
+    assert saliency(model.bfloat16(), images, 1).shape == (6, 16, 16)

@@ -11,6 +11,7 @@ from torch import nn
 
 from emotion_utils.models.handling import (
     as_input,
+    copied,
     eval_mode,
     materialise,
     moved_to,
@@ -155,3 +156,36 @@ def test_a_look_breaks_no_backward_pass_that_somebody_has_begun(training):
     assert model.twin is table
     loss.backward()
     torch.testing.assert_close(model.scale.grad, expected)
+
+
+class Keeps(nn.Module):
+    """Keeps what it has computed: itself, in lists, and in an object that a hook is."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.last, self.maps, self.hook = nn.Linear(2, 2), None, [], Remembers()
+        self.layer.register_forward_hook(self.hook)
+
+    def forward(self, x):
+        self.last = self.layer(x)
+        self.maps = [self.last, {"again": (self.layer(x),)}]
+        return self.last
+
+
+class Remembers:
+    def __call__(self, module, inputs, output):
+        self.output = output
+
+
+def test_a_network_that_keeps_what_it_computed_can_be_copied():
+    model, images = Keeps(), torch.rand(3, 2)
+    wanted = model(images)
+    twin = copied(model)
+    assert torch.equal(twin.maps[0], wanted)
+    assert torch.equal(twin.hook.output, model.hook.output)
+    assert twin.last is twin.maps[0], "one tensor stays one"
+    assert twin.hook is not model.hook
+    with torch.no_grad():
+        twin.layer.weight.zero_()
+    assert torch.equal(model(images), wanted)
+    wanted.sum().backward()  # the record is still there

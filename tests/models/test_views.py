@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from network_styles import Centred, plain
 from small_faces import small_faces
 from torch import nn
 
@@ -48,3 +49,10 @@ def test_it_sees_images_as_its_network_does():
     asked, images = compute_logits(views, faces), faces.with_normalisation(*model.normalisation()).batch(range(40))[0]
     assert torch.equal(asked, views(images).detach())
     assert not torch.allclose(asked, views(faces.batch(range(40))[0]))
+
+
+@pytest.mark.parametrize("shift", [0, 2])
+def test_views_of_a_network_that_works_in_place_are_those_of_one_that_does_not(shift):
+    head, images = plain(), torch.randn(3, 1, 16, 16)
+    found, wanted = (FlipAverage(nn.Sequential(Centred(how), head), shift)(images.clone()) for how in (True, False))
+    assert torch.equal(found, wanted)
