@@ -80,7 +80,7 @@ def export_onnx(
         model: any network that knows how its images are normalised; `train` and `load_weights` tell it.
         path: where to write; `~` is the home folder.
         image_size: height and width in pixels; None takes those that the model was built for, else 48.
-        in_channels: 1 for grey images; None takes what the model was built for, else 1.
+        in_channels: 1 for grey images; None takes what the model was built for, and 1 wherever it takes that.
         pixels: type of the input: "uint8" takes images as files and cameras give them, a quarter of the bytes;
             "float32" is what more programs accept.
         temperature: the logits are divided by it before the softmax, see `emotion_utils.evaluation.fit_temperature`.
@@ -101,7 +101,7 @@ def export_onnx(
     path, network, known = as_path(path), unwrap(model), facts_of(model)
     own = getattr(network, "image_size", None)
     side = check_image_size((own if isinstance(own, int) else 48) if image_size is None else image_size)
-    channels = check_whole(1, 1024, in_channels=channels_of(model) if in_channels is None else in_channels)
+    channels = check_whole(1, 1024, in_channels=channels_of(model, side, side) if in_channels is None else in_channels)
     mean, std = known.normalisation or _first_guess(network)
     if not isinstance(pixels, str) or pixels not in KINDS_OF_PIXELS:
         raise ValueError(f"pixels={brief(pixels)}: choose {' or '.join(KINDS_OF_PIXELS)}.")

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from emotion_utils.data.grey_levels import in_rows
 from emotion_utils.data.pixels import as_images, normalise
-from emotion_utils.errors import brief
+from emotion_utils.errors import ShapeError, brief
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import unwrap, warn
+from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.tensors import as_tensor
 
 SCALES = ("unit", "grey", "normalised")
@@ -34,9 +35,9 @@ class Pixels:
 
     def normalised(self, chunk: Tensor, device: torch.device) -> Tensor:
         """Bring a part of the images to `device`, float32 and normalised."""
-        chunk = chunk.to(device)
         if self.normalisation is None:
-            return chunk
+            return chunk.to(device, copy=True)  # a network may work in place, and these are the caller's own
+        chunk = chunk.to(device)
         return normalise(chunk if self.white in (None, 1) else chunk / self.white, *self.normalisation)
 
 
@@ -50,7 +51,7 @@ def as_pixels(
     """
     if scale is not None and (not isinstance(scale, str) or scale not in SCALES):
         raise ValueError(f"scale={brief(scale)}: choose one of {', '.join(SCALES)}, or None to look at the pixels.")
-    channels, floats = channels_of(model), _as_floats(images)
+    floats, channels = _as_floats(images), _channels_for(model, images, size)
     if floats is None or (scale != "normalised" and not _is_laid_out(floats, channels)):
         return _grey_levels(model, images, channels, size, bgr)
     if floats.numel() == 0:
@@ -107,12 +108,44 @@ def _normalisation(model: nn.Module) -> tuple[float, float]:
     )
 
 
-def channels_of(model: nn.Module) -> int:
-    """Say how many channels a network's images have, as far as that can be seen."""
+def channels_of(model: nn.Module, height: int, width: int) -> int:
+    """Say how many channels a network's images of this size have, as far as that can be seen.
+
+    Ours say so. Another one is tried: its `in_channels` may count something else, and its first convolution may get
+    grey images that were made three equal channels before.
+    """
+    guess = _channels_in_sight(model)
+    if guess == 1 or hasattr(unwrap(model), "known_facts"):
+        return guess
+    try:
+        trace_shapes(model, (2, 1, height, width))
+    except ShapeError:
+        return guess
+    return 1
+
+
+def _channels_in_sight(model: nn.Module) -> int:
     own = getattr(unwrap(model), "in_channels", None)
     if isinstance(own, int):
         return own
-    return next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 1)
+    return next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 0) or 1  # 0: lazy
+
+
+def _channels_for(model: nn.Module, images: Any, size: int | None) -> int:
+    """Say how many channels the images that somebody gives are to get."""
+    guess, array = _channels_in_sight(model), _as_tensor(images)
+    if guess == 1 or (array is not None and array.ndim == 4 and array.shape[1] == guess):
+        return guess
+    first = images[0] if isinstance(images, list | tuple) and images else images
+    try:
+        if size is not None:
+            return channels_of(model, size, size)
+        if array is not None:
+            return channels_of(model, *in_rows(array.cpu().numpy()).shape[1:3])
+        # A stream is read once.
+        return guess if hasattr(first, "read") else channels_of(model, *as_images(first).shape[2:])
+    except (TypeError, ValueError, OSError):  # whatever it is, it is said where the images are taken
+        return guess
 
 
 def _as_tensor(images: Any) -> Tensor | None:

@@ -25,7 +25,8 @@ from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import prototype
 from emotion_utils.faces.people import sample_identity
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import as_input, check_model
+from emotion_utils.models.handling import as_input, check_model, unwrap
+from emotion_utils.models.pictures import channels_of
 from emotion_utils.models.wiring import follow_steps
 from emotion_utils.plots.figures import short
 from emotion_utils.plots.network import Block, describe_network, draw_blocks, headline_of, network_blocks
@@ -46,8 +47,8 @@ class NetworkView(anywidget.AnyWidget):
             learns; after an edit of its layers run the cell again.
         images: faces to choose from, at most 24: whatever `emotion_utils.data.as_images` takes; None draws the seven
             textbook expressions. They are brought to the size that `input_shape` says.
-        input_shape: shape of a batch, `(N, channels, height, width)`; None asks the network's `in_channels` and
-            `image_size`, or takes (1, 1, 48, 48).
+        input_shape: shape of a batch, `(N, channels, height, width)`; None takes the network's `image_size`, or 48,
+            and as many channels as it takes.
         titles: a name for each face; without them the drawn ones bear their emotion, others a number.
 
     Attributes:
@@ -189,9 +190,9 @@ class NetworkView(anywidget.AnyWidget):
 
 
 def _shape_of(model: nn.Module) -> tuple[int, ...]:
-    channels, size = getattr(model, "in_channels", 1), getattr(model, "image_size", 48)
-    channels, size = (value if isinstance(value, int) else usual for value, usual in ((channels, 1), (size, 48)))
-    return (1, channels, size, size)
+    own = getattr(unwrap(model), "image_size", 48)
+    size = own if isinstance(own, int) else 48
+    return (1, channels_of(model, size, size), size, size)
 
 
 def _faces(images: Any, titles: Any, height: int, width: int) -> tuple[Tensor, list[str]]:

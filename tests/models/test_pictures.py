@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from network_styles import MeanOverMap, build
+from network_styles import Centred, MeanOverMap, ThreeEqual, build
 from PIL import Image
 from small_faces import small_faces
-from torch import Tensor
+from torch import Tensor, nn
 
 from emotion_utils.data.pixels import as_images, normalise
 from emotion_utils.errors import ShapeError
@@ -261,3 +261,49 @@ def test_a_network_for_three_channels_takes_three():
     torch.testing.assert_close(model.predict_proba(grey, size=16), model.predict_proba(equal))
     with pytest.raises(ValueError, match="3 channels"):
         model.predict_proba(torch.zeros(2, 3, 16, 16, dtype=torch.int64), size=8)
+
+
+def test_a_network_that_works_in_place_leaves_the_images_alone():
+    model, given = nn.Sequential(Centred(), *build("Sequential")), normalise(PIXELS, 0.45, 0.2)
+    remember(model, FACES)
+    before = given.clone()
+    found = predict_proba(model, given, scale="normalised")
+    assert torch.equal(given, before)
+    torch.testing.assert_close(found, predict_proba(model, PIXELS))
+
+
+class AdaptedLate(nn.Module):
+    """Three channels are made by a layer that is defined last."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 49, 7))
+        self.adapt = nn.Conv2d(1, 3, 1)
+
+    def forward(self, x):
+        return self.net(self.adapt(x))
+
+
+@pytest.mark.parametrize("make", [ThreeEqual, AdaptedLate])
+def test_a_network_with_colours_inside_takes_grey_images_of_every_kind(make, tmp_path):
+    torch.manual_seed(0)
+    model = make().eval()
+    remember(model, FACES)
+    wanted = model(normalise(PIXELS, 0.45, 0.2)).softmax(1).detach()
+    kinds = [PIXELS, PIXELS[:, 0].numpy(), list(PIXELS[:, 0].numpy()), normalise(PIXELS, 0.45, 0.2), pictures(tmp_path)]
+    for kind in kinds:
+        torch.testing.assert_close(without_warnings(lambda kind=kind: predict_proba(model, kind)), wanted)
+    torch.testing.assert_close(predict_proba(model, PIXELS / 255, scale="unit"), wanted)
+    torch.testing.assert_close(predict_proba(model, pictures(tmp_path), size=16), wanted)
+    colour = Image.fromarray(np.random.default_rng(0).integers(0, 255, (16, 16, 3), dtype=np.uint8))
+    torch.testing.assert_close(predict_proba(model, colour), predict_proba(model, colour.convert("L")))
+
+
+def test_a_network_of_ones_own_for_three_channels_takes_three(tmp_path):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 14 * 14, 7))
+    remember(model, FACES)
+    pixels = torch.randint(0, 256, (1, 3, 16, 16), dtype=torch.uint8)
+    colour = Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
+    torch.testing.assert_close(predict_proba(model, [colour]), predict_proba(model, pixels))
+    torch.testing.assert_close(predict_proba(model, pixels / 255, scale="unit"), predict_proba(model, pixels))

@@ -6,6 +6,7 @@ import weakref
 
 import pytest
 import torch
+from network_styles import ThreeEqual
 from PIL import Image
 from small_faces import small_faces
 from torch import nn
@@ -89,6 +90,14 @@ def test_drawn_faces_and_three_channels():
     )
     assert view._faces["names"][3] == "happy"
     assert view.feature_maps.shape == (2, 43, 33)
+
+
+def test_a_network_that_counts_something_else_as_its_channels_is_shown_grey_faces():
+    model = ThreeEqual()
+    model.image_size = 16
+    view = NetworkView(model, small_faces(2).images)
+    assert view.trace.input_shape == (1, 1, 16, 16)
+    assert view.feature_maps.shape[0] in (3, 8)
 
 
 def test_logits_bear_the_names_of_the_classes():
