@@ -5,16 +5,21 @@ Luo et al., "Understanding the effective receptive field" (NeurIPS 2016) for the
 see and what it uses, which `influence` measures.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from emotion_utils.errors import ShapeError
-from emotion_utils.models.handling import as_input, check_model, undisturbed, unwrap
+from emotion_utils.errors import ShapeError, listed
+from emotion_utils.models.handling import as_input, check_model, place_of, undisturbed, unwrap
 from emotion_utils.models.shapes import explained
+from emotion_utils.models.wiring import IMAGE, Step, follow_steps
 from emotion_utils.tensors import as_tensor
 
+SIDES = (48, 28, 32, 64, 16, 96, 224)  # of the images that most networks are built for
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.LPPool2d)
 # They move numbers about in ways that this walk does not follow.
 _OTHERS = (
@@ -58,17 +63,24 @@ def receptive_field(model: nn.Module) -> list[Field]:
     """Compute the receptive field after each convolution and pooling layer of `model`.
 
     Layers are taken in the order in which `model` defines them, each fed by the one before: right for `EmotionCNN`
-    and any `nn.Sequential`, not for networks with branches. Layers that work on single pixels (ReLU, batch norm,
-    dropout) change nothing and give no row. The walk ends at the first flatten, linear or adaptive-pooling layer,
-    from where on a unit sees everything.
+    and any `nn.Sequential`, and where a layer adds to what comes in. Zeros are sent through, where they can be, to see
+    that it is so. Layers that work on single pixels (ReLU, batch norm, dropout) change nothing and give no row. The
+    walk ends at the first flatten, linear or adaptive-pooling layer, from where on a unit sees everything.
 
     Raises:
         TypeError: not a network.
-        ValueError: a kernel, stride, padding or dilation that is not the same on both axes, or a layer that cannot be
-            followed, such as a transposed convolution.
+        ValueError: a kernel, stride, padding or dilation that is not the same on both axes; a layer that cannot be
+            followed, such as a transposed convolution; or layers that are no chain: branches, another order than that
+            of their definition, `F.max_pool2d(x, 2)` between them.
     """
     check_model(model)
-    model = unwrap(model)
+    fields = _defined_fields(unwrap(model))
+    _check_chain(unwrap(model), [field.name for field in fields])
+    return fields
+
+
+def _defined_fields(model: nn.Module) -> list[Field]:
+    """Give the receptive fields of a chain of the layers in the order of their definition."""
     size, jump, first = 1, 1, 0
     fields = []
     for name, layer in model.named_modules():
@@ -97,6 +109,53 @@ def receptive_field(model: nn.Module) -> list[Field]:
     return fields
 
 
+def _check_chain(model: nn.Module, names: list[str]) -> None:
+    """Raise a ValueError unless the layers `names`, each fed by the one before, are what runs between image and head.
+
+    A network that cannot be run, or not be looked into, is believed.
+    """
+    modules = dict(model.named_modules())
+    side, steps = _steps_of(model)
+    met: list[str] = []
+    last: dict[int, set[str]] = {IMAGE: {""}}  # of each step: through which of the layers its numbers came last
+    for number, step in enumerate(steps):
+        name, came = step.name or step.kind, set().union(*(last.get(source, set()) for source in step.sources))
+        shape = step.output_shape[2:]
+        given = {(side, side) if source == IMAGE else steps[source].output_shape[2:] for source in step.sources}
+        if isinstance(modules.get(step.name), _GLOBAL) or len(shape) != 2 or shape == (1, 1):
+            break
+        if isinstance(modules.get(step.name), (nn.Conv2d, *_POOLS)):
+            before = met[-1] if met else ""
+            if came and before not in came:
+                others = listed(sorted(came - {""}), 3, 120) or "the image"
+                raise ValueError(f"Layer '{name}' takes from {others}, not from {before}: branches cannot be followed.")
+            met.append(name)
+            last[number] = {name}
+        elif given and shape not in given:
+            raise ValueError(
+                f"'{name}', {step.kind}, changes the size of the map: only layers such as nn.MaxPool2d can be followed."
+            )
+        else:
+            last[number] = came
+    if steps and met != names:
+        raise ValueError(
+            f"What runs before the head is {listed(met, 4, 90)}, and what is defined before it is "
+            f"{listed(names, 4, 90) or 'nothing'}: define layers in the order in which they run, each once."
+        )
+
+
+def _steps_of(model: nn.Module) -> tuple[int, list[Step]]:
+    """Follow zeros through a network, or a part of one: the side of the image, and the steps; none if none is taken."""
+    (device, dtype), own = place_of(model), getattr(model, "image_size", None)
+    first = next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 1)
+    if not any(model.children()) or any(is_lazy(tensor) for tensor in [*model.parameters(), *model.buffers()]):
+        return 0, []  # one layer alone, or weights that are still to be drawn
+    for side, channels in product(dict.fromkeys((own if isinstance(own, int) else 48, *SIDES)), {first, 1}):
+        with suppress(ShapeError):
+            return side, follow_steps(model, torch.zeros(1, channels, side, side, device=device, dtype=dtype))
+    return 0, []
+
+
 def influence(model: nn.Module, images: Tensor) -> Tensor:
     """Measure how much each pixel moves the middle unit of the output: mean absolute gradient, float32 `(H, W)`.
 
@@ -115,7 +174,7 @@ def influence(model: nn.Module, images: Tensor) -> Tensor:
         raise ShapeError(f"images are {images.dtype} {tuple(images.shape)}: give floats, (N, channels, height, width).")
     images = as_input(images.detach(), model).clone().requires_grad_(True)
     with explained(model), undisturbed(model), torch.enable_grad():
-        maps = model(images)  # (N, K, h, w)
+        maps = model(images.clone())  # (N, K, h, w); it may begin with a step in place
         if not isinstance(maps, Tensor) or maps.ndim != 4:
             what = tuple(maps.shape) if isinstance(maps, Tensor) else type(maps).__name__
             raise ShapeError(f"The model gives {what}: give a part of it that ends in feature maps, (N, K, h, w).")

@@ -1,8 +1,11 @@
 """The receptive field by formula equals the one measured by gradients."""
 
+from functools import partial
+
 import pytest
 import torch
-from network_styles import data_parallel
+import torch.nn.functional as F
+from network_styles import Centred, Lazy, build, data_parallel
 from torch import nn
 
 from emotion_utils.errors import ShapeError
@@ -111,3 +114,87 @@ def test_influence_leaves_the_model_as_it_was():
     assert model.training
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_influence_on_a_network_that_works_in_place():
+    conv, images = nn.Conv2d(1, 2, 3), torch.rand(2, 1, 9, 9)
+    found, wanted = (influence(nn.Sequential(Centred(how), conv), images) for how in (True, False))
+    torch.testing.assert_close(found, wanted)
+
+
+class Lesson(nn.Module):
+    """As in PyTorch's own first lesson: pooling is a function."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two, self.head = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.LazyLinear(7)
+
+    def forward(self, x):
+        return self.head(F.max_pool2d(F.relu(self.two(F.max_pool2d(F.relu(self.one(x)), 2))), 2).flatten(1))
+
+
+class OtherOrder(nn.Module):
+    def __init__(self, spare=()):
+        super().__init__()
+        self.spare = nn.ModuleList(spare)
+        self.second, self.first = nn.Conv2d(4, 4, 3), nn.Conv2d(1, 4, 5, 2)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+class HeadFirst(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head, self.conv = nn.Linear(4, 7), nn.Conv2d(1, 4, 3)
+
+    def forward(self, x):
+        return self.head(self.conv(x).mean((2, 3)))
+
+
+class Pooled(nn.Module):
+    def forward(self, x):
+        return F.avg_pool2d(x, 2)
+
+
+@pytest.mark.parametrize("size", [16, 48])
+def test_pooling_by_a_function_is_not_passed_over(size):
+    model = Lesson()
+    model(torch.zeros(1, 1, size, size))
+    with pytest.raises(ValueError, match="'max_pool2d', function, changes the size"):
+        receptive_field(model)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (OtherOrder, "first, second, and what is defined before it is second, first"),
+        (lambda: OtherOrder([nn.Conv2d(9, 9, 9)]), r"spare\.0"),
+        (HeadFirst, "conv, and what is defined before it is nothing"),
+        (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), Pooled(), nn.Conv2d(2, 2, 3)), "'1', Pooled, changes the size"),
+        (partial(build, "branches, dense"), r"'branches\.1' takes from the image, not from branches\.0"),
+        (partial(build, "shared layer"), "stem, again, again, again"),
+    ],
+)
+def test_layers_that_are_no_chain_are_refused(make, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        receptive_field(make())
+    assert len(str(caught.value)) <= 400
+
+
+def test_adding_to_what_comes_in_is_a_chain():
+    model = build("ModuleList, residual")
+    assert [(field.name, field.size, field.jump) for field in receptive_field(model)] == [
+        ("stem", 3, 2), ("blocks.0", 7, 2), ("blocks.1", 11, 2), ("blocks.2", 15, 2),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_run_is_believed_and_stays_as_it_is():
+    lazy = Lazy()
+    assert [field.size for field in receptive_field(lazy)] == [3]
+    assert lazy[0].in_channels == 0, "its weights are not drawn"
+    part = nn.Sequential(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8)).train()
+    assert [field.size for field in receptive_field(part)] == [3]
+    assert part.training
+    assert part[1].num_batches_tracked == 0
+    assert receptive_field(nn.Conv2d(3, 2, 3))[0].size == 3
