@@ -151,7 +151,7 @@ def order_in_memory(model: nn.Module) -> torch.memory_format:
 def _count_classes(model: nn.Module) -> int | None:
     """Say how many classes a network tells apart, if that can be seen."""
     count, names = getattr(unwrap(model), "num_classes", None), facts_of(model).classes
-    return count if isinstance(count, int) else None if names is None else len(names)
+    return len(names) if names is not None else count if isinstance(count, int) else None
 
 
 def normalised_for(model: nn.Module, dataset: FaceDataset) -> FaceDataset:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emotion_utils.errors import CheckpointError, WeightsError, brief, listed, reason, show
-from emotion_utils.models.base import FaceModel, check_same_weights
+from emotion_utils.models.base import check_same_weights
 from emotion_utils.models.face_net import FaceNet
 from emotion_utils.models.face_vgg import FaceVGG
 from emotion_utils.models.handling import unwrap
@@ -25,21 +25,26 @@ def is_one_of_ours(network: nn.Module) -> bool:
 
     Dropout does not count, which does nothing in a trained network.
     """
-    if KINDS.get(type(network).__name__) is not type(network) or "forward" in vars(network):
+    if KINDS.get(type(network).__name__) is not type(network):
         return False
     with torch.device("meta"):
         rebuilt = type(network)(**network.config)
-    return _layers(network) == _layers(rebuilt)
+    return layers_of(network) == layers_of(rebuilt)
 
 
-def _layers(network: FaceModel) -> list[tuple]:
-    """List what a network computes with: the kinds of its layers, and the shapes of its weights."""
+def layers_of(network: nn.Module) -> list[tuple]:
+    """List what a network computes with: the kinds of its modules, their settings, and the shapes of its weights.
+
+    A block counts as its layers do: one that adds its input is another block. So does a `forward` that was put in the
+    place of a module's own, as nobody sees what that computes.
+    """
     layers = [
-        (name, str(layer))
+        (name, type(layer).__module__, type(layer).__qualname__, "" if any(layer.children()) else str(layer),
+         id(vars(layer).get("forward")))
         for name, layer in network.named_modules()
-        if not any(layer.children()) and not isinstance(layer, nn.Dropout)
-    ]
-    return layers + [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
+        if not isinstance(layer, nn.Dropout)
+    ]  # fmt: skip
+    return layers + [(name, tuple(getattr(value, "shape", ()))) for name, value in network.state_dict().items()]
 
 
 def check_factory(factory: Factory | None) -> None:

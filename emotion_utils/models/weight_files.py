@@ -195,8 +195,8 @@ def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory |
         make = find_factory(factory, found.kind, path)
     elif found.own:
         raise WeightsError(
-            f"{show(path)} holds a {brief(found.kind)}, a network of somebody's own. Say how to build it: "
-            f"load_weights(path, factory={found.kind if found.kind.isidentifier() else 'MyNet'})."
+            f"{show(path)} holds a {brief(found.kind)}, a network of somebody's own, or with layers of their own. Say "
+            f"how to build it: {_way_to_build(found.kind)}."
         )
     elif found.kind not in KINDS:
         raise WeightsError(
@@ -205,12 +205,18 @@ def _rebuild(content: Content, classes: Sequence[str] | None, factory: Factory |
     else:
         make = KINDS[found.kind]
     model = build_filled(make, found.arguments, content.tensors, path)
-    if names and len(names) != getattr(model, "num_classes", len(names)):
+    if names and not found.own and len(names) != getattr(model, "num_classes", len(names)):
         raise WeightsError(f"{show(path)} names {len(names)} classes for {model.num_classes} logits. Save it again.")
     normalisation = None if found.mean is None else (found.mean, found.std)
     set_facts(model, normalisation, names, found.facts, found.frequencies)
     model.eval()
     return model
+
+
+def _way_to_build(kind: str) -> str:
+    if kind in KINDS:  # the class would build it as it was before its change
+        return "load_weights(path, factory=make), where make() builds it and changes its layers as you did"
+    return f"load_weights(path, factory={kind if kind.isidentifier() else 'MyNet'})"
 
 
 def _has_sha256(path: Path, sha256: str) -> bool:

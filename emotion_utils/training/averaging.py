@@ -14,6 +14,7 @@ from emotion_utils.models.base import FaceModel
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import copied
 from emotion_utils.models.inference import normalised_for, spoilt_weights
+from emotion_utils.models.rebuilding import layers_of
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
@@ -69,19 +70,32 @@ def average_weights(models: Sequence[FaceModel]) -> FaceModel:
         theirs = _kind(other)
         for what, here in _kind(first).items():
             if theirs[what] != here:
-                raise ValueError(
-                    f"Network {number} is of another kind than the first ({what}: {theirs[what]} against {here}). "
-                    "Average networks of one architecture, with one list of classes, that learnt one data set."
-                )
+                raise ValueError(_another_kind(number, f"{what}: {theirs[what]} against {here}"))
+        if layers_of(first) != layers_of(other):
+            raise ValueError(_another_kind(number, f"{_first_difference(first, other)} is not the same in both"))
     for number, model in enumerate(models, 1):
         if (name := spoilt_weights(model)) is not None:
             raise ValueError(f"Network {number} of {len(models)}: {name}. Leave it out, or train it anew.")
-    mean = AveragedModel(first)
+    mean = AveragedModel(copied(first))
     for model in models:
         mean.update_parameters(model)
     if len({model.frequencies for model in models}) > 1:
         mean.module.frequencies = None  # nobody knows what the mean of networks from different mixes takes for granted
     return mean.module
+
+
+def _first_difference(one: nn.Module, other: nn.Module) -> str:
+    """Name the first layer or weight in which two networks differ."""
+    here, there = ({row[0]: row for row in layers_of(model)} for model in (one, other))
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    return brief(names[0] or "forward") if names else "the order of the layers"
+
+
+def _another_kind(number: int, why: str) -> str:
+    return (
+        f"Network {number} is of another kind than the first ({why}). Average networks of one architecture, with one "
+        "list of classes, that learnt one data set."
+    )
 
 
 def _kind(model: FaceModel) -> dict[str, object]:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import sys
+from collections import OrderedDict
 from functools import partial
 
 import numpy as np
@@ -491,6 +492,20 @@ def test_what_a_network_was_told_by_hand_is_saved(tmp_path):
     assert facts_of(back) == facts_of(model)
 
 
+class Triples(nn.Sequential):
+    """A block with the same layers that computes something else."""
+
+    def forward(self, x):
+        return 3 * super().forward(x)
+
+
+class ReLU(nn.Module):
+    """A layer of one's own with the name of PyTorch's."""
+
+    def forward(self, x):
+        return x * x.sigmoid()
+
+
 def replaced(model, change):
     change(model)
     return model
@@ -504,15 +519,32 @@ def replaced(model, change):
         lambda m: setattr(m.stages[0].widen[0], "stride", (2, 2)),
         lambda m: setattr(m, "forward", lambda x: x.flatten(1)[:, :7]),
         lambda m: m.add_module("more", nn.Linear(2, 2)),
+        lambda m: setattr(m, "stem", Triples(OrderedDict(m.stem.named_children()))),
+        lambda m: setattr(m.stem[2], "forward", torch.sigmoid),
+        lambda m: setattr(m.stem, "2", ReLU()),
     ],
 )
 def test_a_network_of_ours_that_was_changed_by_hand_is_ones_own(model, tmp_path, change):
     """Rebuilt from its arguments it would compute something else, in silence."""
     path = save_weights(replaced(copy.deepcopy(model), change), tmp_path / "changed")
-    with pytest.raises(WeightsError, match=r"FaceNet.*factory="):
+    with pytest.raises(WeightsError, match=r"FaceNet.*factory=make"):
         load_weights(path)
     back = load_weights(path, factory=lambda **_: replaced(FaceNet(stem=8, widths=(8, 16)), change))
     assert facts_of(back).normalisation == pytest.approx((0.508, 0.255))
+
+
+def test_a_network_of_ours_with_another_number_of_classes_comes_back(tmp_path):
+    """Its last layer was replaced; what it was built with says 7."""
+
+    def make():
+        return replaced(LinearModel(image_size=16), lambda m: setattr(m.classifier, "1", nn.Linear(256, 3)))
+
+    model, faces = make(), small_faces(12, classes=3)
+    remember(model, faces)
+    back = load_weights(save_weights(model, tmp_path / "three"), factory=make)
+    assert facts_of(back).classes == faces.classes
+    torch.testing.assert_close(predict_proba(back, faces.images), predict_proba(model, faces.images))
+    assert predict_proba(back, faces.images[:0]).shape == (0, 3)
 
 
 def test_dropout_may_change(model, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from small_faces import small_faces
 from small_runs import small_cnn
 from torch import nn
+from torch.nn.utils import prune
 
 from emotion_utils.models.face_net import FaceNet
 from emotion_utils.training.averaging import average_weights, moving_average, refresh_batch_norm
@@ -75,3 +76,32 @@ def test_refreshed_statistics_are_those_of_the_images():
     inputs = model.stem[:-2](faces.batch(range(60))[0])  # what batch norm sees
     assert torch.allclose(norm.running_mean, inputs.mean((0, 2, 3)), atol=1e-4)
     assert not model.training
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda model: setattr(model.stem, "1", nn.GroupNorm(2, 8)), "stem.1"),
+        (lambda model: setattr(model, "classifier", nn.Linear(16, 7, bias=False)), "classifier"),
+        (lambda model: setattr(model, "classifier", nn.Linear(16, 3)), "classifier"),
+        (lambda model: setattr(model.stem, "2", nn.GELU()), "stem.2"),
+        (lambda model: model.add_module("more", nn.Linear(2, 2)), "more"),
+    ],
+)
+def test_networks_whose_layers_differ_are_refused_by_the_layer(change, name):
+    """Their parameters would be added up one by one as they come, in silence where the shapes agree."""
+    one, other = small_net(0), small_net(1)
+    change(other)
+    with pytest.raises(ValueError, match=rf"Network 2 .*'{name}' is not the same"):
+        average_weights([one, other])
+    change(one)
+    assert type(average_weights([one, other])) is FaceNet
+
+
+def test_pruned_networks_that_were_run_are_averaged():
+    one, other = small_net(0), small_net(1)
+    for model in (one, other):
+        prune.l1_unstructured(model.classifier, "weight", 0.3)
+        model(torch.rand(2, 1, 16, 16)).sum()
+    want = (one.classifier.weight_orig + other.classifier.weight_orig) / 2
+    torch.testing.assert_close(average_weights([one, other]).classifier.weight_orig, want)
