@@ -149,7 +149,7 @@ def _advise_on_images(shape: tuple[int, ...], channels: int) -> str:
 
 def check_same_weights(weights: dict[str, Tensor], model: nn.Module, path: str | Path) -> None:
     """Raise CheckpointError, naming the first difference, unless `weights` fit `model`."""
-    there = {name: tuple(value.shape) for name, value in weights.items()}
+    there = {name: _shape_of(value) for name, value in weights.items()}
     here = {name: _shape_of(value) for name, value in model.state_dict().items()}
     for name in dict.fromkeys([*here, *there]):
         if name not in here or name not in there or (here[name] is not None and here[name] != there[name]):

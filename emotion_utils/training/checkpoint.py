@@ -4,6 +4,7 @@ A checkpoint is a dictionary of tensors, numbers and strings, so `torch.load(…
 of its content travels with it, because neither torch nor safetensors would notice a flipped bit in a weight.
 """
 
+import copy
 import hashlib
 import io
 from dataclasses import dataclass, fields
@@ -28,7 +29,8 @@ class RunDescription:
 
     Attributes:
         network: name of the model's class.
-        arguments: what it was built with, by name; empty for a network of another package.
+        arguments: what it was built with, by name, if it is of this package; of all others, and of one whose layers
+            were changed, the kinds of its layers.
         classes: names of the classes.
         settings: `TrainConfig.to_dict()`.
         data: name, numbers of images, normalisation, augmentation, and digests of images and labels.
@@ -46,6 +48,8 @@ class RunDescription:
         """Raise CheckpointError, naming what differs, unless `other`, read from `path`, describes the same run."""
         for part, here in vars(self).items():
             there = vars(other)[part]
+            if part == "arguments" and not there:  # of a network of one's own, in a file of an earlier version
+                continue
             if there != here:
                 differences = listed(_differences(there, here), limit=3, length=180, between="; ")
                 raise CheckpointError(
@@ -106,7 +110,9 @@ class RunState:
 
 
 def _is_weights(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(each, Tensor) for each in value.values())
+    return isinstance(value, dict) and all(
+        isinstance(each, Tensor) or str(name).endswith("_extra_state") for name, each in value.items()
+    )
 
 
 def _is_row(value: Any) -> bool:
@@ -221,6 +227,9 @@ def _digest(value: Any, sha=None) -> str:
     return sha.hexdigest() if top else ""
 
 
-def copy_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def copy_weights(weights: dict[str, Any]) -> dict[str, Any]:
     """Copy a state_dict to the CPU, so that further training does not change it."""
-    return {name: value.detach().cpu().clone() for name, value in weights.items()}
+    return {
+        name: value.detach().cpu().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+        for name, value in weights.items()
+    }

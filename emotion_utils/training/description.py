@@ -6,6 +6,7 @@ from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.models.base import FaceModel
+from emotion_utils.models.rebuilding import KINDS, is_one_of_ours
 from emotion_utils.training.checkpoint import RunDescription
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.identity import as_plain, identity_of, name_of
@@ -27,8 +28,8 @@ def describe_run(
         "digest of validation images and labels": None if val_set is None else val_set.digest(),
     }
     return RunDescription(
-        network=type(model).__name__,
-        arguments=_arguments(model) if isinstance(model, FaceModel) else {},
+        network=type(model).__name__ + " with other layers" * _is_changed(model),
+        arguments=_arguments(model),
         classes=as_plain(list(train_set.classes)),
         settings=config.to_dict(),
         data=as_plain(data),
@@ -36,7 +37,20 @@ def describe_run(
     )
 
 
-def _arguments(model: FaceModel) -> dict[str, Any]:
-    """Give what a network was built with, equal whether it was built by hand or from a file of weights."""
-    arguments = as_plain({**model.config, "classes": model.num_classes})  # the description has their names
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}
+def _is_changed(model: nn.Module) -> bool:
+    return type(model) in KINDS.values() and not is_one_of_ours(model)
+
+
+def _arguments(model: nn.Module) -> dict[str, Any]:
+    """Give what a network was built with, equal whether it was built by hand or from a file of weights.
+
+    Of any network but ours as they are built, give the kinds of its layers as well: weights alone do not tell whether a
+    ReLU became a Tanh.
+    """
+    arguments = {}
+    if isinstance(model, FaceModel):
+        plain = as_plain({**model.config, "classes": model.num_classes})  # the description has their names
+        arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
+    if not is_one_of_ours(model):
+        arguments["layers"] = {name: type(layer).__qualname__ for name, layer in model.named_modules() if name}
+    return arguments

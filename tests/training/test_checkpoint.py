@@ -10,6 +10,7 @@ import torch
 from obstacles import full_disk
 from small_faces import small_faces
 from small_runs import QUIET
+from torch import nn
 
 from emotion_utils.data.augment import Augment
 from emotion_utils.errors import CheckpointError
@@ -139,6 +140,64 @@ def test_an_architecture_that_differs_in_no_shape_is_refused(tmp_path):
     run(tmp_path, EmotionCNN((4,), hidden=8, dropout=0.5, image_size=16))
     with pytest.raises(CheckpointError, match=r"other arguments: dropout was 0\.5 and is 0\.1 now"):
         run(tmp_path, EmotionCNN((4,), hidden=8, dropout=0.1, image_size=16), resume=True)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_layer_that_was_exchanged_is_noticed(tmp_path, ours):
+    """A Tanh fits wherever a ReLU was; the weights do not tell."""
+
+    def make(layer):
+        model = EmotionCNN((4,), hidden=8, image_size=16)
+        if not ours:
+            return nn.Sequential(*model.features, nn.Flatten(), layer, nn.LazyLinear(7))
+        if type(layer) is not nn.ReLU:
+            model.classifier.relu = layer
+        return model
+
+    run(tmp_path, make(nn.ReLU()))
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(CheckpointError, match="other network.*other layers" if ours else r"ReLU.*Tanh"):
+        run(tmp_path, make(nn.Tanh()), resume=True)
+    assert (tmp_path / "last.pt").read_bytes() == before
+    assert len(run(tmp_path, make(nn.ReLU()), resume=True)) == 2
+    run(tmp_path, make(nn.Tanh()))
+    with pytest.raises(CheckpointError, match=r"Tanh.*GELU"):
+        run(tmp_path, make(nn.GELU()), resume=True)
+
+
+def test_a_run_of_an_earlier_version_that_noted_no_layers_goes_on(tmp_path):
+    run(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(256, 7)))
+    content = load_checkpoint(tmp_path / "last.pt")
+    content["run"]["arguments"] = {}
+    save_checkpoint(content | {"holder": None}, tmp_path / "last.pt")
+    assert len(run(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), resume=True)) == 2
+
+
+class Counts(nn.Module):
+    """Keeps a count as what PyTorch calls extra state."""
+
+    def __init__(self):
+        super().__init__()
+        self.count, self.net = 0, nn.Sequential(nn.Flatten(), nn.Linear(256, 7))
+
+    def get_extra_state(self):
+        return {"count": self.count}
+
+    def set_extra_state(self, state):
+        self.count = state["count"]
+
+    def forward(self, x):
+        self.count += self.training
+        return self.net(x)
+
+
+@pytest.mark.parametrize("average", [0.0, 0.5])
+def test_extra_state_is_kept_and_goes_on(tmp_path, average):
+    model, again = Counts(), Counts()
+    history = run(tmp_path, model, config=replace(CONFIG, average=average))
+    assert history.best_weights["_extra_state"]["count"] > 0
+    assert run(tmp_path, again, config=replace(CONFIG, average=average), resume=True).rows == history.rows
+    assert again.count == model.count
 
 
 def test_a_network_from_a_file_is_the_one_that_was_built_by_hand(tmp_path):
