@@ -16,6 +16,7 @@ from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import listed
 from emotion_utils.models.facts import facts_of
+from emotion_utils.models.handling import unwrap
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ def match_classes(model: nn.Module | Sequence[str], data: FaceDataset | Sequence
 
     A network that knows no names, or as many as it has no logits for (its last layer was replaced), is taken to have
     those of the data, in their order; only the number is then compared, by `check_fit`. To let a network learn other
-    classes of the same number, say so first: `model.classes = None`.
+    classes of the same number, say so first: `model.classes = None`, or `set_facts(model, None, None)` of one's own.
 
     Raises:
         ValueError: other classes; the message names the difference. Or no names of classes at all.
@@ -54,7 +55,8 @@ def match_classes(model: nn.Module | Sequence[str], data: FaceDataset | Sequence
     here, there = _comparable(known, names)
     if sorted(here) != sorted(there) or len(set(here)) < len(here):
         first, second = ("to the model", "to the data") if is_model else ("to the first", "to the second")
-        advice = "; to let the model learn new ones, set model.classes = None" * is_model
+        way = "model.classes = None" if hasattr(unwrap(model), "known_facts") else "set_facts(model, None, None)"
+        advice = f"; to let the model learn new ones: {way}" * is_model
         raise ValueError(
             f"Different classes. Known only {first}: {_only(known, here, there)}; only {second}: "
             f"{_only(names, there, here)}. Rename or choose the data's classes (keep_classes, load_folder(…, "

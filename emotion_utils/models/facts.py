@@ -54,7 +54,8 @@ def facts_of(model: nn.Module) -> ModelFacts:
         return own
     inner = [facts_of(child) for child in model.children()]
     normalisation = own.normalisation or _agreed(model, "normalisation", [facts.normalisation for facts in inner])
-    classes = own.classes or _agreed(model, "classes", [facts.classes for facts in inner])
+    told = isinstance(getattr(model, ATTRIBUTE, None), dict)  # that they are unknown: it is to learn others
+    classes = own.classes or (None if told else _agreed(model, "classes", [facts.classes for facts in inner]))
     notes = own.notes or next((facts.notes for facts in inner if facts.notes), {})
     mixes = {facts.frequencies for facts in inner if classes is not None and facts.classes == classes}
     frequencies = own.frequencies or (mixes.pop() if len(mixes) == 1 else None)
@@ -73,7 +74,8 @@ def set_facts(
     Args:
         model: the network.
         normalisation: mean and standard deviation; None leaves them unknown.
-        classes: their names, in the order of the logits; None leaves them unknown.
+        classes: their names, in the order of the logits; None says that they are unknown, whatever networks inside
+            this one know, so that it can learn others.
         notes: more about it.
         frequencies: how common each class was in what it learnt, in the order of `classes`: shares or counts. None
             leaves that unknown.

@@ -102,7 +102,7 @@ def _run(model: nn.Module, images: Tensor, training: bool) -> Any:
     model = unwrap(model)
     try:
         with explained(model), undisturbed(model, training), torch.set_grad_enabled(training):
-            return model(as_input(images, model))
+            return model(as_input(images, model).clone())  # it may work in place, and is asked again
     except NotImplementedError as error:
         raise TypeError(f"model={type(model).__name__}: it cannot be trained ({error}); it was exported.") from error
 
@@ -149,7 +149,7 @@ def _check_logits(output: Any, classes: tuple[str, ...], trace: Trace, when: str
 def _check_gradient(model: nn.Module, logits: Tensor) -> None:
     """Raise ValueError if no gradient comes from the output to the weights, of which some are to learn."""
     learns = any(parameter.requires_grad for parameter in model.parameters())
-    if learns and not logits.requires_grad and not torch.is_inference_mode_enabled():
+    if learns and not logits.requires_grad:
         raise ValueError(
             f"The output of {type(unwrap(model)).__name__} has no gradient, so nothing could be learnt: compute it "
             "from the weights, without detach(), .data, .item(), NumPy or no_grad()."

@@ -56,7 +56,8 @@ def view_probabilities(model: nn.Module, dataset: FaceDataset, augment: Augment,
     if not callable(augment):
         raise ValueError(f"augment={brief(augment)}: give an Augment; views that do not differ say the same.")
     known = normalised_for(model, dataset)  # as the teacher is used to seeing images
-    ask = getattr(model, "predict_proba", None) or partial(predict_proba, model)
+    # A method of that name in a network of somebody else's may take other arguments.
+    ask = model.predict_proba if isinstance(model, FaceModel) else partial(predict_proba, model)
     total = torch.zeros(len(dataset), len(dataset.classes))
     for view in range(views):
         seen = known.with_augment(augment, seed=view)

@@ -26,8 +26,8 @@ def take_channels_last(model: nn.Module, dataset: FaceDataset, config: TrainConf
     index = torch.tensor([0, len(dataset) - 1])
     images, labels = dataset.with_augment(None).batch(index)
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    model.to(memory_format=torch.channels_last)
     try:
+        model.to(memory_format=torch.channels_last)  # which weights of five dimensions do not know
         for training in (False, True):
             with undisturbed(model, training), torch.enable_grad():
                 losses = forward_losses(model, images, labels, index, config)[1]  # (2,)

@@ -90,11 +90,11 @@ def train(
     train_set = as_face_dataset(train_set, "train_set")
     val_set = None if val_set is None else as_face_dataset(val_set, "val_set")
     _check_can_learn(model)
-    check_fit(model, train_set, val_set, training=True)
-    train_set = _in_order_of(model, train_set, loss)
-    val_set = None if val_set is None else with_classes_of(val_set, train_set.classes)
     # Gradients are wanted here, also where the caller has switched them off.
     with torch.inference_mode(False), torch.enable_grad():
+        check_fit(model, train_set, val_set, training=True)
+        train_set = _in_order_of(model, train_set, loss)
+        val_set = None if val_set is None else with_classes_of(val_set, train_set.classes)
         return _learn(model, train_set, val_set, config, loss, folder, resume, checkpoint_every)
 
 

@@ -86,10 +86,10 @@ def lr_range_test(
         raise ValueError(f"start={start}, stop={stop}: choose rates that grow.")
     if smoothing == 1:
         raise ValueError(f"smoothing={smoothing}: choose less than 1.")
-    check_fit(model, train_set, training=True)
     factors = [(stop / start) ** (step / (steps - 1)) for step in range(steps)]
     # Gradients are wanted here, also where the caller has switched them off.
     with torch.inference_mode(False), torch.enable_grad():
+        check_fit(model, train_set, training=True)
         rates, losses = _try_rates(model, train_set, config, [start * factor for factor in factors], smoothing)
     if not losses:
         raise DivergedError(

@@ -175,3 +175,14 @@ def test_facts_that_cannot_be_are_refused(make, values, message):
     with pytest.raises(ValueError, match=message):
         set_facts(model, values, None)
     assert facts_of(model) == ModelFacts()
+
+
+def test_a_network_that_was_told_that_it_knows_no_classes_asks_nobody_inside():
+    inner = LinearModel(image_size=16)
+    set_facts(inner, (0.4, 0.2), EMOTIONS)
+    outer = Around(inner)
+    assert facts_of(outer).classes == EMOTIONS
+    set_facts(outer, None, None)
+    assert facts_of(outer).classes is None
+    assert facts_of(outer).normalisation == pytest.approx((0.4, 0.2))
+    assert facts_of(inner).classes == EMOTIONS

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from small_faces import small_faces
+from torch import nn
 
 from emotion_utils.data.augment import Augment
 from emotion_utils.models.face_net import FaceNet
@@ -101,3 +102,25 @@ def test_any_network_may_teach_and_anything_else_is_named():
         judge_by_folds(faces, lambda data, number: None, augment, folds=2, views=1)
     with pytest.raises(TypeError, match="dataset='list'"):
         view_probabilities(teacher, [1], augment)
+
+
+class AsSklearn(nn.Module):
+    """A network of one's own with a method of a name that ours have."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.Linear(256, 7))
+
+    def forward(self, x):
+        return self.net(x)
+
+    def predict_proba(self, x):
+        raise AssertionError("nobody knows what it takes")
+
+
+def test_a_teacher_of_ones_own_is_asked_like_ours():
+    teacher, faces = AsSklearn().eval(), small_faces(20)
+    remember(teacher, faces)
+    found = view_probabilities(teacher, faces, Augment(flip=0, shift=0), views=1)
+    seen = faces.with_augment(Augment(flip=0, shift=0), seed=0).batch(range(20))[0]
+    torch.testing.assert_close(found, teacher(seen).softmax(1).detach())

@@ -12,8 +12,10 @@ from torch import nn
 from torch.utils.data import Subset, random_split
 
 from emotion_utils.errors import CheckpointError, ShapeError
+from emotion_utils.models.facts import facts_of, set_facts
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.models.networks import LinearModel
+from emotion_utils.models.views import FlipAverage
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.loop import train
 from emotion_utils.training.lr_range import lr_range_test
@@ -211,6 +213,50 @@ def test_gradients_that_the_caller_has_switched_off(switched_off):
         assert lr_range_test(third, data, CONFIG, steps=3).rates
         assert not torch.is_grad_enabled()
     assert weights_equal(model, twin)
+
+
+class Places(nn.Module):
+    """Works out where each pixel is when it first sees an image, and keeps it."""
+
+    def __init__(self):
+        super().__init__()
+        self.net, self.scale, self.places = (
+            nn.Sequential(nn.Flatten(), nn.LazyLinear(7)),
+            nn.Parameter(torch.ones(1)),
+            None,
+        )
+
+    def forward(self, x):
+        if self.places is None:
+            self.places = torch.linspace(1, 2, x.shape[3])
+        return self.net(x * self.scale * self.places)
+
+
+def test_what_a_network_makes_at_its_first_image_can_learn_in_inference_mode():
+    model, other = Places(), Places()
+    with torch.inference_mode():
+        assert len(train(model, small_faces(40), small_faces(14), CONFIG)) == 2
+        assert lr_range_test(other, small_faces(40), CONFIG, steps=3).rates
+
+
+@pytest.mark.parametrize(
+    "make",
+    [plain_linear, lambda: nn.Sequential(LinearModel(image_size=16), nn.Linear(7, 7)),
+     lambda: FlipAverage(LinearModel(image_size=16)), lambda: LinearModel(image_size=16)],
+)  # fmt: skip
+def test_the_advice_for_other_classes_works(make):
+    faces, model = small_faces(40), make()
+    others = faces.with_labels(faces.labels, tuple("abcdefg"))
+    train(model, faces, None, CONFIG)
+    with pytest.raises(ValueError, match="Different classes") as caught:
+        train(model, others, None, CONFIG)
+    if "set_facts(model, None, None)" in str(caught.value):
+        set_facts(model, None, None)
+    else:
+        assert "model.classes = None" in str(caught.value)
+        model.classes = None
+    train(model, others, None, CONFIG)
+    assert facts_of(model).classes == tuple("abcdefg")
 
 
 class HoldsAFile(nn.Module):
