@@ -4,7 +4,7 @@ Read by forward hooks, which are taken off again whatever happens.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -100,7 +100,13 @@ def recorded(model: nn.Module, name: str) -> Iterator[list[Any]]:
         # The network goes on with a copy: a ReLU that works in place would overwrite what was noted.
         return output.clone() if isinstance(output, Tensor) else output
 
-    handle = dict(model.named_modules())[name].register_forward_hook(note)
+    try:
+        handle = dict(model.named_modules())[name].register_forward_hook(note)
+    except RuntimeError as error:
+        raise ValueError(
+            f"layer={brief(name)}: a scripted network shows nothing of its layers. Give the network before it was "
+            "scripted."
+        ) from error
     try:
         yield record
     finally:
@@ -144,8 +150,9 @@ def find_layer(model: nn.Module, layer: Layer, image: Tensor, outer: nn.Module |
         raise ValueError(f"layer={brief(given, 40)}: there is no such layer; {choice}.")
     if not there:
         raise ValueError(
-            f"layer=None: no layer of this {type(model).__name__} gives maps, (N, K, h, w); it has no convolutions. "
-            "saliency, integrated_gradients and occlusion explain any network."
+            f"layer=None: no layer of this {type(model).__name__} gives maps, (N, K, h, w): it has no convolutions, or "
+            "does not show them, as one that was scripted or exported. saliency, integrated_gradients and occlusion "
+            "explain any network."
         )
     return there[-1]
 
@@ -158,8 +165,11 @@ def layers_with_maps(model: nn.Module, image: Tensor) -> list[str]:
         if name and _is_maps(output) and output.shape[2] * output.shape[3] > 1 and name not in ended:
             ended.append(name)
 
-    handles = [m.register_forward_hook(partial(note, name)) for name, m in model.named_modules()]
+    handles = []
     try:
+        for name, module in model.named_modules():
+            with suppress(RuntimeError):  # a scripted module takes no hooks
+                handles.append(module.register_forward_hook(partial(note, name)))
         ask(model, image)
     finally:
         for handle in handles:

@@ -55,6 +55,16 @@ def test_a_model_without_convolutions(images):
         activations(model, images, "conv1")
 
 
+def test_a_scripted_network_says_that_it_hides_its_layers(model, images):
+    scripted = torch.jit.script(model)
+    set_facts(scripted, (0.4, 0.25), None)
+    for explain in (activations, grad_cam):
+        with pytest.raises(ValueError, match=r"gives maps.*scripted"):
+            explain(scripted, images)
+    with pytest.raises(ValueError, match=r"layer='5'.*scripted"):
+        activations(scripted, images, "5")
+
+
 def test_a_layer_that_runs_twice_or_never(images):
     class Twice(nn.Module):
         def __init__(self):
