@@ -144,8 +144,8 @@ def from_torchvision(
     inner = dataset
     while hasattr(inner, "dataset") and not hasattr(inner, "classes"):  # PyTorch's Subset
         inner = inner.dataset
-    if classes is None and isinstance(known := getattr(inner, "classes", None), list | tuple):
-        classes = [str(each) for each in known]
+    known = _classes_within(dataset)
+    classes = known if classes is None else classes
     images, labels = [], []
     for i in _chosen(len(dataset), limit, seed, verbose):
         try:
@@ -156,6 +156,22 @@ def from_torchvision(
         labels.append(_label(label, i))
     named = name or type(inner).__name__
     return from_arrays(images, labels, classes, size=size, colour=colour, name=named, verbose=verbose)
+
+
+def _classes_within(dataset: Any) -> list[str] | None:
+    """Find the names of the classes in PyTorch's data set, or in those that it is put together from."""
+    if isinstance(known := getattr(dataset, "classes", None), list | tuple):
+        return [str(each) for each in known]
+    joined = getattr(dataset, "datasets", ())  # of PyTorch's ConcatDataset
+    parts = [getattr(dataset, "dataset", None), *(joined if isinstance(joined, list | tuple) else ())]
+    found = [_classes_within(part) for part in parts if part is not None]
+    named = [each for each in found if each is not None]
+    if any(each != named[0] for each in named):
+        raise ValueError(
+            f"dataset joins parts with different classes ({listed(named[0], 4, 60)}, and others), whose labels mean "
+            "different things. Give each part to from_torchvision, and join(…) what comes out."
+        )
+    return named[0] if named and len(named) == len(found) else None
 
 
 def from_huggingface(

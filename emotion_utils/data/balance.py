@@ -106,6 +106,12 @@ def join(*datasets: FaceDataset) -> FaceDataset:
                 f"datasets[{i}] has the classes {listed(other.classes)}, the first {listed(first.classes)}."
             )
         if other.images.shape[1:] != first.images.shape[1:]:
+            if other.images.shape[1] != first.images.shape[1]:
+                shapes = tuple(other.images.shape[1:]), tuple(first.images.shape[1:])  # (C, H, W)
+                raise ValueError(
+                    f"datasets[{i}] has images of shape {shapes[0]}, the first of {shapes[1]}: load both with the same "
+                    "colour=…"
+                )
             sizes = tuple(other.images.shape[-2:]), tuple(first.images.shape[-2:])
             raise ValueError(f"datasets[{i}] has images of {sizes[0]} pixels, the first of {sizes[1]}: resize(…) one.")
     truths = [each.truth for each in sets]

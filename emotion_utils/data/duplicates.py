@@ -1,5 +1,6 @@
 """Images that occur more than once, within a data set or across splits, and images that show nothing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from emotion_utils.data.contents import as_pixels
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.splits import group_identical, members_of
 from emotion_utils.data.variants import as_face_dataset
+from emotion_utils.emotions import label_of
 from emotion_utils.errors import check_number, listed
 
 
@@ -18,7 +20,7 @@ class Duplicates:
 
     groups: tuple[Tensor, ...]  # all of them; each int64 (k, 2), k ≥ 2
     across: tuple[Tensor, ...]  # those that lie in more than one data set
-    conflicting: tuple[Tensor, ...]  # those whose labels differ
+    conflicting: tuple[Tensor, ...]  # those whose labels differ, by name
 
     def __str__(self) -> str:
         images = sum(len(group) for group in self.groups)
@@ -37,12 +39,12 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
     """
     datasets = tuple(as_face_dataset(dataset) for dataset in datasets)
     if len({dataset.images.shape[1:] for dataset in datasets}) != 1:
-        shapes = listed([f"{dataset.name} {tuple(dataset.images.shape[2:])}" for dataset in datasets])
-        raise ValueError(
-            f"datasets={shapes}: give data sets with images of one size; resize(dataset, size) makes them."
-        )
+        alike = len({dataset.images.shape[1] for dataset in datasets}) < 2  # in their channels
+        shapes = listed([f"{dataset.name} {tuple(dataset.images.shape[1 + alike :])}" for dataset in datasets])
+        cure = "with images of one size; resize(dataset, size) makes them" if alike else "with as many channels"
+        raise ValueError(f"datasets={shapes}: give data sets {cure}.")
     images = torch.cat([dataset.images.cpu() for dataset in datasets])
-    labels = torch.cat([dataset.labels.cpu() for dataset in datasets])
+    labels = _comparable_labels(datasets)
     place = torch.tensor([(number, i) for number, dataset in enumerate(datasets) for i in range(len(dataset))])
     found = [torch.tensor(items) for items in members_of(group_identical(images)) if len(items) > 1]
     return Duplicates(
@@ -50,6 +52,18 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
         across=tuple(place[items] for items in found if len(place[items, 0].unique()) > 1),
         conflicting=tuple(place[items] for items in found if len(labels[items].unique()) > 1),
     )
+
+
+def _comparable_labels(datasets: Sequence[FaceDataset]) -> Tensor:
+    """Number the labels of all data sets alike, by the names of classes: int64, one data set after another."""
+    numbers: dict[str | int, int] = {}
+    parts = []
+    for dataset in datasets:
+        keys = [name if label_of(name) is None else label_of(name) for name in dataset.classes]
+        alike = keys if len(set(keys)) == len(keys) else dataset.classes
+        table = torch.tensor([numbers.setdefault(key, len(numbers)) for key in alike])
+        parts.append(table[dataset.labels.cpu()])
+    return torch.cat(parts)
 
 
 def find_blank(images: Tensor, tolerance: int = 0) -> Tensor:

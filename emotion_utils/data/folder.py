@@ -129,7 +129,7 @@ def _refuse_named_files(path: Path, folders: Sequence[str]) -> None:
     if not layout.emotions:
         persons = {folder: {told.person for name in names if (told := told_by(layout, name))}
                    for folder, names in inside.items()}  # fmt: skip
-        if persons and all(shown == {folder} for folder, shown in persons.items()):
+        if persons and all(shown == {folder.upper()} for folder, shown in persons.items()):
             raise ValueError(
                 f"{show(path)}: its sub-folders ({listed(folders, 3, 60)}) are the persons of {layout.title}, and not "
                 "classes. A table for load_table says which emotion each file shows, and columns= names its persons."

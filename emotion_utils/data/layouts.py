@@ -33,13 +33,18 @@ class Layout:
 _KDEF = {"AF": "fear", "AN": "angry", "DI": "disgust", "HA": "happy", "NE": "neutral", "SA": "sad", "SU": "surprise"}
 _JAFFE = {"AN": "angry", "DI": "disgust", "FE": "fear", "HA": "happy", "NE": "neutral", "SA": "sad", "SU": "surprise"}
 
+
+def _named(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)  # cameras, archives and Windows change capitals
+
+
 LAYOUTS: dict[str, Layout] = {
     # Session, sex and number of a person, emotion, angle: AF01ANS.JPG (Lundqvist, Flykt and Öhman 1998).
-    "kdef": Layout("KDEF", re.compile(rf"[AB](?P<person>[FM]\d\d)(?P<emotion>{'|'.join(_KDEF)})(F|H)?[LRS]\b"), _KDEF),
+    "kdef": Layout("KDEF", _named(rf"[AB](?P<person>[FM]\d\d)(?P<emotion>{'|'.join(_KDEF)})(F|H)?[LRS]\b"), _KDEF),
     # Initials, emotion and number, number of the file: KA.AN1.39.tiff (Lyons et al. 1998).
-    "jaffe": Layout("JAFFE", re.compile(rf"(?P<person>[A-Z]{{2}})\.(?P<emotion>{'|'.join(_JAFFE)})\d\.\d+"), _JAFFE),
+    "jaffe": Layout("JAFFE", _named(rf"(?P<person>[A-Z]{{2}})\.(?P<emotion>{'|'.join(_JAFFE)})\d\.\d+"), _JAFFE),
     # Person, sequence, frame: S010_004_00000017.png (Lucey et al. 2010); three frames of each sequence, nearly alike.
-    "ck+": Layout("CK+", re.compile(r"(?P<person>S\d{3})_\d{3}_\d{8}"), {}),
+    "ck+": Layout("CK+", _named(r"(?P<person>S\d{3})_\d{3}_\d{8}"), {}),
 }  # fmt: skip
 
 # What the numbers of classes stand for. They differ from one collection to the next, so none is ever assumed.
@@ -99,8 +104,8 @@ def told_by(layout: Layout, name: str) -> Told | None:
     match = layout.pattern.match(name.rpartition("/")[2])
     if match is None:
         return None
-    known = match.groupdict()
-    return Told(known.get("person"), layout.emotions.get(known.get("emotion") or ""))
+    known = {what: word.upper() for what, word in match.groupdict(default="").items()}
+    return Told(known.get("person"), layout.emotions.get(known.get("emotion", "")))
 
 
 def recognise(names: Sequence[str]) -> Layout | None:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -196,6 +196,8 @@ def check_size(size: Any) -> int:
 
 def _each(images: Any, size: int | None, bgr: bool, colour: bool) -> Iterator[np.ndarray]:
     """Give the images one by one: uint8 `(H, W)`, or with `colour` `(3, H, W)`."""
+    if isinstance(images, Mapping) and isinstance(images.get("bytes"), bytes):
+        images = images["bytes"]  # as Hugging Face's tables hold an image
     if isinstance(images, str) and re.fullmatch(NUMBERS, images):
         raise ValueError(
             f"images={brief(images, 30)}: that is a text of {len(re.findall('[0-9.]+', images)):,} numbers, and no "

@@ -1,10 +1,12 @@
 """Arrays, and data sets of other libraries."""
 
+import io
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import Subset, TensorDataset
+from torch.utils.data import ConcatDataset, Subset, TensorDataset
 from torchvision.datasets import FakeData
 from torchvision.transforms import ToTensor
 
@@ -286,3 +288,37 @@ def test_what_holds_arrays_but_is_none_is_named(tmp_path):
     for images in ([row] * 20, Column([row] * 20), [row.replace(" ", ", ")] * 20):
         with pytest.raises(ValueError, match=r"images='.*784 numbers.*split\(\)"):
             from_arrays(images, LABELS)
+
+
+class Named(TensorDataset):
+    """Six images, with names of classes as those of torchvision have them."""
+
+    def __init__(self, classes):
+        super().__init__(torch.from_numpy(MNIST[:6, None]), torch.arange(6) % 2)
+        self.classes = classes
+
+    def __getitem__(self, i):
+        image, label = super().__getitem__(i)
+        return image, int(label)
+
+
+def test_data_sets_that_pytorch_joined():
+    joined = ConcatDataset([Named(["cat", "dog"]), Subset(Named(["cat", "dog"]), [1, 0])])
+    faces = from_torchvision(Subset(joined, range(1, 8)))
+    assert (faces.classes, faces.labels.tolist()) == (("cat", "dog"), [1, 0, 1, 0, 1, 1, 0])
+    other = ConcatDataset([Named(["cat", "dog"]), Named(["dog", "fish"])])
+    for classes in (None, ["cat", "dog"]):
+        with pytest.raises(ValueError, match=r"different classes \(cat, dog.*join"):
+            from_torchvision(other, classes)
+
+
+def test_images_as_hugging_faces_tables_hold_them():
+    cells = []
+    for pixels in MNIST[:2]:
+        with io.BytesIO() as file:
+            Image.fromarray(pixels).save(file, "PNG")
+            cells.append({"bytes": file.getvalue(), "path": None})
+    faces = from_arrays(Column(cells), [0, 1])
+    assert torch.equal(faces.images[:, 0], torch.from_numpy(MNIST[:2]))
+    with pytest.raises(TypeError, match="images="):
+        from_arrays([{"bytes": None, "path": "a.png"}], [0])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_faces import small_faces
 
-from emotion_utils.data import balanced_indices, join, missing_faces, reweigh
+from emotion_utils.data import FaceDataset, balanced_indices, join, missing_faces, reweigh
 
 LABELS = torch.tensor([0] * 90 + [1] * 30)
 GROUPS = torch.tensor([0] * 80 + [1] * 10 + [0] * 10 + [1] * 20)
@@ -90,3 +90,10 @@ def test_what_cannot_be_joined(sets, words):
 def test_bad_labels_and_groups(function, labels, groups, error, words):
     with pytest.raises(error, match=words):
         function(labels, groups)
+
+
+def test_colours_are_not_joined_with_grey():
+    grey = small_faces(4)
+    colours = FaceDataset(grey.images.repeat(1, 3, 1, 1), grey.labels, grey.classes)
+    with pytest.raises(ValueError, match=r"datasets\[1\].*\(3, 16, 16\).*\(1, 16, 16\).*colour="):
+        join(grey, colours)

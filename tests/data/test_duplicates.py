@@ -3,6 +3,7 @@
 import pytest
 from small_faces import small_faces
 
+from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.duplicates import find_blank, find_duplicates, identical
 
 
@@ -41,3 +42,20 @@ def test_data_sets_that_cannot_be_compared():
         find_duplicates(small_faces(5).images)
     with pytest.raises(ValueError, match="tolerance=-1"):
         find_blank(small_faces(5).images, -1)
+
+
+def test_labels_are_compared_by_name():
+    """Of the same faces with another order, or another writing, of the classes, no label conflicts."""
+    faces = small_faces(14)
+    turned = faces.with_labels(6 - faces.labels, faces.classes[::-1])
+    written = faces.with_labels(faces.labels, [name.title() for name in faces.classes])
+    for other in (turned, written):
+        found = find_duplicates(faces, other)
+        assert (len(found.across), len(found.conflicting)) == (14, 0)
+    assert len(find_duplicates(faces, turned.with_labels(turned.labels, faces.classes)).conflicting) == 12
+
+
+def test_colours_beside_grey_are_told():
+    grey = small_faces(4)
+    with pytest.raises(ValueError, match=r"\(1, 16, 16\).*\(3, 16, 16\).*channels"):
+        find_duplicates(grey, FaceDataset(grey.images.repeat(1, 3, 1, 1), grey.labels, grey.classes))

@@ -167,3 +167,18 @@ def test_persons_above_emotions_are_no_classes(tmp_path):
         load_folder(tmp_path / "ck")
     put_all(tmp_path / "fine", ["happy/faint/0.png", "happy/sad/0.png", "sad/happy/0.png"])
     assert load_folder(tmp_path / "fine").labels.tolist() == [3, 3, 4]
+
+
+def test_names_in_small_letters_are_the_same_names(tmp_path):
+    put_all(
+        tmp_path / "kdef", [f"{who}/{who}{code.lower()}s.jpg" for who in ("af01", "bf01", "am02") for code in CODES]
+    )
+    with pytest.raises(ValueError, match=r"KDEF.*layout='kdef'"):
+        load_folder(tmp_path / "kdef")
+    faces = load_folder(tmp_path / "kdef", layout="kdef")
+    for name, label in zip(faces.names, faces.labels.tolist(), strict=True):
+        assert EMOTIONS[label] == CODES[name.rpartition("/")[2][4:6].upper()]
+    assert len(faces.groups.unique()) == 2
+    put_all(tmp_path / "ck", [f"s{who:03}/001/S{who:03}_001_00000001.png" for who in (5, 10)])
+    with pytest.raises(ValueError, match=r"s005, s010.*persons of CK\+"):
+        load_folder(tmp_path / "ck")
