@@ -16,12 +16,15 @@ CHANNELS = (1, 3)  # grey, or red, green and blue
 
 
 def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the classes as plain strings.
+    """Return the names of the classes as plain strings; of a dictionary of names and numbers in the order of these.
 
     Raises:
-        ValueError: no names, something else than names, or two that are equal.
+        ValueError: no names, something else than names, a set, which has no order, or two that are equal.
     """
-    names = () if isinstance(classes, str) or not is_list(classes) else tuple(classes)
+    if isinstance(classes, set | frozenset):
+        raise ValueError(f"classes={brief(classes)}: a set has no order, and labels would be anybody's; give a list.")
+    found = _in_order_of_numbers(classes) if isinstance(classes, Mapping) else classes
+    names = () if isinstance(found, str) or not is_list(found) else tuple(found)
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"classes={brief(classes)}: give the names of the classes, such as ['happy', 'sad'].")
     names = tuple(str(name) for name in names)  # NumPy's strings are of another type
@@ -30,6 +33,13 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
             f"classes={brief(names)}: {brief(twice[0])} is there twice; give each class a name of its own."
         )
     return names
+
+
+def _in_order_of_numbers(classes: Mapping) -> list[str]:
+    """Sort the names in torchvision's `class_to_idx`, {name: number}, or in an `id2label`, {number: name}; else []."""
+    pairs = [(name, number) if isinstance(number, int) else (number, name) for name, number in classes.items()]
+    numbers = {int(number): name for name, number in pairs if isinstance(number, int) or str(number).isdecimal()}
+    return [numbers[i] for i in range(len(numbers))] if sorted(numbers) == list(range(len(classes))) else []
 
 
 def check_normalisation(mean: float | None, std: float | None) -> tuple[float, float]:

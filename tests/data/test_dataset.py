@@ -369,3 +369,23 @@ def test_divide_names_the_parts_and_normalises_all_like_the_training_part():
         small_faces(50).divide((0.4, 0.2, 0.2, 0.2))
     with pytest.raises(ValueError, match=r"fractions=\(0.8, 0.1, 0.1\): 3 images"):
         small_faces(3).divide()
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [{"sad": 1, "happy": 0}, {1: "sad", 0: "happy"}, {"1": "sad", "0": "happy"}, {"happy": 0, "sad": 1}.keys()],
+)
+def test_names_of_classes_in_a_dictionary_are_in_the_order_of_their_numbers(classes):
+    """As torchvision's `class_to_idx`, an `id2label`, and that from a file of JSON; labels are numbers of these."""
+    images = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    assert FaceDataset(images, [0, 1], classes).classes == ("happy", "sad")
+    assert FaceDataset(images, ["sad", "happy"], classes).labels.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "classes", [{"happy": 1, "sad": 2}, {"happy": 0, "sad": 0}, {"happy": "froh", "sad": "traurig"}, {0: 1}, {},
+                {"happy", "sad"}, frozenset({"happy", "sad"})]
+)  # fmt: skip
+def test_classes_without_an_order_are_refused(classes):
+    with pytest.raises(ValueError, match="classes="):
+        FaceDataset(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), [0, 1], classes)
