@@ -108,3 +108,13 @@ def test_text_and_back(tmp_path):
     assert '# %% tags=["edit"]\nx = 1' in text
     with pytest.raises(SystemExit, match="newer"):
         tool.to_text(tmp_path / "a.ipynb", tmp_path / "a.py", force=False)
+
+
+def test_what_looks_like_a_command_is_the_same_after_text_and_back(tmp_path):
+    jupytext = pytest.importorskip("jupytext", reason="jupytext is for writers of notebooks (extra: dev)")
+    sources = ["On a cluster:\n\n```bash\n#!/bin/bash\n#SBATCH --nodes=2\n```", "%run -m emotion_utils check", "!ls"]
+    kinds = [new_markdown_cell, new_code_cell, new_code_cell]
+    book = new_notebook(cells=[kind(source) for kind, source in zip(kinds, sources, strict=True)])
+    nbformat.write(book, tmp_path / "a.ipynb")
+    tool.to_text(tmp_path / "a.ipynb", tmp_path / "a.py", force=False)
+    assert [cell.source for cell in jupytext.read(tmp_path / "a.py", fmt=tool.TEXT_FORM).cells] == sources

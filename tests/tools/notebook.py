@@ -42,6 +42,8 @@ LANGUAGE_INFO = {
 }
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 600  # seconds
+# Without magics: jupytext takes the first line of a shell script in a text cell, "#!/bin/bash", for one and spoils it.
+TEXT_FORM = {"extension": ".py", "format_name": "percent", "comment_magics": False}
 
 
 def find(folder: Path, number: str, part: str, suffix: str) -> list[Path]:
@@ -164,7 +166,7 @@ def build(source: Path, target: Path) -> None:
     import jupytext  # only writers of notebooks need it
 
     start = time.perf_counter()
-    notebook = jupytext.read(source, fmt="py:percent")
+    notebook = jupytext.read(source, fmt=TEXT_FORM)
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNELSPEC, "language_info": LANGUAGE_INFO})
     notebook = format_code(notebook)
@@ -202,7 +204,7 @@ def to_text(notebook_file: Path, target: Path, force: bool) -> None:
             cell.outputs, cell.execution_count = [], None
     target.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(target) as part:
-        part.write_text(jupytext.writes(notebook, fmt="py:percent"), encoding="utf-8")
+        part.write_text(jupytext.writes(notebook, fmt=TEXT_FORM), encoding="utf-8")
     print(target)
 
 
