@@ -1,5 +1,6 @@
 """Arrays of images, and data sets of other libraries, as a data set: told by what they can do, not by their type."""
 
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -254,7 +255,8 @@ def _chosen(count: int, limit: Any, seed: Any, verbose: bool) -> Any:
 
 def _label(label: Any, i: int) -> int | str:
     """Give a label as a plain number or a name."""
-    plain = label.item() if getattr(label, "ndim", None) == 0 and hasattr(label, "item") else label
+    one = hasattr(label, "item") and math.prod(getattr(label, "shape", (0,))) == 1  # MedMNIST's have the shape (1,)
+    plain = label.item() if one else label
     if isinstance(plain, bool) or not isinstance(plain, int | str):
         raise ValueError(
             f"dataset[{i}] has the label {brief(label)}: one whole number or name for each image is wanted. Choose it, "

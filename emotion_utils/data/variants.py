@@ -38,9 +38,12 @@ def keep_classes(dataset: FaceDataset, classes: Sequence[str]) -> FaceDataset:
     """Return the faces of the named `classes` alone, with labels 0, 1, … in the order of those names.
 
     Raises:
-        ValueError: a name that the data set does not have, a name given twice, fewer than two, or no images of them.
+        ValueError: a name that the data set does not have, a name given twice, fewer than two, no images of them, or a
+            set, which has no order.
     """
     dataset = as_face_dataset(dataset)
+    if isinstance(classes, set | frozenset):
+        raise ValueError(f"classes={brief(classes)}: a set has no order, and labels are to have one; give a list.")
     classes = tuple(classes) if is_list(classes) and not isinstance(classes, str) else (classes,)
     unknown = [brief(name) for name in classes if name not in dataset.classes]
     if unknown or len(set(classes)) != len(classes) or len(classes) < 2:

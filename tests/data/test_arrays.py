@@ -322,3 +322,9 @@ def test_images_as_hugging_faces_tables_hold_them():
     assert torch.equal(faces.images[:, 0], torch.from_numpy(MNIST[:2]))
     with pytest.raises(TypeError, match="images="):
         from_arrays([{"bytes": None, "path": "a.png"}], [0])
+
+
+def test_labels_in_arrays_of_one_number():
+    """As MedMNIST gives them."""
+    dataset = [(Image.fromarray(pixels), np.array([i % 3])) for i, pixels in enumerate(MNIST)]
+    assert from_torchvision(dataset).labels.tolist() == [i % 3 for i in range(20)]

@@ -88,3 +88,8 @@ def test_no_pixels_are_no_size(size):
 def test_classes_without_an_image():
     with pytest.raises(ValueError, match=r"classes=.*'neutral'.*no image"):
         keep_classes(small_faces(4), ["surprise", "neutral"])
+
+
+def test_a_set_of_names_has_no_order_for_labels():
+    with pytest.raises(ValueError, match=r"classes=.*set"):
+        keep_classes(small_faces(14), {"happy", "sad"})
