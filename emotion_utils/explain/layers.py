@@ -16,7 +16,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.errors import brief, check_whole, listed
 from emotion_utils.explain.asking import BATCH, ask, question
-from emotion_utils.models.handling import unwrap
+from emotion_utils.models.handling import named_layers, unwrap
 from emotion_utils.models.receptive import Field, receptive_field
 
 Layer = str | nn.Module | None
@@ -167,7 +167,7 @@ def layers_with_maps(model: nn.Module, image: Tensor) -> list[str]:
 
     handles = []
     try:
-        for name, module in model.named_modules():
+        for name, module in named_layers(model):
             with suppress(RuntimeError):  # a scripted module takes no hooks
                 handles.append(module.register_forward_hook(partial(note, name)))
         ask(model, image)

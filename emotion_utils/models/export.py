@@ -19,7 +19,7 @@ from emotion_utils.errors import brief, check_number, check_whole, reason
 from emotion_utils.files import as_path, atomic_write
 from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import check_model, copied, place_of, undisturbed, unwrap
+from emotion_utils.models.handling import check_model, copied, place_of, undisturbed, unwrap, without_fast_path
 from emotion_utils.models.pictures import channels_of
 from emotion_utils.models.priors import LEARNT, Change, Frequencies, prior_change
 from emotion_utils.models.shapes import trace_shapes
@@ -175,7 +175,7 @@ def _export(network: PixelsToProbabilities, example: Tensor) -> Any:
     names = {"input_names": ["pixels"], "output_names": ["probabilities"], "dynamo": True, "verbose": False}
     names["opset_version"] = OPSET
     try:
-        with undisturbed(network), _quiet(), _without_fast_path():
+        with undisturbed(network), _quiet(), without_fast_path():
             proto = torch.onnx.export(network, (example,), dynamic_shapes=batch, **names).model_proto
             if _fixed_number(proto):  # the other way to read a network's code, which sees through more of it
                 program = torch.export.export(network, (example,), dynamic_shapes=batch, strict=True)
@@ -204,14 +204,3 @@ def _quiet() -> Iterator[None]:
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-@contextmanager
-def _without_fast_path() -> Iterator[None]:
-    """Let attention be computed as it is written, step by step, which ONNX can say."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import is_parametrized
 from torch.optim.swa_utils import AveragedModel
 
 from emotion_utils.errors import brief
@@ -51,6 +52,14 @@ def unwrap(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+def named_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Give a network's modules by name, but for those that no image goes through: they compute weights, as
+    `parametrizations.weight_norm` does.
+    """  # fmt: skip
+    aside = {id(part) for each in model.modules() if is_parametrized(each) for part in each.parametrizations.modules()}
+    yield from ((name, module) for name, module in model.named_modules() if id(module) not in aside)
 
 
 def place_of(model: nn.Module) -> tuple[torch.device, torch.dtype]:
@@ -199,6 +208,17 @@ def can_train(model: nn.Module) -> bool:
         for module, mode in modes:
             module.training = mode
     return True
+
+
+@contextmanager
+def without_fast_path() -> Iterator[None]:
+    """Let attention be computed as it is written, step by step, which can be counted and exported."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _uncompiled(model: nn.Module) -> Any:

@@ -16,7 +16,7 @@ from torch.nn.parameter import is_lazy
 from emotion_utils.errors import ShapeError, listed
 from emotion_utils.models.handling import as_input, check_model, place_of, undisturbed, unwrap
 from emotion_utils.models.shapes import explained
-from emotion_utils.models.wiring import IMAGE, Step, follow_steps
+from emotion_utils.models.wiring import FUNCTION, IMAGE, Step, follow_steps
 from emotion_utils.tensors import as_tensor
 
 SIDES = (48, 28, 32, 64, 16, 96, 224)  # of the images that most networks are built for
@@ -131,9 +131,10 @@ def _check_chain(model: nn.Module, names: list[str]) -> None:
                 raise ValueError(f"Layer '{name}' takes from {others}, not from {before}: branches cannot be followed.")
             met.append(name)
             last[number] = {name}
-        elif given and shape not in given:
+        elif (given and shape not in given) or (step.kind == FUNCTION and step.multiply_adds):
+            what = "multiplies" if shape in given else "changes the size of the map"
             raise ValueError(
-                f"'{name}', {step.kind}, changes the size of the map: only layers such as nn.MaxPool2d can be followed."
+                f"'{name}', {step.kind}, {what}: only layers such as nn.Conv2d and nn.MaxPool2d can be followed."
             )
         else:
             last[number] = came

@@ -1,8 +1,8 @@
 """Follow an image through a network: the shape after each layer, what it costs, and where the layers do not fit."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,15 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from emotion_utils.errors import ShapeError, brief, check_whole, reason
-from emotion_utils.models.handling import check_model, materialise, place_of, undisturbed, unwrap
+from emotion_utils.models.handling import (
+    check_model,
+    materialise,
+    named_layers,
+    place_of,
+    undisturbed,
+    unwrap,
+    without_fast_path,
+)
 
 MOST_NUMBERS = 2**30  # in a batch of images
 
@@ -25,7 +33,7 @@ class Row:
     kind: str  # the layer's class, such as "Conv2d"
     output_shape: tuple[int, ...]  # (N, K, h, w) of a convolution, (N, K) of a linear layer
     parameters: int
-    multiply_adds: int  # for one image, in convolutions and linear layers; else 0
+    multiply_adds: int  # for one image, in convolutions and matrix products; else 0
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,12 @@ class Trace:
     output_shape: tuple[int, ...]  # of what the model returns: (N, C) of a classifier; () if it is not a tensor
     rows: tuple[Row, ...]  # in the order in which the layers ended
     total_parameters: int  # shared ones counted once
+    multiply_adds_between: int = 0  # for one image, in functions that run between layers, such as `F.conv2d` and `@`
 
     @property
     def total_multiply_adds(self) -> int:
-        """Sum over all layers, for one image."""
-        return sum(row.multiply_adds for row in self.rows)
+        """Sum over all layers and what runs between them, for one image."""
+        return sum(row.multiply_adds for row in self.rows) + self.multiply_adds_between
 
     def __str__(self) -> str:
         cells = [("layer", "kind", "output shape", "parameters", "multiply-adds")]
@@ -49,6 +58,8 @@ class Trace:
             cells.append(
                 (row.name, row.kind, str(row.output_shape), f"{row.parameters:,}", f"{row.multiply_adds:,}"),
             )
+        if self.multiply_adds_between:
+            cells.append(("functions between layers", "", "", "", f"{self.multiply_adds_between:,}"))
         cells.append(("total", "", "", f"{self.total_parameters:,}", f"{self.total_multiply_adds:,}"))
         wide = [max(len(line[i]) for line in cells) for i in range(5)]
         lines = [
@@ -70,6 +81,7 @@ class _Call:
     name: str
     module: nn.Module
     given: Tensor | None  # its first input, if that is a tensor
+    begun: int  # how many multiply-adds had been done before
     calls_layers: bool = False
 
     @property
@@ -82,7 +94,7 @@ def trace_shapes(model: nn.Module, input_shape: tuple[int, ...] = (1, 1, 48, 48)
 
     Works with any `nn.Module`; the model, its buffers, its mode and the random numbers stay as they are (a lazy layer
     gets its sizes and weights). A layer is a module that calls no other one. Multiply-adds are counted for one image,
-    in convolutions and linear layers, where nearly all of them are.
+    in convolutions and matrix products, where nearly all of them are, be they layers or functions.
 
     Args:
         model: the network. Of a wrapper that computes the same, such as `torch.compile`, the network inside.
@@ -103,13 +115,37 @@ def trace_shapes(model: nn.Module, input_shape: tuple[int, ...] = (1, 1, 48, 48)
         raise ValueError(f"input_shape={brief(input_shape)}: that is more than fits the memory; choose smaller images.")
     images = torch.zeros(sizes, device=device, dtype=dtype)
     rows: list[Row] = []
-    with _explained(model, rows), torch.no_grad():
+    with counted(model) as count, _explained(model, rows, lambda: count() // len(images)), torch.no_grad():
         materialise(model, images)
         rows.clear()
+        before = count()
         with undisturbed(model):
             output = model(images)
+        total = (count() - before) // len(images)
     shape = tuple(output.shape) if isinstance(output, Tensor) else ()
-    return Trace(tuple(images.shape), shape, tuple(rows), _count_parameters(model))
+    between = max(0, total - sum(row.multiply_adds for row in rows))
+    return Trace(tuple(images.shape), shape, tuple(rows), _count_parameters(model), between)
+
+
+@contextmanager
+def counted(model: nn.Module) -> Iterator[Callable[[], int]]:
+    """Count what runs: the function says how many multiplications (each with its addition) there were so far."""
+    from torch.utils.flop_counter import FlopCounterMode  # here, because it takes a tenth of a second to import
+
+    # The counter knows products of matrices; the quick ways for attention and recurrent layers hide theirs.
+    recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
+    known = {torch.ops.aten.mkldnn_rnn_layer: _flops_of_lstm}
+    with (
+        without_fast_path(),
+        torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext(),
+        FlopCounterMode(display=False, custom_mapping=known) as counter,
+    ):
+        yield lambda: counter.get_total_flops() // 2
+
+
+def _flops_of_lstm(steps: tuple[int, ...], of_input: tuple[int, ...], of_state: tuple[int, ...], *_: Any, **__: Any):
+    """Count what one direction of one layer does, by the shapes of its steps (T, N, I) and of its weights."""
+    return 2 * math.prod(steps[:-1]) * (math.prod(of_input) + math.prod(of_state))
 
 
 @contextmanager
@@ -120,26 +156,26 @@ def explained(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(model: nn.Module, rows: list[Row]) -> Iterator[None]:
-    """The same, and add a row to `rows` for each layer that ends."""
+def _explained(model: nn.Module, rows: list[Row], count: Callable[[], int] = lambda: 0) -> Iterator[None]:
+    """The same, and add a row to `rows` for each layer that ends; `count` says what has been done for an image."""
     entered: list[_Call] = []  # layers that have begun and not ended, the innermost last
     ended: list[str] = []
 
     def enter(name: str, module: nn.Module, inputs: tuple) -> None:
         for call in entered[-1:]:
             call.calls_layers = True
-        entered.append(_Call(name, module, _first_tensor(inputs)))
+        entered.append(_Call(name, module, _first_tensor(inputs), count()))
 
     def leave(name: str, module: nn.Module, inputs: tuple, output: object) -> None:
         call = entered.pop()
         ended.append(name)
         if not call.calls_layers and (first := _first_tensor(output)) is not None:
-            shape, count = tuple(first.shape), _count_parameters(module)
-            rows.append(Row(name, type(module).__name__, shape, count, multiply_adds(module, first)))
+            shape, done = tuple(first.shape), count() - call.begun
+            rows.append(Row(name, type(module).__name__, shape, _count_parameters(module), done))
 
     handles = []
     try:
-        for name, module in model.named_modules():
+        for name, module in named_layers(model):
             name = name or type(module).__name__
             with suppress(RuntimeError):  # a scripted module takes no hooks; then no layers are seen
                 handles.append(module.register_forward_pre_hook(partial(enter, name)))
@@ -163,16 +199,6 @@ def _first_tensor(output: Any) -> Tensor | None:
 
 def _count_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if not is_lazy(p))
-
-
-def multiply_adds(module: nn.Module, output: Tensor) -> int:
-    """Count the multiplications (each with its addition) that gave one image's part of `output`; else 0."""
-    numbers = output[0].numel() if output.ndim and len(output) else 0
-    if isinstance(module, nn.Linear):
-        return numbers * module.in_features
-    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return numbers * module.in_channels // module.groups * math.prod(module.kernel_size)
-    return 0
 
 
 def _explain(error: Exception, entered: list[_Call], ended: list[str]) -> str:

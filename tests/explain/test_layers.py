@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from network_styles import build
 from small_network import small_network
 from torch import nn
 
@@ -53,6 +54,13 @@ def test_a_model_without_convolutions(images):
             explain(model, images)
     with pytest.raises(ValueError, match="no layer of this model gives maps"):
         activations(model, images, "conv1")
+
+
+def test_what_computes_weights_is_no_layer_with_maps(images):
+    model = build("spectral norm")
+    set_facts(model, (0.4, 0.25), None)
+    with pytest.raises(ValueError, match=r"layer='x'.*choose one of 0, 1\."):
+        activations(model, images, "x")
 
 
 def test_a_scripted_network_says_that_it_hides_its_layers(model, images):

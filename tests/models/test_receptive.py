@@ -157,6 +157,15 @@ class Pooled(nn.Module):
         return F.avg_pool2d(x, 2)
 
 
+class ByHand(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.kernel = nn.Conv2d(1, 4, 3), nn.Parameter(torch.rand(4, 4, 5, 5))
+
+    def forward(self, x):
+        return F.conv2d(self.conv(x), self.kernel, padding=2)
+
+
 @pytest.mark.parametrize("size", [16, 48])
 def test_pooling_by_a_function_is_not_passed_over(size):
     model = Lesson()
@@ -173,6 +182,7 @@ def test_pooling_by_a_function_is_not_passed_over(size):
         (HeadFirst, "conv, and what is defined before it is nothing"),
         (lambda: nn.Sequential(nn.Conv2d(1, 2, 3), Pooled(), nn.Conv2d(2, 2, 3)), "'1', Pooled, changes the size"),
         (partial(build, "branches, dense"), r"'branches\.1' takes from the image, not from branches\.0"),
+        (ByHand, "'conv2d', function, multiplies"),
         (partial(build, "shared layer"), "stem, again, again, again"),
     ],
 )
@@ -180,6 +190,10 @@ def test_layers_that_are_no_chain_are_refused(make, message):
     with pytest.raises(ValueError, match=message) as caught:
         receptive_field(make())
     assert len(str(caught.value)) <= 400
+
+
+def test_a_layer_whose_weights_are_computed_is_a_layer():
+    assert [(field.name, field.size, field.jump) for field in receptive_field(build("weight norm"))] == [("0", 3, 2)]
 
 
 def test_adding_to_what_comes_in_is_a_chain():

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from network_styles import build
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from emotion_utils.errors import ShapeError
 from emotion_utils.models.networks import EmotionCNN
@@ -89,3 +91,53 @@ def test_the_output_is_what_the_model_returns():
             return super().forward(images).mean((2, 3))
 
     assert trace_shapes(Mean(nn.Conv2d(1, 7, 3)), (2, 1, 8, 8)).output_shape == (2, 7)
+
+
+class Attends(nn.Module):
+    """Attention written out, between rows of an image."""
+
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.head = nn.Linear(16, 8), nn.Linear(16, 8), nn.Linear(16, 7)
+
+    def forward(self, x):
+        x = x[:, 0]  # (N, 16 rows, 16)
+        weights = (self.query(x) @ self.key(x).transpose(1, 2)).softmax(2)  # (N, 16, 16)
+        return self.head((weights @ x).mean(1))
+
+
+COSTS = {
+    "transposed": (nn.ConvTranspose2d(1, 3, 2, 2), {"ConvTranspose2d": 16 * 16 * 3 * 4}, 0),
+    "attention": (
+        build("attention"),
+        {"Conv2d": 16 * 16 * 16, "MultiheadAttention": 4 * 16 * 16 * 16 + 2 * 16 * 16 * 16, "Linear": 16 * 7},
+        0,
+    ),
+    "attention written out": (Attends(), {"Linear": 2 * 16 * 16 * 8 + 16 * 7}, 16 * 16 * 8 + 16 * 16 * 16),
+    "LSTM": (build("LSTM over rows"), {"LSTM": 2 * 16 * 4 * 16 * (16 + 16), "Linear": 32 * 7}, 0),
+    "GRU": (build("GRU over rows"), {"GRU": 2 * 16 * 3 * 16 * (16 + 16), "Linear": 32 * 7}, 0),
+    "functions alone": (build("functional"), {"Functional": 14 * 14 * 8 * 9 + 8 * 7 * 7 * 7}, 0),
+    "weight norm": (build("weight norm"), {"ParametrizedConv2d": 49 * 8 * 9, "ParametrizedLinear": 8 * 49 * 7}, 0),
+    "spectral norm": (build("spectral norm"), {"ParametrizedConv2d": 49 * 8 * 9, "ParametrizedLinear": 8 * 49 * 7}, 0),
+}
+
+
+@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("images", [1, 3])
+def test_all_multiply_adds_are_counted(name, images):
+    """By pencil and paper, of layers and of functions between them."""
+    model, layers, between = COSTS[name]
+    trace = trace_shapes(model, (images, 1, 16, 16))
+    found = {}
+    for row in trace.rows:
+        found[row.kind] = found.get(row.kind, 0) + row.multiply_adds
+    assert {kind: cost for kind, cost in found.items() if cost} == layers
+    assert trace.multiply_adds_between == between
+    assert trace.total_multiply_adds == sum(layers.values()) + between
+    assert ("functions between layers" in str(trace)) == bool(between)
+
+
+def test_a_layer_whose_weights_are_computed_is_named_when_it_does_not_fit():
+    model = nn.Sequential(weight_norm(nn.Conv2d(3, 4, 3)))
+    with pytest.raises(ShapeError, match=r"Layer '0', ParametrizedConv2d.*in_channels=1"):
+        trace_shapes(model)
