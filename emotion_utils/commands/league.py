@@ -21,6 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print the table and what was left out; write what was asked for."""
+    if options.csv and options.csv.suffix.lower() == ".json":  # as by --csv *.json, which names the first file
+        raise ValueError(f"--csv {show(options.csv)}: that is called as a file of entries. Name the table: league.csv.")
     league, problems = merge_files(options.files)
     if not league.entries:
         raise ValueError(problems[0] if problems else f"{show(options.files[0])}: no entries.")

@@ -54,3 +54,11 @@ def test_a_file_is_asked_for(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["league"])
     assert ended.value.code == 2
+
+
+def test_a_table_is_not_written_over_somebodys_entries(files, tmp_path, capsys):
+    """As by `--csv *.json`, of which the shell makes the first learner's file the table's name."""
+    before = (tmp_path / "ada.json").read_bytes()
+    assert main(["league", "--csv", *files]) == 1
+    assert "ada.json" in capsys.readouterr().err
+    assert (tmp_path / "ada.json").read_bytes() == before
