@@ -119,7 +119,8 @@ def derivative(logits: Tensor, by: Tensor, what: str) -> Tensor:
     Raises:
         ValueError: the logits do not depend on `by`, as far as autograd has seen.
     """
-    (gradient,) = torch.autograd.grad(logits.sum(), by, allow_unused=True) if logits.requires_grad else (None,)
+    recorded = logits.requires_grad and by.requires_grad
+    (gradient,) = torch.autograd.grad(logits.sum(), by, allow_unused=True) if recorded else (None,)
     if gradient is None:
         raise ValueError(
             f"The logits have no gradient by {what}: the network does not use them, or its forward cuts the record "

@@ -55,7 +55,7 @@ class CheckedLoss:
             TypeError: it returned no tensor.
             ValueError: a tensor of another shape, without a gradient, or (at the first call) not finite.
         """
-        losses = self._call(logits, labels, index)
+        losses = self._call(logits.clone(), labels.clone(), index)  # it may work in place, and others count with them
         self._check(losses, len(logits))
         if self._first:
             self._check_first(losses, logits, labels)

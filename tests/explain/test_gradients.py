@@ -231,6 +231,25 @@ def test_a_network_that_cuts_the_record(model, images):
         grad_cam(Cut(), images, layer="inner.5")
 
 
+def test_a_frozen_backbone_under_no_grad_has_no_gradient(model, images):
+    """Its head has weights that ask for one, which the images never meet."""
+
+    class Headed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.head = model, nn.Linear(7, 7)
+
+        def forward(self, x):
+            with torch.no_grad():
+                x = self.inner(x)
+            return self.head(x)
+
+    with pytest.raises(ValueError, match=r"no gradient by the maps of layer 'inner\.5'"):
+        grad_cam(Headed(), images, 1, "inner.5")
+    with pytest.raises(ValueError, match="no gradient by the images"):
+        saliency(Headed(), images, 1)
+
+
 def test_a_gradient_that_is_not_finite(images):
     class Root(nn.Module):
         def __init__(self):

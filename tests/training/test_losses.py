@@ -97,6 +97,21 @@ def test_other_losses_take_other_steps_and_the_history_keeps_cross_entropy(plain
     assert max(moved) < 1, "no step was too large"
 
 
+def in_place(logits, labels):
+    return F.cross_entropy(logits.div_(5.0), labels.fill_(0))
+
+
+def not_in_place(logits, labels):
+    return F.cross_entropy(logits / 5.0, 0 * labels)
+
+
+def test_a_loss_that_works_in_place_changes_nobody_elses_numbers():
+    (one, history), (other, wanted) = run(in_place), run(not_in_place)
+    assert weights_equal(one, other)
+    for column in ("train_loss", "train_accuracy"):
+        assert history[column] == wanted[column]
+
+
 def test_weights_of_classes_are_those_of_a_loop_in_plain_pytorch():
     loss, config = (
         nn.CrossEntropyLoss(weight=SEVEN),
