@@ -76,7 +76,8 @@ def question(model: nn.Module, images: Any, target: Target = None, scale: str | 
     if len(pixels.images) == 0:
         raise ValueError(f"images of shape {tuple(pixels.images.shape)}: there are none to explain.")
     classes = facts_of(model).classes
-    inner = _in_float32(unwrap(model))
+    with torch.inference_mode(False):
+        inner = _fit_for_gradients(unwrap(model))
     device, dtype = place_of(inner)
     with torch.inference_mode(False), torch.no_grad(), undisturbed(inner):
         shown = pixels.normalised(pixels.images, device).to(dtype).clone()
@@ -129,10 +130,12 @@ def derivative(logits: Tensor, by: Tensor, what: str) -> Tensor:
     return gradient
 
 
-def _in_float32(model: nn.Module) -> nn.Module:
-    """Return the network, or a float32 copy of one in half precision."""
-    dtype = place_of(model)[1]
-    return copied(model).float() if dtype in (torch.float16, torch.bfloat16) else model
+def _fit_for_gradients(model: nn.Module) -> nn.Module:
+    """Return the network, or a copy: in float32 of one in half precision, plain of one made under inference mode."""
+    if place_of(model)[1] in (torch.float16, torch.bfloat16):
+        return copied(model).float()
+    made_for_inference = any(tensor.is_inference() for tensor in [*model.parameters(), *model.buffers()])
+    return copied(model) if made_for_inference else model
 
 
 def _as_target(target: Target, logits: Tensor, classes: tuple[str, ...] | None) -> Tensor:

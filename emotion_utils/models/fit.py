@@ -79,6 +79,11 @@ def _judge(model: nn.Module, dataset: FaceDataset, training: bool) -> Trace:
     if training:
         if not can_train(model):
             raise TypeError(f"model={type(model).__name__}: it was exported, and cannot be trained; give the network.")
+        if any(parameter.is_inference() for parameter in model.parameters()):
+            raise ValueError(
+                f"model={type(model).__name__}: its weights were made under torch.inference_mode(), where nothing "
+                "learns. Build or load it outside of that, or take copy.deepcopy(model)."
+            )
         logits = _run(model, images, training=True)
         _check_logits(logits, dataset.classes, trace, " in training mode")
         _check_gradient(model, logits)

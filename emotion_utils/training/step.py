@@ -61,15 +61,15 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def set_training_mode(model: nn.Module) -> None:
-    """Bring a network into training mode, but for batch norms that are frozen: these keep their statistics.
+    """Bring a network into training mode, but for norms that are frozen: these keep their statistics.
 
-    A layer is frozen by `requires_grad_(False)`. The means and variances of a batch norm are no parameters, and would
-    go on to follow the new data while the weights around them stand still.
+    A layer is frozen by `requires_grad_(False)`. The means and variances of a batch norm, or of an instance norm that
+    tracks them, are no parameters, and would go on to follow the new data while the weights around them stand still.
     """
     model.train()
     for module in model.modules():
         own = list(module.parameters(recurse=False))
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and own and not any(p.requires_grad for p in own):
+        if isinstance(module, nn.modules.batchnorm._NormBase) and own and not any(p.requires_grad for p in own):
             module.eval()
 
 

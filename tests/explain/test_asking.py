@@ -38,3 +38,17 @@ def test_a_network_that_works_in_place_is_explained_as_one_that_does_not(name, i
         found.append(METHODS[name](model, images))
     assert torch.equal(*found)
     assert found[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_network_that_was_made_for_inference_is_explained_as_any_other(name, images):
+    """PyTorch records nothing of its weights; a copy of them serves."""
+    found = []
+    for inference in (True, False):
+        with torch.inference_mode(inference):
+            model = nn.Sequential(Centred(False), small_network())
+            set_facts(model, NORMALISATION, None)
+        torch.manual_seed(0)
+        found.append(METHODS[name](model, images))
+        assert all(weight.is_inference() == inference for weight in model.parameters())
+    assert torch.equal(*found)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from small_faces import small_faces
 from small_runs import QUIET, small_cnn
+from torch import nn
 
 from emotion_utils.data import Augment, FaceDataset
 from emotion_utils.training import TrainConfig, judge_by_folds, refresh_batch_norm, train
@@ -53,6 +54,17 @@ def test_frozen_layers_stay_as_they_are_statistics_included():
     model.features.requires_grad_(True)
     train(model, small_faces(28), None, TrainConfig(epochs=1, batch_size=7, **QUIET))
     assert not torch.equal(before["features.block1.norm1.running_mean"], model.features.block1.norm1.running_mean)
+
+
+def test_a_frozen_instance_norm_keeps_its_statistics_too():
+    backbone = nn.Sequential(nn.Conv2d(1, 4, 3), nn.InstanceNorm2d(4, affine=True, track_running_stats=True))
+    model = nn.Sequential(backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 7))
+    config = TrainConfig(epochs=1, batch_size=7, **QUIET)
+    for learns in (False, True):
+        backbone.requires_grad_(learns)
+        before = backbone[1].running_mean.clone()
+        train(model, small_faces(28), None, config)
+        assert torch.equal(before, backbone[1].running_mean) == (not learns)
 
 
 def test_a_run_goes_on_only_with_the_same_rates(tmp_path):

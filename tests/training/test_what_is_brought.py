@@ -1,5 +1,6 @@
 """What readers bring: networks of every style, parts of data sets, classes in another order."""
 
+import copy
 import threading
 import warnings
 
@@ -105,9 +106,15 @@ def exported():
     return torch.export.export(plain_linear(), (torch.zeros(2, 1, 16, 16),)).module()
 
 
+def made_for_inference():
+    with torch.inference_mode():
+        return small_cnn()
+
+
 @pytest.mark.parametrize(
     ("model", "kind", "words"),
     [
+        (made_for_inference, ValueError, r"inference_mode\(\).*deepcopy"),
         (TwoOutputs, ShapeError, "tuple of 2"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 6)), ShapeError, "6 logits"),
         (lambda: nn.Flatten(), ShapeError, "256 logits"),
@@ -124,6 +131,8 @@ def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, model
     with pytest.raises(kind, match=words) as caught:
         train(made, small_faces(40), None, CONFIG, run_dir=tmp_path / "run")
     assert len(str(caught.value)) <= 400
+    if made_for_inference is model:
+        assert len(train(copy.deepcopy(made), small_faces(40), None, CONFIG)) == 2
     assert not (tmp_path / "run").exists()
 
 
