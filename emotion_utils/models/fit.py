@@ -87,6 +87,7 @@ def _judge(model: nn.Module, dataset: FaceDataset, training: bool) -> Trace:
         logits = _run(model, images, training=True)
         _check_logits(logits, dataset.classes, trace, " in training mode")
         _check_gradient(model, logits)
+        _warn_of_hidden_weights(model, logits)
         if not warn_if_probabilities(logits):
             _warn_of_last_operation(logits)
     return trace
@@ -158,6 +159,31 @@ def _check_gradient(model: nn.Module, logits: Tensor) -> None:
         raise ValueError(
             f"The output of {type(unwrap(model)).__name__} has no gradient, so nothing could be learnt: compute it "
             "from the weights, without detach(), .data, .item(), NumPy or no_grad()."
+        )
+
+
+def _warn_of_hidden_weights(model: nn.Module, logits: Tensor) -> None:
+    """Warn if the output comes from weights that PyTorch does not know to be the network's, as autograd's record tells.
+
+    Layers in a plain list are such: they are used, and neither learn nor go into a file.
+    """
+    known, seen, steps = {id(parameter) for parameter in model.parameters()}, set(), [logits.grad_fn]
+    hidden: dict[int, Tensor] = {}
+    while steps:
+        step = steps.pop()
+        if step is None or step in seen:
+            continue
+        seen.add(step)
+        steps += [before for before, _ in step.next_functions]
+        leaf = getattr(step, "variable", None)  # of a step that would add up a gradient
+        if isinstance(leaf, Tensor) and id(leaf) not in known:
+            hidden[id(leaf)] = leaf
+    if hidden:
+        shapes = listed([str(tuple(leaf.shape)) for leaf in hidden.values()], 3)
+        warn(
+            f"{type(unwrap(model)).__name__} computes with weights that are no parameters of it, of shape {shapes}: "
+            "they will not learn, and no file will hold them. Put layers of a list into nn.ModuleList, a tensor into "
+            "nn.Parameter."
         )
 
 

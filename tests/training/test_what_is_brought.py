@@ -151,6 +151,32 @@ def test_an_end_after_which_cross_entropy_learns_badly_is_said_once(end):
         train(nn.Sequential(*plain_linear(), nn.LogSoftmax(1)), small_faces(40), small_faces(14), CONFIG)
 
 
+class InAList(nn.Module):
+    """The layers of a plain list are no part of a network, nor is a tensor that is no parameter."""
+
+    def __init__(self, keep=list):
+        super().__init__()
+        self.layers, self.head = keep([nn.Flatten(), nn.Linear(256, 9)]), nn.Linear(9, 7)
+        self.shift = torch.zeros(9, requires_grad=keep is list)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(x + self.shift)
+
+
+def test_layers_that_pytorch_does_not_see_are_noticed():
+    model = InAList()
+    before = model.layers[1].weight.clone()
+    with pytest.warns(UserWarning, match=r"InAList.*no parameters.*\(9, 256\).*ModuleList") as caught:
+        train(model, small_faces(40), small_faces(14), CONFIG)
+    assert "(9,)" in str(caught[0].message)
+    assert torch.equal(model.layers[1].weight, before)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(InAList(nn.ModuleList), small_faces(40), small_faces(14), CONFIG)
+
+
 def test_parts_that_pytorch_cut_are_data_sets():
     data = small_faces(50)
     parts = random_split(data, [0.8, 0.2], torch.Generator().manual_seed(0))
