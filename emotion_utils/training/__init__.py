@@ -4,6 +4,7 @@ from emotion_utils.device import pick_device
 from emotion_utils.errors import CheckpointError, DivergedError
 from emotion_utils.randomness import seed_everything
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
+from emotion_utils.training.checkpoint import load_checkpoint
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.distillation import SoftLabelCrossEntropy, judge_by_folds, mix_targets
 from emotion_utils.training.history import History
@@ -23,6 +24,7 @@ __all__ = [
     "WeightedLoss",
     "average_weights",
     "judge_by_folds",
+    "load_checkpoint",
     "lr_range_test",
     "mix_targets",
     "pick_device",

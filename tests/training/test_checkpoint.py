@@ -12,8 +12,9 @@ from small_faces import small_faces
 from small_runs import QUIET
 from torch import nn
 
+import emotion_utils.training
 from emotion_utils.data.augment import Augment
-from emotion_utils.errors import CheckpointError
+from emotion_utils.errors import CheckpointError, WeightsError
 from emotion_utils.models.networks import MLP, EmotionCNN, LinearModel
 from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.checkpoint import load_checkpoint, load_run, save_checkpoint
@@ -212,6 +213,16 @@ def test_of_two_augmentations_the_error_names_what_differs(tmp_path):
     run(tmp_path, config=replace(CONFIG, augment=Augment(rotate=5)))
     with pytest.raises(CheckpointError, match=r"other settings: augment\.rotate was 5 and is 7 now"):
         run(tmp_path, config=replace(CONFIG, augment=Augment(rotate=7)), resume=True)
+
+
+def test_the_advice_for_the_weights_of_best_works(folder, tmp_path):
+    """`load_weights` names what reads the file, and from where."""
+    with pytest.raises(WeightsError, match=r"load_checkpoint\(path\) from emotion_utils\.training.*load_state_dict"):
+        load_weights(folder / "best.pt", factory=lambda: LinearModel(image_size=16))
+    model = LinearModel(image_size=16)
+    model.load_state_dict(emotion_utils.training.load_checkpoint(folder / "best.pt")["weights"])
+    back = load_weights(save_weights(model, tmp_path / "best"))
+    torch.testing.assert_close(back.classifier[1].weight, model.classifier[1].weight, rtol=1e-3, atol=1e-4)
 
 
 def test_best_is_no_run_that_can_go_on(folder):
