@@ -16,7 +16,7 @@ from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import listed
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import unwrap
+from emotion_utils.models.handling import is_face_model, unwrap
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def match_classes(model: nn.Module | Sequence[str], data: FaceDataset | Sequence
     here, there = _comparable(known, names)
     if sorted(here) != sorted(there) or len(set(here)) < len(here):
         first, second = ("to the model", "to the data") if is_model else ("to the first", "to the second")
-        way = "model.classes = None" if hasattr(unwrap(model), "known_facts") else "set_facts(model, None, None)"
+        way = "model.classes = None" if is_face_model(unwrap(model)) else "set_facts(model, None, None)"
         advice = f"; to let the model learn new ones: {way}" * is_model
         raise ValueError(
             f"Different classes. Known only {first}: {_only(known, here, there)}; only {second}: "

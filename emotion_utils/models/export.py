@@ -19,7 +19,15 @@ from emotion_utils.errors import brief, check_number, check_whole, reason
 from emotion_utils.files import as_path, atomic_write
 from emotion_utils.models.arguments import check_image_size
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import check_model, copied, place_of, undisturbed, unwrap, without_fast_path
+from emotion_utils.models.handling import (
+    check_model,
+    copied,
+    is_face_model,
+    place_of,
+    undisturbed,
+    unwrap,
+    without_fast_path,
+)
 from emotion_utils.models.pictures import channels_of
 from emotion_utils.models.priors import LEARNT, Change, Frequencies, prior_change
 from emotion_utils.models.shapes import trace_shapes
@@ -161,7 +169,7 @@ def _opset(proto: Any) -> int:
 
 
 def _first_guess(network: nn.Module) -> tuple[float, float]:
-    if hasattr(network, "known_facts"):  # one of ours, which begins with a guess
+    if is_face_model(network):  # one of ours, which begins with a guess
         return float(network.mean), float(network.std)
     raise ValueError(
         f"{type(network).__name__} does not know how its images are normalised, and the file has to say that: train() "

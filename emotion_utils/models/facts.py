@@ -16,7 +16,7 @@ from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import brief, check_number, listed
 from emotion_utils.models.arguments import check_frequencies, plain
-from emotion_utils.models.handling import check_model, unwrap
+from emotion_utils.models.handling import check_model, is_face_model, unwrap
 
 ATTRIBUTE = "learnt_from"
 
@@ -96,7 +96,7 @@ def set_facts(
         if classes is None:
             raise ValueError(f"frequencies={brief(frequencies)}: name the classes as well.")
         frequencies = check_frequencies(len(classes), frequencies=frequencies)
-    if hasattr(model, "known_facts"):  # one of ours
+    if is_face_model(model):  # one of ours
         if normalisation is not None:
             model.set_normalisation(*normalisation)
         model.classes, model.facts = tuple(classes) if classes else None, dict(notes or {})
@@ -123,7 +123,7 @@ def remember(model: nn.Module, dataset: FaceDataset) -> None:
 
 def _own_facts(module: nn.Module) -> ModelFacts:
     """Read what one module was told, without looking inside it."""
-    if hasattr(module, "known_facts"):  # one of ours
+    if is_face_model(module):  # one of ours
         return module.known_facts()
     known = getattr(module, ATTRIBUTE, None)
     if isinstance(known, dict) and {"mean", "std", "classes"} <= known.keys():

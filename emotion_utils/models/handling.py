@@ -43,6 +43,11 @@ def check_model(model: Any, values: bool = False) -> None:
     raise TypeError(f"model={brief(model)}: give an nn.Module that maps images (N, 1, H, W) to logits (N, C).")
 
 
+def is_face_model(model: nn.Module) -> bool:
+    """Say whether a network is one of ours, by its class: a wrapper may hand on the attributes of what it holds."""
+    return hasattr(type(model), "known_facts")
+
+
 def unwrap(model: nn.Module) -> nn.Module:
     """Return the network inside `torch.compile`, `DataParallel` and the like, which compute the same as it does."""
     while True:

@@ -15,7 +15,7 @@ from emotion_utils.data.grey_levels import in_rows
 from emotion_utils.data.pixels import as_images, normalise
 from emotion_utils.errors import ShapeError, brief
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import unwrap, warn
+from emotion_utils.models.handling import is_face_model, unwrap, warn
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.tensors import as_tensor
 
@@ -95,7 +95,7 @@ def _normalisation(model: nn.Module) -> tuple[float, float]:
     known, inner = facts_of(model).normalisation, unwrap(model)
     if known is not None:
         return known
-    if hasattr(inner, "known_facts"):  # one of ours, which has a first guess
+    if is_face_model(inner):  # one of ours, which has a first guess
         warn(
             f"{type(inner).__name__} was not told how images are normalised, so it takes a mean of "
             f"{float(inner.mean):.3g} and a standard deviation of {float(inner.std):.3g}. train() tells it, or "
@@ -115,7 +115,7 @@ def channels_of(model: nn.Module, height: int, width: int) -> int:
     grey images that were made three equal channels before.
     """
     guess = _channels_in_sight(model)
-    if guess == 1 or hasattr(unwrap(model), "known_facts"):
+    if guess == 1 or is_face_model(unwrap(model)):
         return guess
     try:
         trace_shapes(model, (2, 1, height, width))

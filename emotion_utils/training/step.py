@@ -31,16 +31,19 @@ def sgd_parameter_groups(
     """
     sorted_: dict[tuple[float, bool], list[nn.Parameter]] = {}
     factors = dict(layer_rates)
-    names = [name for name, _ in model.named_parameters()]
-    if unknown := [part for part in factors if not any(_is_in(name, part) for name in names)]:
-        parts = dict.fromkeys(name.partition(".")[0] for name in names)
+    names: dict[nn.Parameter, list[str]] = {}  # a weight may be part of two layers, and has two names then
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    every = [name for each in names.values() for name in each]
+    if unknown := [part for part in factors if not any(_is_in(name, part) for name in every)]:
+        parts = dict.fromkeys(name.partition(".")[0] for name in every)
         raise ValueError(
             f"layer_rates={brief(factors)}: the network has no part {brief(unknown[0])}; it has "
             f"{listed(list(parts), 8)}, and what named_modules() lists in these."
         )
-    for name, parameter in model.named_parameters():
+    for parameter, own in names.items():
         if parameter.requires_grad:
-            part = max((part for part in factors if _is_in(name, part)), key=len, default=None)
+            part = max((part for part in factors if any(_is_in(name, part) for name in own)), key=len, default=None)
             factor = 1.0 if part is None else factors[part]
             sorted_.setdefault((factor, parameter.ndim >= 2), []).append(parameter)
     return [

@@ -12,7 +12,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from emotion_utils.emotions import EMOTIONS
+from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.facts import ModelFacts, facts_of, remember, set_facts
+from emotion_utils.models.inference import predict_proba
 from emotion_utils.models.networks import MLP, LinearModel
 from emotion_utils.models.views import FlipAverage
 
@@ -186,3 +188,34 @@ def test_a_network_that_was_told_that_it_knows_no_classes_asks_nobody_inside():
     assert facts_of(outer).classes is None
     assert facts_of(outer).normalisation == pytest.approx((0.4, 0.2))
     assert facts_of(inner).classes == EMOTIONS
+
+
+class HandsOn(nn.Module):
+    """A wrapper that hands on the attributes of what it holds, as many do."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("module"), name)
+
+    def forward(self, x):
+        return self.module(x)
+
+
+@pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
+def test_a_wrapper_that_hands_on_attributes_is_told_itself(make):
+    model, faces = HandsOn(make()), small_faces(14, mean=0.3, std=0.125)
+    remember(model, faces)
+    known = facts_of(model)
+    assert (known.normalisation, known.classes) == ((0.3, 0.125), EMOTIONS)
+    assert sum(known.frequencies) == pytest.approx(1)
+    backwards = faces.with_labels(6 - faces.labels, EMOTIONS[::-1])
+    assert evaluate(model, backwards).accuracy == evaluate(model, faces).accuracy
+    assert torch.equal(
+        predict_proba(model, faces.images, classes=EMOTIONS[::-1]), predict_proba(model, faces.images).flip(1)
+    )

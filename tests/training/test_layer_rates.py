@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from network_styles import Tied
 from small_faces import small_faces
 from small_runs import QUIET, small_cnn
 from torch import nn
@@ -39,6 +40,14 @@ def test_groups_keep_weight_decay_and_factors_apart():
     optimizer = make_optimizer(model, TrainConfig(layer_rates={"features": 0.1}))
     set_learning_rate(optimizer, 2.0)
     assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([2, 2, 0.2, 0.2])
+
+
+def test_a_weight_of_two_layers_has_the_rate_of_either():
+    model = Tied()  # its layers `into` and `out` share a weight, and have a bias each
+    for part in ("into", "out"):
+        groups = sgd_parameter_groups(model, 0.1, ((part, 0.1),))
+        slow = {id(parameter) for group in groups if group["factor"] == 0.1 for parameter in group["params"]}
+        assert slow == {id(model.into.weight), id(getattr(model, part).bias)}
 
 
 def test_frozen_layers_stay_as_they_are_statistics_included():
