@@ -249,8 +249,8 @@ def _confident(probabilities: np.ndarray, labels: np.ndarray, fixed: float | Non
 
 @check(
     hints=(
-        "A network that saw few faces of a class says it too rarely: its logits hold the logarithm of the share.",
-        "Subtract the logarithm of each class's share from its logit, then take the largest.",
+        "A network that saw few faces of a class says it too rarely. Which factor of its probability is to blame?",
+        "Among probabilities you would divide by how common each class was. What is that among logarithms?",
     )
 )
 def without_prior(answer: Callable[[Tensor, Tensor], Any]) -> None:

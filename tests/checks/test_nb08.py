@@ -170,3 +170,11 @@ def test_wrong_answers_are_told_what_happened(checked, answer, said):
 def test_stubs_are_not_yet(checked):
     require_not_yet(checked, lambda *_: ...)
     require_not_yet(checked, lambda *_: None)
+
+
+@pytest.mark.parametrize("answer", [lambda x, n: x.argmax(1), lambda x, n: (x + n.log()).argmax(1)])
+def test_no_hint_says_what_to_do_with_the_counts(answer):
+    check.without_prior.reset()
+    messages = " ".join(check.without_prior(answer).message for _ in range(4)).lower()
+    assert "logarithms" in messages  # the last hint came
+    assert "subtract" not in messages
