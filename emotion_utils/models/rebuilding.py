@@ -100,9 +100,10 @@ def _call(make: Callable[..., nn.Module], arguments: dict[str, Any], path: Path)
     try:
         model = make(**arguments)
     except (ValueError, TypeError) as error:
+        name = getattr(make, "__name__", "network")
+        advice = "" if make in KINDS.values() else f". Give them yourself: factory=lambda: {name}(…)"
         raise WeightsError(
-            f"{show(path)} names arguments that no {getattr(make, '__name__', 'network')} can be built from: "
-            f"{reason(error, 160)}"
+            f"{show(path)} names arguments that no {name} can be built from: {reason(error, 160)}{advice}"
         ) from error
     if not isinstance(model, nn.Module):
         raise TypeError(f"factory={brief(make)}: it gave a {type(model).__name__}, and a network was wanted.")

@@ -492,6 +492,24 @@ def test_what_a_network_was_told_by_hand_is_saved(tmp_path):
     assert facts_of(back) == facts_of(model)
 
 
+class OfDepth(EmotionCNN):
+    """One of ours with an argument of its own, of which its `config` knows nothing."""
+
+    def __init__(self, depth):
+        super().__init__((4,) * depth, image_size=16)
+
+
+def test_a_class_that_was_made_of_ours_says_what_to_give(tmp_path):
+    torch.manual_seed(0)
+    model, faces = OfDepth(2), small_faces(7)
+    remember(model, faces)
+    path = save_weights(model, tmp_path / "deep")
+    with pytest.raises(WeightsError, match=r"no OfDepth .*factory=lambda: OfDepth\(…\)"):
+        load_weights(path, factory=OfDepth)
+    back = load_weights(path, factory=lambda: OfDepth(2))
+    torch.testing.assert_close(back.predict_proba(faces.images), model.predict_proba(faces.images))
+
+
 class Triples(nn.Sequential):
     """A block with the same layers that computes something else."""
 
