@@ -126,9 +126,10 @@ def channels_of(model: nn.Module, height: int, width: int) -> int:
 
 def _channels_in_sight(model: nn.Module) -> int:
     own = getattr(unwrap(model), "in_channels", None)
-    if isinstance(own, int):
+    own = own if isinstance(own, int) and own > 0 else 1
+    if is_face_model(unwrap(model)):
         return own
-    return next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 0) or 1  # 0: lazy
+    return next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), own) or 1  # 0: lazy
 
 
 def _channels_for(model: nn.Module, images: Any, size: int | None) -> int:

@@ -21,6 +21,7 @@ from emotion_utils.files import as_path, is_file
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, unwrap
 from emotion_utils.models.inference import predict_proba
+from emotion_utils.models.pictures import channels_of
 from emotion_utils.models.pretrained import CHECKSUMS, load_pretrained
 from emotion_utils.models.priors import EQUAL, LEARNT, Frequencies, adjust_priors, prior_change
 from emotion_utils.models.weight_files import load_weights
@@ -167,7 +168,8 @@ def classes_of(network: nn.Module) -> tuple[str, ...]:
             f"{name} does not know what its classes are called. train() tells it, or set_facts(model, (mean, std), "
             "classes) from emotion_utils.models."
         )
-    if (channels := getattr(unwrap(network), "in_channels", 1)) != 1:
+    size = getattr(unwrap(network), "image_size", 48)
+    if (channels := channels_of(network, size, size)) != 1:
         raise ValueError(
             f"{name} takes images of {channels} channels, and faces are cut out in grey: train one with colour=False, "
             "or give your own crops to predict_proba."

