@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import check, number, numbers, require, tensor, unfinished
+from emotion_utils.checks import Wrong, check, number, numbers, require, tensor, unfinished
 from emotion_utils.checks.mystery import CONDITION, EMOTION, mystery_network
 from emotion_utils.emotions import EMOTIONS
 
@@ -121,38 +121,43 @@ def planted(answer: Any) -> None:
 @check(
     hints=(
         "Imagine a million people. How many are angry, and how many of these raise an alarm?",
-        "How many are not angry, and how many of *these* raise an alarm? Divide by all the alarms.",
+        "If half of the alarms may be false, how many false ones go with each true one? And if nine tenths may?",
+        "Who raises the false alarms, and how many such people are there?",
     )
 )
-def false_alarms(answer: Callable[[float, float, float], Any]) -> None:
-    """Check `answer(base_rate, recall, false_positive_rate)`: the share of alarms that are false."""
+def false_positives_allowed(answer: Callable[[float, float, float], Any]) -> None:
+    """Check `answer(base_rate, recall, false_share)`: the rate that makes that share of the alarms false, or 1."""
     cases = (
-        (0.3, 0.8, 0.1),
-        (0.001, 0.99, 0.01),
-        (0.5, 0.9, 0.2),
-        (0.01, 0.8, 0.05),
+        (0.3, 0.8, 0.2),
+        (0.001, 0.99, 0.5),
+        (0.01, 0.6, 0.9),
         (0.2, 1.0, 0.0),
-        (0.001, 0.5, 0.001),
+        (0.4, 0.5, 0.6),
+        (0.9, 0.9, 0.5),
     )
-    for base, recall, false in cases:
-        got = number(answer(base, recall, false), "the share")
-        hits, wrong = base * recall, (1 - base) * false
-        truth = wrong / (hits + wrong)
-        case = f"for a base rate of {base:g}, a recall of {recall:g} and false positives of {false:g}"
+    for base, recall, share in cases:
+        got = number(answer(base, recall, share), "the rate")
+        true_alarms = base * recall
+        truth = min(1.0, true_alarms * share / (1 - share) / (1 - base))
+        case = f"for a base rate of {base:g}, a recall of {recall:g} and {share:.0%} of the alarms false"
+        if math.isclose(got, truth, rel_tol=1e-4, abs_tol=1e-9):
+            continue
         require(
-            not 1 < got <= 100, f"{case} you returned {got:.3g}", "A share lies between 0 and 1; 0.9 stands for 90 %."
+            0 <= got <= 1,
+            f"{case} you returned {got:.3g}",
+            "A rate is a share of the calm people, from 0 to 1. If all of them may raise an alarm, it is 1.",
         )
-        require(
-            truth == false or abs(got - false) > 1e-6,
-            f"{case} you returned {got:.3g}, the false positive rate itself",
-            "That is the share of calm people who raise an alarm. Asked for is the share of alarms that they raise.",
-        )
-        require(
-            abs(truth - 0.5) < 1e-6 or abs(got - (1 - truth)) > 1e-6,
-            f"{case} you returned {got:.4f}",
-            "Is that the share of false alarms, or of true ones?",
-        )
-        require(abs(got - truth) < 1e-4, f"{case} your share {got:.4f} is too {'large' if got > truth else 'small'}")
+        slips = {
+            (1 - base) * share / ((1 - base) * share + true_alarms): "You worked out which share of the alarms is "
+            "false, as the figure does. That share is given here, and the rate is asked for.",
+            true_alarms * share / (1 - base): "`false_share` is a share of all alarms, the false ones among them. "
+            "How many false ones does that make for each true one?",
+            true_alarms * share / (1 - share): "That is a share of the whole crowd. Who can raise a *false* alarm?",
+            base * share / (1 - share) / (1 - base): "Does every angry person raise an alarm?",
+        }
+        for slip, hint in slips.items():
+            require(not math.isclose(got, slip, rel_tol=1e-4, abs_tol=1e-9), f"{case} you returned {got:.4g}", hint)
+        raise Wrong(f"{case} your rate {got:.4g} is too {'large' if got > truth else 'small'}")
 
 
 @check(

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 from verdicts import verdict_tests
@@ -65,13 +66,26 @@ def small_that_names_others(counts, half):
     return [*small(counts, half), "cats"]
 
 
-def false(base, recall, rate):
+def allowed(base, recall, share):
+    return min(1, base * recall * share / (1 - share) / (1 - base))
+
+
+def allowed_by_people(base, recall, share):
+    hits, calm = 1e6 * base * recall, 1e6 * (1 - base)
+    return torch.tensor(hits / (1 - share) - hits).div(calm).clamp(max=1)
+
+
+def allowed_by_trying(base, recall, share):
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        rate = (low + high) / 2
+        fits = false_share(base, recall, rate) <= share
+        low, high = (rate, high) if fits else (low, rate)
+    return high if share else 0.0
+
+
+def false_share(base, recall, rate):
     return (1 - base) * rate / ((1 - base) * rate + base * recall)
-
-
-def false_by_people(base, recall, rate):
-    hits, wrong = 1e6 * base * recall, 1e6 * (1 - base) * rate
-    return torch.tensor(wrong / (hits + wrong))
 
 
 def weigh(labels, groups):
@@ -96,6 +110,15 @@ def weigh_by_group_alone(labels, groups):
     return found / found.mean()
 
 
+SLIPS = [  # a mistake, and what the hint speaks of
+    (false_share, "as the figure does"),
+    (lambda b, r, s: b * r * s / (1 - b), "for each true one"),
+    (lambda b, r, s: b * r * s / (1 - s), "the whole crowd"),
+    (lambda b, r, s: b * s / (1 - s) / (1 - b), "Does every angry person"),
+    (lambda b, r, s: b * r * s / (1 - s) / (1 - b), "from 0 to 1"),
+    (lambda b, r, s: 100 * allowed(b, r, s), "from 0 to 1"),
+]
+
 CASES = {
     "gap_interval": {
         "right": [interval, interval_as_tensor, interval_as_array],
@@ -119,13 +142,13 @@ CASES = {
         "wrong": [("masculine", "surprise"), ("glasses", "fear"), ("glasses", "awe"), "glasses", ("glasses",)],
         "stub": ...,
     },
-    "false_alarms": {
-        "right": [false, false_by_people],
+    "false_positives_allowed": {
+        "right": [allowed, allowed_by_people, allowed_by_trying],
         "wrong": [
-            lambda b, r, f: 1 - false(b, r, f), lambda b, r, f: f, lambda b, r, f: 100 * false(b, r, f),
-            lambda b, r, f: (1 - b) * f, lambda b, r, f: "many",
+            false_share, *(answer for answer, _ in SLIPS), lambda b, r, s: 1 - allowed(b, r, s), lambda b, r, s: s,
+            lambda b, r, s: 2 * allowed(b, r, s), lambda b, r, s: 0.5 * allowed(b, r, s), lambda b, r, s: "few",
         ],
-        "stub": lambda b, r, f: ...,
+        "stub": lambda b, r, s: ...,
     },
     "weights": {
         "right": [weigh, weigh_by_loop],
@@ -154,6 +177,13 @@ def test_no_hint_tells_what_was_planted():
         messages = " ".join(check.planted(answer).message for _ in range(4)).lower()
         assert check.CONDITION not in messages or answer[0] == check.CONDITION
         assert check.EMOTION not in messages or answer[1] == check.EMOTION
+
+
+@pytest.mark.parametrize(("answer", "spoken_of"), SLIPS)
+def test_a_hint_follows_the_mistake(answer, spoken_of):
+    check.false_positives_allowed.reset()
+    messages = [check.false_positives_allowed(answer).message for _ in range(2)]
+    assert spoken_of in messages[-1]
 
 
 def test_the_suspect_is_a_network():
