@@ -1,14 +1,14 @@
 """One entry of the race, as it is kept in a file: what it costs, how well it does, how it was made."""
 
-import math
 import platform
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from emotion_utils.errors import brief, one_line
+from emotion_utils.errors import LARGEST_WHOLE, brief, one_line
 from emotion_utils.evaluation.confidence import bootstrap_interval
 from emotion_utils.evaluation.packing import unpack
 
@@ -101,15 +101,17 @@ class Entry:
 
 def _check_numbers(row: dict[str, Any]) -> None:
     """Raise a ValueError for numbers that no race gives."""
-    least = {"count": 1, "parameters": 0, "multiply_adds": 0, "faces_seen": 0, "look": 1}
-    low = [name for name, number in least.items() if row[name] < number]
-    if low or not math.isfinite(row["seconds"]) or row["seconds"] < 0:
-        raise ValueError(f"{low[0] if low else 'seconds'}={brief(row[low[0] if low else 'seconds'])}")
+    least = {"count": 1, "parameters": 0, "multiply_adds": 0, "seconds": 0, "faces_seen": 0, "look": 1}
+    for name, number in least.items():
+        if not number <= row[name] <= LARGEST_WHOLE:  # nor is NaN
+            raise ValueError(f"{name}={brief(row[name])}")
     if not row["name"].strip():
         raise ValueError("name=''")
+    if not re.fullmatch("[0-9a-f]*", row["correct"]):  # `bytes.fromhex` takes spaces, which stand for no face
+        raise ValueError(f"correct={brief(row['correct'])}: these are no hexadecimal digits, 0 to 9 and a to f")
     if len(row["correct"]) != 2 * -(-row["count"] // 8):
         raise ValueError(f"correct has {len(row['correct'])} digits for {row['count']} faces")
-    bits = unpack(row["correct"], 8 * -(-row["count"] // 8))  # a ValueError where a digit is none
+    bits = unpack(row["correct"], 8 * -(-row["count"] // 8))
     if bool(bits[row["count"] :].any()):
         raise ValueError("correct tells of more faces than there are")
 

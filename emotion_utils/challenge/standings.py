@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from emotion_utils.challenge.entries import Entry
 from emotion_utils.errors import brief, listed, reason, show
-from emotion_utils.files import as_path, atomic_write, held, is_file, read_file, set_aside
+from emotion_utils.files import as_path, atomic_write, held, is_file, open_file, read_file, set_aside
 from emotion_utils.models.handling import warn
 
 FORMAT = 1
@@ -63,12 +64,18 @@ class League:
             self.write(self.path)
         return entry
 
-    def write(self, path: str | Path) -> Path:
-        """Write all entries, whole or not at all; raises an OSError that says what to do."""
+    def write(self, path: str | Path, merged: bool = False) -> Path:
+        """Write all entries, whole or not at all; raises an OSError that says what to do.
+
+        `merged` notes that they come from files that are kept elsewhere: such a file may be written again.
+        """
         path = as_path(path)
-        content = {"format": FORMAT, "entries": [entry.to_row() for entry in self.entries]}
+        content = {"format": FORMAT, "merged": merged, "entries": [entry.to_row() for entry in self.entries]}
         with atomic_write(path) as part:
-            part.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+            text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+            part.write_text(
+                text, encoding="utf-8", errors="backslashreplace"
+            )  # half a letter, as \ud83d: JSON reads it
         return path
 
     def best(self) -> list[Entry]:
@@ -128,7 +135,10 @@ class League:
         """Write every entry that compares as a row of a CSV file, for a spreadsheet; return its path."""
         path = as_path(path)
         best = {id(entry) for entry in self.best()}
-        with atomic_write(path) as part, open(part, "w", newline="", encoding="utf-8-sig") as file:
+        with (
+            atomic_write(path) as part,
+            open(part, "w", newline="", encoding="utf-8-sig", errors="backslashreplace") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             for entry in sorted(self._of_one_race(), key=lambda one: -one.accuracy):
@@ -154,13 +164,8 @@ def merge_files(paths: Sequence[str | Path]) -> tuple[League, list[str]]:
     Raises:
         ValueError: no path at all, or folders and patterns alone that hold no such file.
     """
-    files = list(dict.fromkeys(file for path in paths for file in _expand(as_path(path))))
-    if not files:
-        raise ValueError(
-            f"{show(str(paths[0]), 80) if paths else 'files=[]'}: no league file there; name files such as league.json."
-        )
     read, problems = {}, []
-    for file in files:
+    for file in find_files(paths):
         try:
             read[file] = _read(file)
         except (OSError, ValueError, RecursionError) as error:
@@ -174,6 +179,16 @@ def merge_files(paths: Sequence[str | Path]) -> tuple[League, list[str]]:
             if not any(old == named for old in league.entries):
                 league.entries.append(named)
     return league, problems
+
+
+def find_files(paths: Sequence[str | Path]) -> list[Path]:
+    """List the files that `merge_files` reads; raises as it does."""
+    files = list(dict.fromkeys(file for path in paths for file in _expand(as_path(path))))
+    if not files:
+        raise ValueError(
+            f"{show(str(paths[0]), 80) if paths else 'files=[]'}: no league file there; name files such as league.json."
+        )
+    return files
 
 
 def _tell_apart(files: Sequence[Path]) -> dict[Path, str]:
@@ -191,14 +206,32 @@ def _tell_apart(files: Sequence[Path]) -> dict[Path, str]:
 
 def _expand(path: Path) -> list[Path]:
     if path.is_dir():
-        return sorted(file for file in path.rglob("*.json") if not file.name.startswith("."))
+        # Hidden ones are none of a learner's, such as the copies that Jupyter keeps in .ipynb_checkpoints.
+        found = path.rglob("*.json")
+        return sorted(file for file in found if not any(part[0] == "." for part in file.relative_to(path).parts))
     if not path.exists() and any(letter in str(path) for letter in "*?["):
         return sorted(map(Path, glob.glob(str(path), recursive=True)))
     return [path]
 
 
+def is_merged(path: Path) -> bool:
+    """Say whether a file holds a league that was merged of others; an OSError or a ValueError where it holds none."""
+    return _read_content(path).get("merged") is True
+
+
+def is_table(path: Path) -> bool:
+    """Say whether a file begins as `League.to_csv` begins one."""
+    head = ",".join(COLUMNS).encode("utf-8-sig") + b"\r\n"
+    with open_file(path) as file:
+        return file.read(len(head)) == head
+
+
 def _read(path: Path) -> list[Entry]:
     """Read the entries of a file; an OSError or a ValueError that says what is wrong."""
+    return [Entry.of_row(row) for row in _read_content(path)["entries"]]
+
+
+def _read_content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_file(path, MOST_BYTES).decode("utf-8-sig"))
     except ValueError as error:
@@ -209,7 +242,7 @@ def _read(path: Path) -> list[Entry]:
         raise ValueError(f"it has format={brief(content.get('format'))}, and this version reads {FORMAT}")
     if not isinstance(content["entries"], list):
         raise ValueError(f"its entries are {brief(content['entries'])}")
-    return [Entry.of_row(row) for row in content["entries"]]
+    return content
 
 
 def _read_own(path: Path) -> list[Entry]:
@@ -226,4 +259,4 @@ def _read_own(path: Path) -> list[Entry]:
 
 def _harmless(text: str) -> str:
     """Keep a spreadsheet from taking a text for a formula."""
-    return f"'{text}" if text[:1] in "=+-@" else text
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -14,17 +14,18 @@ from pathlib import Path
 
 import torch
 
-from emotion_utils.commands.options import path_option
+from emotion_utils.commands.options import check_output, path_option
 from emotion_utils.commands.reporting import print_accuracy
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.device import pick_device
-from emotion_utils.errors import ValleyError, show
+from emotion_utils.errors import ValleyError
 from emotion_utils.evaluation.report import evaluate
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.weight_files import load_weights, save_weights
 from emotion_utils.training.averaging import average_weights, refresh_batch_norm
 from emotion_utils.training.recipes import PRESETS, RECIPES, RecipeData, find_recipe, load_recipe_data
 
+AVERAGED = "mean of the weights of"  # begins what is noted of an average
 SAMPLE = 2000  # training images on which the networks and their average are compared
 
 
@@ -44,8 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Load the networks, average them, compare, report, and save."""
     recipe, device = find_recipe(options.data, options.preset), pick_device(options.device)
-    if options.output.is_dir():
-        raise ValueError(f"--output {show(options.output)}: that is a folder; name a file in it.")
+    check_output("output", options.output, is_average, "average of networks", options.weights)
     models = [load_weights(path) for path in options.weights]
     recipe = dataclasses.replace(recipe, all_training=recipe.all_training and not options.holdout)
     mean = average_weights(models)  # looks whether they are of one kind, before the data are loaded
@@ -58,6 +58,11 @@ def run(options: argparse.Namespace) -> None:
     compare_and_save(mean, models, data, options.test, options.output)
 
 
+def is_average(path: Path) -> bool:
+    """Say whether a file of weights holds an average; raises as `load_weights` does."""
+    return str(load_weights(path).facts.get("protocol")).startswith(AVERAGED)
+
+
 def compare_and_save(mean: FaceModel, models: Sequence[FaceModel], data: RecipeData, test: bool, output: Path) -> None:
     """Print how the average does, and save it unless it is worse than the networks it is made of."""
     sample = data.training.subset(torch.arange(len(data.training))[:SAMPLE])
@@ -68,7 +73,7 @@ def compare_and_save(mean: FaceModel, models: Sequence[FaceModel], data: RecipeD
     if test:
         print_accuracy(mean, data.load_test(), "test")
     facts = models[0].facts | {
-        "protocol": f"mean of the weights of {len(models)} networks, each: {models[0].facts.get('protocol')}",
+        "protocol": f"{AVERAGED} {len(models)} networks, each: {models[0].facts.get('protocol')}",
         "seed": [model.facts.get("seed") for model in models],
     }
     print(f"Weights: {save_weights(mean, output, facts)}")

@@ -6,8 +6,8 @@ The files are those that `challenge.enter` writes, `runs/league.json` beside the
 import argparse
 from pathlib import Path
 
-from emotion_utils.challenge.standings import merge_files
-from emotion_utils.commands.options import path_option
+from emotion_utils.challenge.standings import find_files, is_merged, is_table, merge_files
+from emotion_utils.commands.options import check_output, path_option
 from emotion_utils.errors import say, show
 
 
@@ -23,7 +23,14 @@ def run(options: argparse.Namespace) -> None:
     """Print the table and what was left out; write what was asked for."""
     if options.csv and options.csv.suffix.lower() == ".json":  # as by --csv *.json, which names the first file
         raise ValueError(f"--csv {show(options.csv)}: that is called as a file of entries. Name the table: league.csv.")
-    league, problems = merge_files(options.files)
+    files = find_files(options.files)
+    if options.csv:
+        check_output("csv", options.csv, is_table, "table of this command", files)
+    if options.output:
+        check_output("output", options.output, is_merged, "league that was merged", files)
+    if options.csv and options.csv == options.output:
+        raise ValueError(f"--csv and --output both name {show(options.csv)}: give each a file of its own.")
+    league, problems = merge_files(files)
     if not league.entries:
         raise ValueError(problems[0] if problems else f"{show(options.files[0])}: no entries.")
     say_lines(str(league))
@@ -33,7 +40,7 @@ def run(options: argparse.Namespace) -> None:
     if options.csv:
         written.append(league.to_csv(options.csv))
     if options.output:
-        written.append(league.write(options.output))
+        written.append(league.write(options.output, merged=True))
     for path in written:
         say(f"Written: {show(path)}")
 

@@ -11,7 +11,7 @@ from torch import nn
 from tqdm.std import tqdm
 
 from emotion_utils.commands.camera import watch
-from emotion_utils.commands.options import path_option
+from emotion_utils.commands.options import check_output, path_option
 from emotion_utils.commands.picture_files import check_places, find_pictures, picture_endings, resolve_patterns
 from emotion_utils.commands.prediction_tables import CsvTable, JsonTable, Table, open_table
 from emotion_utils.data.image_files import ImageError
@@ -74,9 +74,13 @@ def run(options: argparse.Namespace) -> None:
             options.refuse(f"--{name} is for photographs and folders, not for --camera.")
     if str(options.csv) == str(options.json) == "-":
         options.refuse("--csv - and --json - both print: give one of them a file.")
-    for name, path in (("csv", options.csv), ("json", options.json)):
-        if path is not None and path.suffix.lower() in picture_endings():
+    for name, kind in (("csv", CsvTable), ("json", JsonTable)):
+        path = getattr(options, name)
+        if path is None or str(path) == "-":
+            continue
+        if path.suffix.lower() in picture_endings():
             options.refuse(f"--{name} {show(path)}: that is called as a picture. Name the table, such as faces.{name}.")
+        check_output(name, path, kind.is_in, "table of this command")
     network = find_network(options.model)
     classes_of(network)  # refuses a network that no photograph can be shown to
     finder = _finder(options)

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from emotion_utils.errors import show
-from emotion_utils.files import atomic_write
+from emotion_utils.files import atomic_write, open_file
 from emotion_utils.photos import Photo, Prediction
 
 COLUMNS = (
@@ -23,7 +22,9 @@ COLUMNS = (
 
 
 class Table:
-    """A file that pictures are added to."""
+    """A file that pictures are added to. Each begins with one of `heads`, which tells it from files of others."""
+
+    heads: tuple[bytes, ...]
 
     def __init__(self, file: TextIO, classes: Sequence[str]) -> None:
         self.file, self.classes = file, classes
@@ -35,9 +36,17 @@ class Table:
     def end(self) -> None:
         """Write what belongs at the end."""
 
+    @classmethod
+    def is_in(cls, path: Path) -> bool:
+        """Say whether a file holds such a table; raises as `open_file` does."""
+        with open_file(path) as file:
+            return file.read(max(map(len, cls.heads))).startswith(cls.heads)
+
 
 class CsvTable(Table):
     """A row for each face; one without numbers for a picture without faces, and for one that could not be read."""
+
+    heads = (",".join(COLUMNS).encode() + b",",)
 
     def __init__(self, file: TextIO, classes: Sequence[str]) -> None:
         super().__init__(file, classes)
@@ -64,6 +73,8 @@ class CsvTable(Table):
 
 class JsonTable(Table):
     """A list with an entry for each picture, which holds a list of its faces."""
+
+    heads = (b'[\n{"file": ', b"[]\n")
 
     def __init__(self, file: TextIO, classes: Sequence[str]) -> None:
         super().__init__(file, classes)
@@ -108,7 +119,6 @@ def open_table(kind: type[Table], path: Path | None, classes: Sequence[str]) -> 
     """Open a table that gets its name when all is written; "-" writes to the standard output, None nowhere.
 
     Raises:
-        IsADirectoryError: the path is a folder.
         OSError: the file cannot be written.
     """
     if path is None:
@@ -118,8 +128,6 @@ def open_table(kind: type[Table], path: Path | None, classes: Sequence[str]) -> 
         yield table
         table.end()
     else:
-        if path.is_dir():
-            raise IsADirectoryError(f"{show(path)} is a folder; name a file in it.")
         with (
             atomic_write(path) as part,
             # Names of files may hold bytes that are no text.

@@ -86,6 +86,13 @@ def test_learners_of_the_same_name_all_stay_where_only_a_far_folder_tells_them_a
     assert again.best() == league.best()
 
 
+def test_copies_that_jupyter_keeps_are_no_entries(tmp_path):
+    own = hand_in(tmp_path / "ada" / "league.json", entry())
+    (tmp_path / "ada" / ".ipynb_checkpoints").mkdir()
+    (tmp_path / "ada" / ".ipynb_checkpoints" / "league-checkpoint.json").write_bytes(own.read_bytes())
+    assert [one.name for one in merge_files([tmp_path])[0].entries] == ["Ada"]
+
+
 def test_the_same_file_twice_counts_once(tmp_path):
     path = hand_in(tmp_path / "ada.json", entry())
     league, _ = merge_files([path, path])
@@ -98,6 +105,11 @@ def test_the_same_file_twice_counts_once(tmp_path):
         ({"correct": "ff"}, "digits"),
         ({"correct": "zz" * 13}, "hexadecimal"),
         ({"correct": "ff" * 13}, "more faces"),
+        ({"correct": "ff" + " " * 24}, "hexadecimal"),  # eight faces, all of them right
+        ({"correct": "FF" * 12 + "0f"}, "hexadecimal"),  # the answers of somebody else, written otherwise
+        ({"parameters": 10**300}, "parameters"),
+        ({"seconds": 10**400}, "seconds"),
+        ({"seconds": 1e300}, "seconds"),
         ({"parameters": -1}, "parameters"),
         ({"parameters": "few"}, "parameters"),
         ({"parameters": True}, "parameters"),
@@ -154,6 +166,18 @@ def test_csv_holds_every_entry_with_curve_and_code_and_no_formula(tmp_path):
     assert rows[2]["name"].startswith("'=")
     assert rows[0]["curve"] == "0.3000 0.7000"
     assert rows[0]["code"] == "class Net: ..."
+    assert {row["note"] for row in rows} == {""}
+
+
+def test_one_entry_with_half_a_letter_spoils_no_table(tmp_path):
+    bad = hand_in(tmp_path / "eve.json", entry("Eve"))
+    spoil(bad, code="\ud83d", when="\udc00")
+    league, _ = merge_files([bad, hand_in(tmp_path / "ada.json", entry("Ada", 80))])
+    with open(league.to_csv(tmp_path / "t.csv"), newline="", encoding="utf-8-sig") as file:
+        assert [row["name"] for row in csv.DictReader(file)] == ["Ada", "Eve"]
+    again, problems = merge_files([league.write(tmp_path / "all.json")])
+    assert problems == []
+    assert again.entries == league.entries
 
 
 def test_an_entry_counts_its_accuracy():

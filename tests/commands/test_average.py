@@ -65,11 +65,26 @@ def test_the_command_writes_one_network(learnt, fer2013_folder, tmp_path, capsys
     assert "validation, with mirror image" in text
     assert "test, single view" in text
     assert load_weights(made).facts["seed"] == [0, 1]
+    assert main(["average", "fer2013", *map(str, files), "--output", str(made), *options]) == 0  # again
     strange = save_weights(stranger, tmp_path / "stranger.safetensors")
     arguments = [str(files[0]), str(strange), "--output", str(tmp_path / "none.safetensors")]
     assert main(["average", "fer2013", *arguments, *options]) == 1
     assert "one valley" in capsys.readouterr().err
     assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_an_average_replaces_averages_alone(tmp_path, capsys):
+    """A network that took a night stays, and so does what is no network, whatever the shell made of a pattern."""
+    one, two, other = (save_weights(small_net(), tmp_path / f"{name}.safetensors") for name in ("one", "two", "other"))
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    for output in (one, other, notes, tmp_path):
+        before = output.read_bytes() if output.is_file() else None
+        assert main(["average", "synthetic", str(one), str(two), "--output", str(output)]) == 1
+        error = capsys.readouterr().err
+        assert f"--output {output}" in error
+        assert error.count("\n") == 1
+        assert before is None or output.read_bytes() == before
 
 
 def test_bad_input_is_one_sentence(tmp_path, capsys):

@@ -56,6 +56,44 @@ def test_a_file_is_asked_for(capsys):
     assert ended.value.code == 2
 
 
+def test_what_the_command_wrote_is_written_again(files, tmp_path):
+    command = ["league", *files, "--csv", str(tmp_path / "t.csv"), "--output", str(tmp_path / "out" / "all.json")]
+    assert main(command) == 0
+    (tmp_path / "bob.json").unlink()
+    hand_in(tmp_path / "bob.json", entry("bob", 90))
+    assert main(command) == 0
+    assert merge_files([tmp_path / "out" / "all.json"])[0].best()[0].accuracy == 0.9
+
+
+@pytest.mark.parametrize("option", ["--csv", "--output"])
+@pytest.mark.parametrize("there", ["notes.txt", "thesis.json", "zoe.json", "ada.json"])
+def test_nothing_else_is_written_over(option, there, files, tmp_path, capsys):
+    """Notes, other JSON, the entries of a learner who is not asked for, and of one who is."""
+    for name in ("notes.txt", "thesis.json"):
+        (tmp_path / name).write_text('{"my": "thesis"}')
+    hand_in(tmp_path / "zoe.json", entry("zoe", 10))
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert main(["league", *files, option, str(tmp_path / there)]) == 1
+    error = capsys.readouterr().err
+    assert option in error
+    assert there in error
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_merged_league_that_is_among_the_files_is_not_merged_into_itself(files, tmp_path, capsys):
+    command = ["league", str(tmp_path), "--output", str(tmp_path / "all.json")]
+    assert main(command) == 0
+    assert main(command) == 1
+    assert "all.json" in capsys.readouterr().err
+
+
+def test_two_files_are_not_one(files, tmp_path, capsys):
+    both = str(tmp_path / "both.txt")
+    assert main(["league", *files, "--csv", both, "--output", both]) == 1
+    assert "both.txt" in capsys.readouterr().err
+    assert not (tmp_path / "both.txt").exists()
+
+
 def test_a_table_is_not_written_over_somebodys_entries(files, tmp_path, capsys):
     """As by `--csv *.json`, of which the shell makes the first learner's file the table's name."""
     before = (tmp_path / "ada.json").read_bytes()

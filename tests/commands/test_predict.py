@@ -357,6 +357,22 @@ def test_the_help_explains_itself(predict):
         assert word in out
 
 
+def test_tables_replace_tables_alone(predict, face_file, tmp_path):
+    """The same command may run again; what somebody else wrote stays."""
+    tables = tmp_path / "o.csv", tmp_path / "o.json"
+    for _ in range(2):
+        assert predict(face_file, *BOX, "--csv", tables[0], "--json", tables[1])[0] == 0
+    grades = tmp_path / "grades"
+    for option, table in zip(("--csv", "--json"), reversed(tables), strict=True):
+        for there in (grades, table):
+            grades.write_text("Ada,1\n")
+            before = there.read_bytes()
+            status, out, err = predict(face_file, *BOX, option, there)
+            assert (status, out) == (1, "")
+            assert f"{option} {there}" in err
+            assert there.read_bytes() == before
+
+
 def test_a_table_is_not_written_over_a_picture(predict, face_file):
     """As by `--csv *.jpg`, of which the shell makes the first picture the table's name."""
     before = face_file.read_bytes()
