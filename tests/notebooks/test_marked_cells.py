@@ -24,6 +24,8 @@ from emotion_utils.data import drawn as synthetic
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.errors import DivergedError
 
+pytestmark = pytest.mark.slow  # cells of notebooks run here, some ninety times
+
 SMALL = {"TRAIN_FACES": 140, "VALIDATION_FACES": 70, "EPOCHS": 1, "SEEDS": (0, 1)}
 
 
