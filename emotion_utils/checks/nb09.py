@@ -147,20 +147,20 @@ def smooth_labels(answer: Callable[[Tensor, int, float], Tensor]) -> None:
 
 @check(
     hints=(
-        "A decay of 0.9 keeps nine tenths of the old average.",
-        "decay times the average, plus what is left of 1 times the new weights; return it.",
+        "After one step the start counts decay, the new weights what is left of 1. What does the next step do to both?",
+        "Each step multiplies all that is older by decay. How many steps came after the one you look at?",
     )
 )
-def update_average(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
-    """Check `answer(average, weights, decay)`: one step of an exponential moving average."""
-    generator = torch.Generator().manual_seed(1)
-    for decay in (0.9, 0.5, 0.999, 0.0):
-        average, weights = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
-        kept = weights.clone()
-        got = _shaped(answer(average.clone(), weights, decay), "the result", (3, 4))
-        require(torch.equal(weights, kept), "your function changed the weights; they belong to the training")
-        off = float((got - torch.lerp(weights, average, decay)).abs().max())
-        require(off < 1e-6, f"with decay {decay} the average is off by up to {off:.3g}")
+def average_shares(answer: Callable[[int, float], Any]) -> None:
+    """Check `answer(steps, decay)`: what the start and each step's weights count in the moving average."""
+    for steps, decay in ((2, 0.9), (1, 0.6), (5, 0.5), (60, 0.95), (3, 0.0)):
+        which, want = f"with {steps} steps and decay {decay}", torch.eye(steps + 1, dtype=torch.float64)
+        shares = want[0]
+        for weights in want[1:]:  # a step whose weights are all 0 but for its own 1
+            shares = torch.lerp(weights, shares, decay)
+        got = _shaped(answer(steps, decay), "the result", (steps + 1,))
+        require(abs(float(got.sum()) - 1) < 1e-5, f"{which} your shares add up to {float(got.sum()):.4g}, not to 1")
+        require(torch.allclose(got, shares, atol=1e-6), f"{which} share {int((got - shares).abs().argmax())} is wrong")
 
 
 class _Lopsided(nn.Module):

@@ -29,12 +29,21 @@ def smooth_others_only(labels, classes, amount):
     return (1 - amount) * one_hot + amount / (classes - 1) * (1 - one_hot)
 
 
-def in_place(average, weights, decay):
-    return average.mul_(decay).add_(weights, alpha=1 - decay)
+def shares_by_power(steps, decay):
+    since = torch.arange(steps - 1, -1, -1, dtype=torch.float64)
+    return torch.cat([torch.tensor([decay], dtype=torch.float64) ** steps, (1 - decay) * decay**since])
 
 
-def spoils_weights(average, weights, decay):
-    return weights.mul_(1 - decay).add_(average, alpha=decay)
+def shares_by_steps(steps, decay):
+    shares = [1.0]
+    for _ in range(steps):
+        shares = [decay * share for share in shares] + [1 - decay]
+    return shares
+
+
+def start_as_one_more_step(steps, decay):
+    shares = decay ** torch.arange(steps, -1, -1, dtype=torch.float64)
+    return shares / shares.sum()
 
 
 def taught(probabilities, labels, share):
@@ -149,10 +158,17 @@ CASES = {
         ],
         stub=lambda labels, classes, amount: ...,
     ),
-    "update_average": dict(
-        right=[lambda a, w, d: d * a + (1 - d) * w, in_place],
-        wrong=[lambda a, w, d: (1 - d) * a + d * w, lambda a, w, d: (a + w) / 2, spoils_weights, lambda a, w, d: a],
-        stub=lambda a, w, d: ...,
+    "average_shares": dict(
+        right=[shares_by_power, shares_by_steps],
+        wrong=[
+            lambda steps, decay: shares_by_power(steps, decay).flip(0),
+            lambda steps, decay: shares_by_power(steps, decay)[1:],
+            lambda steps, decay: (1 - decay) * decay ** torch.arange(steps, -1, -1.0),
+            lambda steps, decay: torch.full((steps + 1,), 1 / (steps + 1)),
+            lambda steps, decay: shares_by_power(steps, 1 - decay),
+            start_as_one_more_step,
+        ],
+        stub=lambda steps, decay: ...,
     ),
     "taught_targets": dict(
         right=[
