@@ -117,6 +117,7 @@ def test_each_stage_leaves_its_results(finished):
     assert len(list(folder.iterdir())) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "winner"), [("shapes", "shape"), ("students", "student")])
 def test_weights_are_those_of_the_winner(finished, stage, winner):
     done, folder, _ = finished
@@ -126,6 +127,7 @@ def test_weights_are_those_of_the_winner(finished, stage, winner):
     assert judge(network.eval(), done.held_out, done.held_out_labels)["predicted"] == row["predicted"]
 
 
+@pytest.mark.slow
 def test_a_second_call_repeats_nothing(finished, faces):
     _, folder, _ = finished
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.name != "results.json"}
@@ -136,6 +138,7 @@ def test_a_second_call_repeats_nothing(finished, faces):
     assert clock.looks < 10
 
 
+@pytest.mark.slow
 def test_other_settings_want_another_folder(finished):
     with pytest.raises(ValueError, match="'views': 2"):
         Ledger(finished[1], replace(SETTINGS, views=3).deciding())

@@ -56,12 +56,17 @@ def verdict_tests(
 
     Args:
         module: the checks, such as `nb05`.
-        cases: for the name of each check its answers: "right" and "wrong", several each, and "stub".
+        cases: for the name of each check its answers: "right" and "wrong", several each, and "stub"; "slow": True for a
+            check that takes seconds.
         arguments: makes what a check is called with of its name and an answer.
     """
 
     def numbered(kind: str) -> pytest.MarkDecorator:
-        pairs = [(name, number) for name, case in cases.items() for number in range(len(case[kind]))]
+        pairs = [
+            pytest.param(name, number, marks=[pytest.mark.slow] if case.get("slow") else [])
+            for name, case in cases.items()
+            for number in range(len(case[kind]))
+        ]
         return pytest.mark.parametrize(("name", "number"), pairs)
 
     @numbered("right")

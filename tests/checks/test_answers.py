@@ -99,7 +99,8 @@ def checks():
         vars_ = vars(__import__(f"emotion_utils.checks.{module}", fromlist=[module]))
         for name, function in vars_.items():
             if hasattr(function, "reset") and inspect.isfunction(function):
-                yield pytest.param(function, id=f"{module}.{name}")
+                marks = [pytest.mark.slow] if name == "disagree" else []  # asks three networks each time
+                yield pytest.param(function, id=f"{module}.{name}", marks=marks)
 
 
 @pytest.mark.parametrize("one", list(checks()))

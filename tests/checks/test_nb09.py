@@ -122,6 +122,7 @@ def overwrites_teacher(probabilities, labels, share):
 
 CASES = {
     "disagree": dict(
+        slow=True,  # three networks look at forty faces, for each answer anew
         right=[names_differ, names_differ_by_loop],
         wrong=[
             lambda one, other, images: ~names_differ(one, other, images),

@@ -31,6 +31,7 @@ def sections() -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("person_of", "colour", "said"),
     [

@@ -34,6 +34,7 @@ def test_recipes_are_found_by_name():
         find_recipe("ferplus", "fast")
 
 
+@pytest.mark.slow
 def test_the_quickest_recipe_learns_within_seconds_on_small_pictures(folder):
     recipe = find_recipe("fer2013", "sprint")
     training = load_recipe_data(recipe, "fer2013", folder, verbose=False).training
