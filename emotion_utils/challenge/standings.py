@@ -18,7 +18,7 @@ from emotion_utils.errors import brief, listed, reason, show
 from emotion_utils.files import as_path, atomic_write, held, is_file, open_file, read_file, set_aside
 from emotion_utils.models.handling import warn
 
-FORMAT = 1
+STANDINGS_FORMAT = 1
 MOST_BYTES = 50_000_000
 COLUMNS = (
     "place", "name", "accuracy", "low", "high", "parameters", "multiply_adds", "seconds", "faces_seen", "looks",
@@ -70,7 +70,7 @@ class League:
         `merged` notes that they come from files that are kept elsewhere: such a file may be written again.
         """
         path = as_path(path)
-        content = {"format": FORMAT, "merged": merged, "entries": [entry.to_row() for entry in self.entries]}
+        content = {"format": STANDINGS_FORMAT, "merged": merged, "entries": [entry.to_row() for entry in self.entries]}
         with atomic_write(path) as part:
             text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
             part.write_text(
@@ -238,8 +238,8 @@ def _read_content(path: Path) -> dict[str, Any]:
         raise ValueError(f"it is no JSON ({reason(error, 80)})") from error
     if not isinstance(content, dict) or "entries" not in content:
         raise ValueError("it is no league")
-    if content.get("format") != FORMAT:
-        raise ValueError(f"it has format={brief(content.get('format'))}, and this version reads {FORMAT}")
+    if content.get("format") != STANDINGS_FORMAT:
+        raise ValueError(f"it has format={brief(content.get('format'))}, and this version reads {STANDINGS_FORMAT}")
     if not isinstance(content["entries"], list):
         raise ValueError(f"its entries are {brief(content['entries'])}")
     return content

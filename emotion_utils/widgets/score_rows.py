@@ -16,7 +16,7 @@ from emotion_utils.evaluation.packing import unpack
 from emotion_utils.files import atomic_write, read_file, set_aside
 from emotion_utils.models.handling import warn
 
-FORMAT = 1
+SCORES_FORMAT = 1
 MOST_BYTES = 50_000_000
 MOST_CURVE = 2000  # epochs of a curve that are kept
 
@@ -93,8 +93,8 @@ def read_scores(path: Path) -> list[Score]:
     except (ValueError, RecursionError) as error:
         return _begin_anew(path, reason(error))
     try:
-        if content["format"] != FORMAT:
-            return _begin_anew(path, f"it has format={brief(content['format'])}, and this version reads {FORMAT}")
+        if content["format"] != SCORES_FORMAT:
+            return _begin_anew(path, f"it has format={brief(content['format'])}, and this version reads {SCORES_FORMAT}")
         return [_score_of(row) for row in content["rows"]]
     except (KeyError, TypeError, ValueError) as error:
         return _begin_anew(path, reason(error))
@@ -102,7 +102,7 @@ def read_scores(path: Path) -> list[Score]:
 
 def write_scores(path: Path, scores: Sequence[Score]) -> None:
     """Write all rows, whole or not at all; raises an OSError that says what to do."""
-    content = {"format": FORMAT, "rows": [asdict(score) for score in scores]}
+    content = {"format": SCORES_FORMAT, "rows": [asdict(score) for score in scores]}
     with atomic_write(path) as part:
         part.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
 
