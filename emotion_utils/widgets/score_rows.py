@@ -94,7 +94,9 @@ def read_scores(path: Path) -> list[Score]:
         return _begin_anew(path, reason(error))
     try:
         if content["format"] != SCORES_FORMAT:
-            return _begin_anew(path, f"it has format={brief(content['format'])}, and this version reads {SCORES_FORMAT}")
+            return _begin_anew(
+                path, f"it has format={brief(content['format'])}, and this version reads {SCORES_FORMAT}"
+            )
         return [_score_of(row) for row in content["rows"]]
     except (KeyError, TypeError, ValueError) as error:
         return _begin_anew(path, reason(error))
