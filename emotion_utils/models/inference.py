@@ -140,7 +140,7 @@ def order_in_memory(model: nn.Module) -> torch.memory_format:
 
     Convolutions are up to three times as fast then. A layer of your own may count on the usual order, as
     `x.view(len(x), -1)` does, and so images come to it in the order in which they are. (Training tries it out instead,
-    see `emotion_utils/training/layout.py`; weights that it has stored in that order make the network fast as well.)
+    see `emotion_utils/training/layout.py`.)
     """
     known = all(
         type(module).__module__.startswith(ANY_ORDER) and "forward" not in vars(module) for module in model.modules()

@@ -228,8 +228,12 @@ def _digest(value: Any, sha=None) -> str:
 
 
 def copy_weights(weights: dict[str, Any]) -> dict[str, Any]:
-    """Copy a state_dict to the CPU, so that further training does not change it."""
-    return {
-        name: value.detach().cpu().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
-        for name, value in weights.items()
-    }
+    """Copy a state_dict to the CPU, in the usual order in memory, so that further training does not change it."""
+    return {name: _copied(value) for name, value in weights.items()}
+
+
+def _copied(value: Any) -> Any:
+    if not isinstance(value, Tensor):
+        return copy.deepcopy(value)
+    made = value.detach().cpu().clone()
+    return made.contiguous() if made.layout == torch.strided else made

@@ -121,6 +121,7 @@ def _learn(
                 finally:  # after an interruption, too, a picture is finished with what was there
                     run.watching.end(run.history.rows)
         run.model.load_state_dict(run.eval_model.state_dict())
+        before.bring_layout_back()
     except BaseException as error:
         before.restore(weights=run is None or run.steps_taken == 0 or isinstance(error, DivergedError))
         raise

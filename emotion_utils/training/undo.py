@@ -1,7 +1,7 @@
-"""A model as it was: what an error in training leaves behind."""
+"""A model as it was: what an error in training leaves behind, and how weights lie in memory after any run."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from emotion_utils.models.handling import place_of, unwrap
 
@@ -28,8 +28,24 @@ class Before:
             self._restore_content()
         else:
             self.model.to(self.device)
+            self.bring_layout_back()
         for module, mode in self.modes:
             module.training = mode
+
+    def bring_layout_back(self) -> None:
+        """Lay the numbers out in memory as they lay before, in the same memory if the device is the same.
+
+        A run stores filters with the channel innermost, see `layout.py`. A reader who then writes
+        `conv.weight.view(len(conv.weight), -1)`, or who kept `conv.weight.detach()`, counts on what was there before.
+        """
+        with torch.no_grad():
+            for parameter, data, *_ in self.parameters:
+                parameter.data = _laid_out_as(data, parameter.data)
+                if parameter.grad is not None:
+                    parameter.grad = _laid_out_as(data, parameter.grad, reuse=False)
+            for module, name, _, data, _ in self.buffers:
+                if isinstance(now := getattr(module, name, None), Tensor):
+                    setattr(module, name, _laid_out_as(data, now))
 
     def _restore_content(self) -> None:
         vars(self.model).update(self.attributes)
@@ -43,3 +59,13 @@ class Before:
                 data.copy_(content)
                 buffer.data = data
                 setattr(module, name, buffer)
+
+
+def _laid_out_as(before: Tensor, now: Tensor, reuse: bool = True) -> Tensor:
+    """Return the numbers of `now` in the order in memory of `before`, if that was the usual one."""
+    if any(each.layout != torch.strided or each.ndim != 4 for each in (before, now)):
+        return now  # only four dimensions have another order
+    if before.stride() == now.stride() or not before.is_contiguous():
+        return now
+    same = (before.device, before.dtype, before.shape) == (now.device, now.dtype, now.shape)
+    return before.copy_(now) if same and reuse else now.contiguous()

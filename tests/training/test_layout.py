@@ -124,3 +124,36 @@ def test_a_network_that_fails_for_another_reason_is_told_that_reason():
     model = small_cnn(widths=(4, 4, 4, 4))
     with pytest.raises(ValueError, match="batch_size of 2 or more"):
         train(model, small_faces(3), None, TrainConfig(epochs=1, batch_size=1, **QUIET))
+
+
+def stopped_after(epochs: int):
+    def watch(moment):
+        if len(moment.rows) == epochs:
+            raise KeyboardInterrupt
+
+    return watch
+
+
+@pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, average=0.9), replace(CONFIG, watch=stopped_after(1))])
+def test_after_a_run_the_weights_lie_as_they_lay_and_where_they_lay(config):
+    """What a reader wrote before training works after it: `view`, and an array that shares the weights' memory."""
+    model = small_cnn()
+    conv = model.features.block2.conv1
+    kept, statistics = conv.weight.detach().numpy(), model.features.block2.norm1.running_mean
+    before = kept.copy()
+    try:
+        history = train(model, FACES, FACES, config)
+    except KeyboardInterrupt:
+        history = None
+    assert conv.weight.view(len(conv.weight), -1).shape == (8, conv.weight[0].numel())
+    assert conv.weight.grad.view(-1).shape == (conv.weight.numel(),)
+    assert (kept == conv.weight.detach().numpy()).all()
+    assert (kept != before).any()
+    assert statistics is model.features.block2.norm1.running_mean
+    assert history is None or all(value.is_contiguous() for value in history.best_weights.values())
+
+
+def test_a_network_that_was_laid_out_channels_last_stays_so():
+    model = small_cnn().to(memory_format=torch.channels_last)
+    train(model, FACES, FACES, CONFIG)
+    assert innermost(model)
