@@ -1,6 +1,6 @@
 """One step of stochastic gradient descent, and the order in which an epoch visits the images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -68,12 +68,21 @@ def set_training_mode(model: nn.Module) -> None:
 
     A layer is frozen by `requires_grad_(False)`. The means and variances of a batch norm, or of an instance norm that
     tracks them, are no parameters, and would go on to follow the new data while the weights around them stand still.
+    A norm without parameters (`affine=False`) is frozen if the smallest part around it that has some is.
     """
     model.train()
-    for module in model.modules():
-        own = list(module.parameters(recurse=False))
-        if isinstance(module, nn.modules.batchnorm._NormBase) and own and not any(p.requires_grad for p in own):
-            module.eval()
+    for norm in _frozen_norms(model, False):
+        norm.eval()
+
+
+def _frozen_norms(module: nn.Module, frozen: bool) -> Iterator[nn.Module]:
+    """Give the norms of a part that are frozen; `frozen` says whether what is around it is."""
+    learns = [parameter.requires_grad for parameter in module.parameters()]
+    frozen = not any(learns) if learns else frozen
+    if frozen and isinstance(module, nn.modules.batchnorm._NormBase):
+        yield module
+    for child in module.children():
+        yield from _frozen_norms(child, frozen)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:

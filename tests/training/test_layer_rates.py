@@ -76,6 +76,24 @@ def test_a_frozen_instance_norm_keeps_its_statistics_too():
         assert torch.equal(before, backbone[1].running_mean) == (not learns)
 
 
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, nn.InstanceNorm2d])
+def test_a_norm_without_parameters_is_frozen_with_the_part_that_it_is_of(kind):
+    def norm(channels):
+        return kind(channels, affine=False, track_running_stats=True)
+
+    backbone = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Sequential(norm(4)))
+    model = nn.Sequential(norm(1), backbone, norm(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 7))
+    config = TrainConfig(epochs=1, batch_size=7, **QUIET)
+    for learns in (False, True):
+        backbone.requires_grad_(learns)
+        before = copy.deepcopy(model)
+        train(model, small_faces(28), None, config)
+        norms = [("0", True), ("1.1.0", learns), ("2", True)]
+        for name, moves in norms:
+            old, new = (net.get_submodule(name).running_mean for net in (before, model))
+            assert torch.equal(old, new) == (not moves), name
+
+
 def test_a_run_goes_on_only_with_the_same_rates(tmp_path):
     config = {"epochs": 2, "batch_size": 7, **QUIET}
     train(small_cnn(), small_faces(14), None, TrainConfig(**config), run_dir=tmp_path)
