@@ -150,7 +150,7 @@ def _advise_on_images(shape: tuple[int, ...], channels: int) -> str:
 def check_same_weights(weights: dict[str, Tensor], model: nn.Module, path: str | Path) -> None:
     """Raise CheckpointError, naming the first difference, unless `weights` fit `model`."""
     there = {name: _shape_of(value) for name, value in weights.items()}
-    here = {name: _shape_of(value) for name, value in model.state_dict().items()}
+    here = {name: _shape_of(value) for name, value in model.state_dict().items()} | dict.fromkeys(_growing(model))
     for name in dict.fromkeys([*here, *there]):
         if name not in here or name not in there or (here[name] is not None and here[name] != there[name]):
             raise CheckpointError(
@@ -158,6 +158,12 @@ def check_same_weights(weights: dict[str, Tensor], model: nn.Module, path: str |
                 f"the file and {here.get(name, '(not there)')} in the model. Build the model as it was when the file "
                 "was written, or use another folder."
             )
+
+
+def _growing(model: nn.Module) -> list[str]:
+    """Name the buffers of observers, as quantisation-aware training has them: they take the shape of what they saw."""
+    observers = [(n, module) for n, module in model.named_modules() if type(module).__module__.startswith("torch.ao.")]
+    return [f"{n}.{own}" for n, module in observers for own, _ in module.named_buffers(recurse=False)]
 
 
 def _shape_of(value: Any) -> tuple[int, ...] | None:

@@ -1,6 +1,7 @@
 """Averages of weights: along one run, and of several networks that started from the same weights."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,8 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
 
     `average.update_parameters(model)` moves it a little towards the weights of then; `average.module` is a network
     that holds it. Early on the decay is smaller, so that the average forgets the start. (Polyak & Juditsky 1992.)
+    Whole numbers are copied, and so is a buffer that begins empty or not finite, of which there is no mean: a mask of
+    minus infinity, or the range that an observer of quantisation has seen.
 
     Raises:
         ValueError: a decay below 0, or of 1 and more, with which the average would never move.
@@ -40,11 +43,32 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
                 mean.copy_(value)
 
     try:
-        average = AveragedModel(copied(model), multi_avg_fn=update, use_buffers=True)
+        average = _MovingAverage(copied(model), multi_avg_fn=update, use_buffers=True)
     except (RuntimeError, TypeError) as error:  # open files, …
         raise ValueError(f"{type(model).__name__} cannot be copied, so choose average=0 ({reason(error)}).") from error
     average.update_parameters(model)  # the first call copies the weights
     return average
+
+
+class _MovingAverage(AveragedModel):
+    """An average in which some buffers are not averaged but copied."""
+
+    def __init__(self, model: nn.Module, **options: Any) -> None:
+        super().__init__(model, **options)
+        buffers = self.module.named_buffers()
+        self.to_copy = {name for name, value in buffers if not value.numel() or not value.isfinite().all()}
+
+    def update_parameters(self, model: nn.Module) -> None:
+        pairs = zip(self.module.named_buffers(), model.buffers(), strict=True)
+        for name, value in [(name, value) for (name, mean), value in pairs if mean.shape != value.shape]:
+            self._copy(name, value)  # it has grown, as observers do at the first batch
+        super().update_parameters(model)
+        for name in self.to_copy:
+            self._copy(name, model.get_buffer(name))
+
+    def _copy(self, name: str, value: Tensor) -> None:
+        owner, _, own = name.rpartition(".")
+        setattr(self.module.get_submodule(owner), own, value.detach().clone())
 
 
 def average_weights(models: Sequence[FaceModel]) -> FaceModel:

@@ -1,16 +1,19 @@
 """Averages of weights: along a run, and over several networks of one kind."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from small_faces import small_faces
-from small_runs import small_cnn
+from small_runs import QUIET, small_cnn, weights_equal, without_seconds
 from torch import nn
 from torch.nn.utils import prune
 
 from emotion_utils.models.face_net import FaceNet
 from emotion_utils.training.averaging import average_weights, moving_average, refresh_batch_norm
+from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.loop import train
 
 
 def small_net(seed=0, classes=7):
@@ -36,6 +39,62 @@ def test_a_moving_average_follows_the_formula_and_counts_as_the_model_does():
     assert all(torch.equal(got[name], value) for name, value in expected.items())
     assert got["features.block1.norm1.num_batches_tracked"] == 3
     assert not torch.equal(got["classifier.hidden.weight"], model.state_dict()["classifier.hidden.weight"])
+
+
+class Attends(nn.Module):
+    """Rows of an image look at those before them alone: a mask of minus infinity, as transformers have it."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows, self.out = nn.Linear(16, 8), nn.Linear(8, 7)
+        self.register_buffer("mask", torch.full((16, 16), -torch.inf).triu(1))
+
+    def forward(self, x):
+        rows = self.rows(x[:, 0])  # (B, 16, 8)
+        return self.out(((rows @ rows.mT + self.mask).softmax(-1) @ rows).mean(1))
+
+
+def test_a_mask_of_minus_infinity_is_copied():
+    torch.manual_seed(0)
+    model = Attends()
+    history = train(model, small_faces(40), small_faces(14), TrainConfig(epochs=2, average=0.9, **QUIET))
+    assert torch.equal(model.mask, Attends().mask)
+    assert history["val_loss"][-1] < 2.5
+
+
+class Quantised(nn.Module):
+    """A convolution whose weight and output are rounded to 8 bits, in ranges that observers see, one per channel."""
+
+    def __init__(self, kinds):
+        super().__init__()
+        self.conv, self.out = nn.Conv2d(1, 4, 3), nn.Linear(4 * 14 * 14, 7)
+        self.weight, self.map = kinds.default_per_channel_weight_fake_quant(), kinds.FusedMovingAvgObsFakeQuantize()
+
+    def forward(self, x):
+        x = nn.functional.conv2d(x, self.weight(self.conv.weight), self.conv.bias)
+        return self.out(self.map(x).flatten(1))
+
+
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_quantisation_aware_training_is_averaged_and_goes_on(tmp_path, average):
+    """Observers grow at the first batch, and begin at infinity."""
+
+    def stop(moment):
+        if moment.done > 1.4:
+            raise KeyboardInterrupt
+
+    torch.manual_seed(0)
+    first = Quantised(pytest.importorskip("torch.ao.quantization.fake_quantize"))
+    config = TrainConfig(epochs=3, batch_size=10, average=average, **QUIET)
+    unbroken, stopped, resumed = (copy.deepcopy(first) for _ in range(3))
+    history = train(unbroken, small_faces(40), small_faces(14), config)
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, small_faces(40), small_faces(14), replace(config, watch=stop), run_dir=tmp_path)
+    again = train(resumed, small_faces(40), small_faces(14), config, run_dir=tmp_path, resume=True)
+    assert without_seconds(again) == without_seconds(history)
+    assert weights_equal(unbroken, resumed)
+    assert unbroken.weight.scale.shape == (4,)
+    assert all(value.isfinite().all() for value in unbroken.state_dict().values())
 
 
 def test_the_mean_is_the_mean_and_leaves_its_parts_alone():
