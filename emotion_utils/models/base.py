@@ -150,7 +150,8 @@ def _advise_on_images(shape: tuple[int, ...], channels: int) -> str:
 def check_same_weights(weights: dict[str, Tensor], model: nn.Module, path: str | Path) -> None:
     """Raise CheckpointError, naming the first difference, unless `weights` fit `model`."""
     there = {name: _shape_of(value) for name, value in weights.items()}
-    here = {name: _shape_of(value) for name, value in model.state_dict().items()} | dict.fromkeys(_growing(model))
+    here = {name: _shape_of(value) for name, value in model.state_dict().items()}
+    here |= {name: None for name in _growing(model) if name in here}
     for name in dict.fromkeys([*here, *there]):
         if name not in here or name not in there or (here[name] is not None and here[name] != there[name]):
             raise CheckpointError(

@@ -24,12 +24,17 @@ def learnt_mix(dataset: FaceDataset, loss: Loss | None, label_smoothing: float =
         loss: what `train` was given. `SoftLabelCrossEntropy`, `WeightedLoss` and PyTorch's own cross-entropies are
             known.
         label_smoothing: that of cross-entropy without a loss of one's own.
+
+    Raises:
+        ValueError: weights or soft labels that are not one for each image, as those of the whole are for a part.
     """
     labels, count = dataset.labels.cpu(), len(dataset.classes)
     if isinstance(loss, SoftLabelCrossEntropy):
+        _check_one_for_each("targets", "(N, C)", loss.targets, (len(labels), count))
         return loss.targets.double().mean(0).cpu()
     weights: Any = None
     if isinstance(loss, WeightedLoss):
+        _check_one_for_each("weights", "(N,)", loss.weights, (len(labels),))
         weights = loss.weights.double().cpu()
     elif isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss):
         label_smoothing = getattr(loss, "label_smoothing", 0.0)
@@ -38,7 +43,13 @@ def learnt_mix(dataset: FaceDataset, loss: Loss | None, label_smoothing: float =
         weights = None if loss.weight is None else loss.weight.detach().double().cpu()[labels]
     elif loss is not None:
         return None
-    if weights is not None and len(weights) != len(labels):
-        return None  # here as well
     shares = torch.bincount(labels, weights, minlength=count).double()
     return (1 - label_smoothing) * shares / shares.sum() + label_smoothing / count
+
+
+def _check_one_for_each(name: str, form: str, given: Tensor, wanted: tuple[int, ...]) -> None:
+    if tuple(given.shape) != wanted:
+        raise ValueError(
+            f"loss: its {name} have shape {tuple(given.shape)}, and the training set wants {form} = {wanted}. Give one "
+            f"for each image, in their order; if the training set is a part of another, {name}[indices]."
+        )

@@ -63,3 +63,26 @@ def test_labels_in_another_order_are_counted_in_the_models():
     with pytest.warns(UserWarning, match="different orders"):
         train(model, turned, None, TrainConfig(epochs=1, batch_size=8, device="cpu", progress=False))
     assert facts_of(model).frequencies == pytest.approx((COUNTS / 16).tolist())
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (lambda n: WeightedLoss(torch.rand(n) + 0.1), r"weights have shape \({}.*\(16,\)"),
+        (lambda n: SoftLabelCrossEntropy(torch.full((n, 7), 1 / 7)), r"targets have shape \({}, 7\).*\(16, 7\)"),
+    ],
+)
+@pytest.mark.parametrize("count", [12, 20])
+def test_weights_and_soft_labels_of_other_images_are_refused(loss, words, count):
+    """Those of the whole would be taken for those of its first images, in silence."""
+    model = small_network()
+    before = facts_of(model)
+    with pytest.raises(ValueError, match=words.format(count)):
+        train(model, FACES, None, TrainConfig(epochs=1, device="cpu", progress=False), loss=loss(count))
+    assert facts_of(model) == before
+
+
+def test_soft_labels_of_other_classes_are_refused():
+    loss = SoftLabelCrossEntropy(torch.full((16, 6), 1 / 6))
+    with pytest.raises(ValueError, match=r"targets have shape \(16, 6\).*\(16, 7\)"):
+        train(small_network(), FACES, None, TrainConfig(epochs=1, device="cpu", progress=False), loss=loss)

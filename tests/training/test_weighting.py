@@ -46,6 +46,8 @@ def test_what_are_no_weights(weights):
 
 def test_too_few_weights_are_told_of():
     with pytest.raises(ValueError, match="weights hold 3"):
+        WeightedLoss([1, 2, 3])(torch.zeros(2, 7), torch.tensor([0, 1]), torch.tensor([0, 5]))
+    with pytest.raises(ValueError, match=r"weights have shape \(3,\)"):
         train(
             small_network(), small_faces(70), None, TrainConfig(epochs=1, progress=False), loss=WeightedLoss([1, 2, 3])
         )
