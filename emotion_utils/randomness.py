@@ -10,6 +10,8 @@ By hand, because `torch.Generator` has a state, and NumPy's counter-based Philox
 
 import hashlib
 import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -85,3 +87,15 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+@contextmanager
+def random_state_kept(devices: Iterable[torch.device] = ()) -> Iterator[None]:
+    """Put the states of Python's, NumPy's and PyTorch's generators back afterwards, also those of these GPUs."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[device for device in devices if device.type == "cuda"]):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

@@ -189,7 +189,7 @@ def augmented(augment: Callable[..., Tensor], images: Tensor, index: Tensor, see
             raise  # the traceback leads into the reader's own lines
         raise TypeError(
             f"{name}: give a function of (images, index, seed, epoch). A transform of images alone becomes one by "
-            "lambda images, *_: transform(images); it draws once for a whole batch, and anew in each run."
+            "lambda images, *_: transform(images); it draws once for a whole batch."
         ) from error
     if not len(images):
         return images

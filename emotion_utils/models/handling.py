@@ -1,7 +1,6 @@
 """Handle any network with care: what it is wrapped in, where its weights lie; looked at, it stays as it was."""
 
 import copy
-import random
 import sys
 import warnings
 from collections import Counter
@@ -10,7 +9,6 @@ from contextlib import contextmanager, nullcontext, suppress
 from types import FunctionType, ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
@@ -19,6 +17,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.optim.swa_utils import AveragedModel
 
 from emotion_utils.errors import brief
+from emotion_utils.randomness import random_state_kept
 
 
 def warn(message: str) -> None:
@@ -143,19 +142,9 @@ def undisturbed(model: nn.Module, training: bool = False) -> Iterator[None]:
 
     Afterwards modes, buffers and random numbers are as they were, whatever the model did to them.
     """
-    devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()] if tensor.device.type == "cuda"}
-    python, numpy = random.getstate(), np.random.get_state()
-    try:
-        with (
-            torch.random.fork_rng(devices=list(devices)),
-            _mode(model, training),
-            _uncompiled(model),
-            _copied_buffers(model),
-        ):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
+    devices = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
+    with random_state_kept(devices), _mode(model, training), _uncompiled(model), _copied_buffers(model):
+        yield
 
 
 @contextmanager

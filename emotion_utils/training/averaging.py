@@ -13,9 +13,11 @@ from emotion_utils.device import device_of
 from emotion_utils.errors import brief, check_share, check_whole, reason
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.fit import check_fit
-from emotion_utils.models.handling import copied
+from emotion_utils.models.handling import copied, eval_mode
 from emotion_utils.models.inference import normalised_for, spoilt_weights
 from emotion_utils.models.rebuilding import layers_of
+from emotion_utils.randomness import random_state_kept, seed_everything, stream_key
+from emotion_utils.training.undo import Before
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
@@ -136,7 +138,8 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
     """Measure batch norm's means and variances anew, over images as `dataset` gives them (augmented, if it augments).
 
     Averaged weights make other sums in each layer than any one of the networks made, so their statistics do not fit.
-    Nor do they fit pictures of another source. Images are normalised as the model is used to seeing them.
+    Nor do they fit pictures of another source. Images are normalised as the model is used to seeing them. Mode and
+    random state are kept; after an error the statistics are as they were.
 
     Raises:
         TypeError, ValueError, ShapeError: model and data do not fit together, see `check_fit`.
@@ -144,4 +147,15 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
     batch_size, dataset = check_whole(1, batch_size=batch_size), as_face_dataset(dataset)
     check_fit(model, dataset)  # before anything is changed
     images = normalised_for(model, dataset).to(device_of(model))
-    update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)
+    before = Before(model)
+    momenta = [(norm, norm.momentum) for norm in model.modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm)]
+    try:
+        with random_state_kept([device_of(model)]), eval_mode(model):  # dropout is on while batch norm measures
+            seed_everything(stream_key(dataset.seed, "batch norm"))
+            update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)
+    except BaseException:
+        before.restore(weights=True)
+        raise
+    finally:
+        for norm, momentum in momenta:  # which `update_bn` brings back only when all goes well
+            norm.momentum = momentum

@@ -1,7 +1,8 @@
 """Training: one step, then an epoch, then many, in a way that can stop anywhere and go on as if it had not.
 
 Nothing depends on a random state: the order of the images, their augmentation and the units that dropout leaves out
-are functions of (seed, epoch, step). So a checkpoint is weights, momentum and a few sums, and a run that was
+are functions of (seed, epoch, step); an augmentation of the reader's own that draws from Python's, NumPy's or PyTorch's
+generator finds it seeded anew at each step. So a checkpoint is weights, momentum and a few sums, and a run that was
 killed and resumed ends with the same bits as one that was not (same machine, same number of threads).
 """
 
@@ -19,6 +20,7 @@ from emotion_utils.models.arguments import check_yes
 from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import check_model, warn
+from emotion_utils.randomness import random_state_kept
 from emotion_utils.training.checkpoint import load_checkpoint, load_run, save_checkpoint, save_run
 from emotion_utils.training.config import TrainConfig, check_config
 from emotion_utils.training.folder import check_held, end_setting_aside, lock_folder, note_launch, set_aside
@@ -115,7 +117,7 @@ def _learn(
         with lock_folder(folder) if folder and writes else nullcontext() as holder:
             if folder:
                 _go_on_or_clear(run, folder, resume, holder)
-            with torch.random.fork_rng(devices=[run.device] if run.device.type == "cuda" else []):
+            with random_state_kept([run.device]):
                 try:
                     _train_to_the_end(run, folder if writes else None, checkpoint_every, holder)
                 finally:  # after an interruption, too, a picture is finished with what was there

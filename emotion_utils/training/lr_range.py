@@ -12,7 +12,7 @@ from emotion_utils.device import pick_device
 from emotion_utils.errors import DivergedError, brief, check_number, check_share, check_whole, reason
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import copied, place_of, unwrap
-from emotion_utils.randomness import stream_key
+from emotion_utils.randomness import random_state_kept, seed_everything, stream_key
 from emotion_utils.tensors import as_tensor
 from emotion_utils.training.config import LARGEST, TrainConfig, check_config
 from emotion_utils.training.layout import take_channels_last
@@ -112,15 +112,15 @@ def _try_rates(
     data = train_set.with_augment(config.augment or train_set.augment, config.seed)
     config = take_channels_last(trial, data, config)
     losses, running, epoch, batches = [], 0.0, 0, []
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    with random_state_kept([device]):
         for step, rate in enumerate(rates):
             if not batches:
                 epoch += 1
                 data.set_epoch(epoch)
                 batches = epoch_batches(len(data), config.batch_size, config.seed, epoch)
             index = batches.pop(0)
+            seed_everything(stream_key(config.seed, "dropout", step))
             images, labels = data.batch(index)
-            torch.manual_seed(stream_key(config.seed, "dropout", step))
             _, each = forward_losses(trial, images.to(device, dtype), labels.to(device), index, config)
             running = smoothing * running + (1 - smoothing) * float(each.detach().mean())
             smooth = running / (1 - smoothing ** (step + 1))

@@ -18,7 +18,7 @@ from emotion_utils.models.base import check_same_weights
 from emotion_utils.models.facts import facts_of, set_facts
 from emotion_utils.models.handling import place_of, unwrap
 from emotion_utils.models.inference import compute_logits
-from emotion_utils.randomness import stream_key
+from emotion_utils.randomness import seed_everything, stream_key
 from emotion_utils.training.averaging import moving_average
 from emotion_utils.training.checkpoint import RunDescription, RunState, copy_weights
 from emotion_utils.training.config import TrainConfig
@@ -161,11 +161,12 @@ class Run:
         """Take one step of stochastic gradient descent on the images whose indices are `batch`."""
         config, group = self.config, self.group
         index = group.shard(batch)  # (B / world_size,)
+        # For dropout, and for an augmentation of one's own that draws as all libraries do.
+        seed_everything(stream_key(config.seed, "dropout", step, group.rank))
         images, labels = self.train_set.batch(index)
         if len(images) != len(index):
             raise ValueError(f"augment: it returned {len(images)} images for {len(index)}; give one for each.")
         images = resize_images(images, image_size_at(len(self.history) + 1, config)).to(self.dtype)
-        torch.manual_seed(stream_key(config.seed, "dropout", step, group.rank))
         logits, losses = forward_losses(self.wrapped, images, labels, index, config, self.loss)
         set_learning_rate(self.optimizer, self.learning_rate(step))
         self.optimizer.zero_grad()

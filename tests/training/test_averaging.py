@@ -1,6 +1,7 @@
 """Averages of weights: along a run, and over several networks of one kind."""
 
 import copy
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -135,6 +136,41 @@ def test_refreshed_statistics_are_those_of_the_images():
     inputs = model.stem[:-2](faces.batch(range(60))[0])  # what batch norm sees
     assert torch.allclose(norm.running_mean, inputs.mean((0, 2, 3)), atol=1e-4)
     assert not model.training
+
+
+def test_statistics_are_measured_again_to_the_same_bits_and_the_rest_is_left_alone():
+    """Dropout before a batch norm is on meanwhile; a layer of another mode, and the random state, stay."""
+    faces, nets = small_faces(60), []
+    for seed in range(2):
+        model = small_cnn()
+        model.features.block1.append(nn.Dropout(0.5))
+        model.eval()
+        model.classifier.train()
+        torch.manual_seed(seed)
+        state, modes = torch.get_rng_state(), [module.training for module in model.modules()]
+        refresh_batch_norm(model, faces, batch_size=20)
+        assert torch.equal(torch.get_rng_state(), state)
+        assert [module.training for module in model.modules()] == modes
+        nets.append(model)
+    assert weights_equal(*nets)
+    assert not torch.equal(nets[0].features.block2.norm1.running_mean, small_cnn().features.block2.norm1.running_mean)
+
+
+def test_a_measurement_that_is_interrupted_leaves_everything_as_it_was():
+    model, batches = small_cnn(), itertools.count()
+    model.features.block1.eval()
+    before = copy.deepcopy(model)
+
+    def augment(images, *_):
+        if next(batches) == 3:
+            raise KeyboardInterrupt
+        return images
+
+    with pytest.raises(KeyboardInterrupt):
+        refresh_batch_norm(model, small_faces(60).with_augment(augment), batch_size=10)
+    assert weights_equal(model, before)
+    assert [module.training for module in model.modules()] == [module.training for module in before.modules()]
+    assert {m.momentum for m in model.modules() if isinstance(m, nn.BatchNorm2d)} == {0.1}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """What readers bring: networks of every style, parts of data sets, classes in another order."""
 
 import copy
+import random
 import threading
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from network_styles import build, data_parallel
@@ -17,6 +19,7 @@ from emotion_utils.models.facts import facts_of, set_facts
 from emotion_utils.models.inference import compute_logits
 from emotion_utils.models.networks import LinearModel
 from emotion_utils.models.views import FlipAverage
+from emotion_utils.randomness import seed_everything
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.loop import train
 from emotion_utils.training.lr_range import lr_range_test
@@ -365,6 +368,50 @@ def test_an_augmentation_that_normalises_is_noticed():
     config = TrainConfig(**vars(CONFIG) | {"augment": lambda images, *_: (images - 0.5) / 0.2})
     with pytest.warns(UserWarning, match="augment=.*normalises afterwards"):
         train(plain_linear(), small_faces(40), None, config)
+
+
+def by_python(images, *_):
+    return images * random.random()
+
+
+def by_numpy(images, *_):
+    return images * torch.from_numpy(np.random.rand(len(images), 1, 1, 1))
+
+
+def by_torch(images, *_):
+    return images * torch.rand(len(images), 1, 1, 1)
+
+
+@pytest.mark.parametrize("augment", [by_python, by_numpy, by_torch])
+def test_an_augmentation_that_draws_from_a_global_generator_repeats_and_goes_on(augment, tmp_path):
+    """As those of torchvision and albumentations do; and the generators of the reader stay as they are."""
+
+    def stop(moment):
+        if moment.done > 1.4:
+            raise KeyboardInterrupt
+
+    def states():
+        return [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]
+
+    models, tried = [plain_linear() for _ in range(4)], plain_linear()
+    config = TrainConfig(**vars(CONFIG) | {"augment": augment})
+    seed_everything(1)
+    before = states()
+    history = train(models[0], small_faces(40), None, config)
+    rates = lr_range_test(tried, small_faces(40), config, steps=3)
+    assert states() == before
+    seed_everything(2)
+    assert lr_range_test(tried, small_faces(40), config, steps=3) == rates
+    train(models[1], small_faces(40), None, config)
+    watched = TrainConfig(**vars(config) | {"watch": stop})
+    with pytest.raises(KeyboardInterrupt):
+        train(models[2], small_faces(40), None, watched, run_dir=tmp_path, checkpoint_every=3)
+    again = train(models[2], small_faces(40), None, config, run_dir=tmp_path, resume=True)
+    assert weights_equal(models[0], models[1])
+    assert weights_equal(models[0], models[2])
+    assert again["train_loss"] == history["train_loss"]
+    train(models[3], small_faces(40), None, TrainConfig(**vars(config) | {"seed": 1}))
+    assert not weights_equal(models[0], models[3])
 
 
 @pytest.mark.parametrize("run_dir", ["", 5, "a\0b", "/tmp/" + "x" * 300])
