@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, place, plain, state_kept, time_limit
-from emotion_utils.errors import brief
+from emotion_utils.errors import brief, say
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def is_stub(answer: Any) -> bool:
     return isinstance(answer, list | tuple) and any(is_stub(value) for value in answer)
 
 
-def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., Verdict]]:
+def check(hints: Sequence[str] = (), in_place: bool = False) -> Callable[[Callable[..., None]], Callable[..., Verdict]]:
     """Make a check of a function that raises `Wrong` (or any error) for a wrong answer.
 
     A `Wrong` with a hint of its own is answered by that; `hints` are for mistakes that cannot be told apart, in stages
@@ -63,8 +63,9 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
     A function passed as the answer counts as a stub while calling it returns `...` or `None`: the check then sees
     that return value and should pass it through `unfinished`.
 
-    Answers run here, so they may do anything: never end, leave Python, or return objects that call themselves equal to
-    everything. `time_limit` and `honest` see to that, and `state_kept` to what they set for all of Python.
+    Answers run here, so they may do anything: never end, leave Python, return objects that call themselves equal to
+    everything, or write into the tensors that they are given (unless `in_place` allows it). `time_limit` and `honest`
+    see to that, and `state_kept` to what they set for all of Python.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., Verdict]:
@@ -76,7 +77,7 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
             try:
                 if any(is_stub(answer) for answer in answers):
                     raise _Unfinished
-                with state_kept(), time_limit(SECONDS), honest(answers) as plain_answers:
+                with state_kept(), time_limit(SECONDS), honest(answers, in_place) as plain_answers:
                     function(*plain_answers, **options)
             except _Unfinished as unfinished_answer:
                 verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
@@ -90,7 +91,7 @@ def check(hints: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable
                 verdict = Verdict("wrong", f"{name}: not right yet. What happened: {_describe(error, where)}{hint}")
             else:
                 verdict = Verdict("correct", f"{name}: correct.")
-            print(verdict.message)
+            say(verdict.message)
             return verdict
 
         wrapper.reset = seen.clear  # type: ignore[attr-defined]  # the tests start every check from its first hint
@@ -162,9 +163,15 @@ def whole(value: Any, what: str) -> int:
 def numbers(value: Any, count: int, what: str) -> list[float]:
     """Turn so many numbers in a tuple, list, array or tensor into floats, or stop the check as `number` does."""
     value = unfinished(value)
-    listed = isinstance(value, list | tuple | np.ndarray | Tensor) and getattr(value, "ndim", 1) > 0
-    require(listed and len(value) == count, f"{what}: {count} numbers are asked for, your function returned {value!r}")
+    require(is_list(value, count), f"{what}: {count} numbers are asked for, your function returned {value!r}")
     return [number(one, what) for one in value]
+
+
+def is_list(value: Any, count: int) -> bool:
+    """Say whether something is a list of so many things: a tuple, list, array or tensor."""
+    return (
+        isinstance(value, list | tuple | np.ndarray | Tensor) and getattr(value, "ndim", 1) > 0 and len(value) == count
+    )
 
 
 def tensor(value: Any, what: str) -> Tensor:

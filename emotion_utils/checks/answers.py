@@ -125,8 +125,11 @@ def _bare_tensor(value: Tensor) -> Tensor:
 
 
 @contextmanager
-def honest(answers: Sequence[Any]) -> Iterator[list[Any]]:
-    """Give the answers as plain values; functions and networks among them return plain values inside the block."""
+def honest(answers: Sequence[Any], in_place: bool = False) -> Iterator[list[Any]]:
+    """Give the answers as plain values; functions and networks among them return plain values inside the block.
+
+    A function that changes a tensor or an array that it was given is `Wrong`, unless it may work in place.
+    """
     with ExitStack() as stack:
         ready = []
         for answer in answers:
@@ -135,18 +138,43 @@ def honest(answers: Sequence[Any]) -> Iterator[list[Any]]:
                 stack.callback(handle.remove)
                 ready.append(answer)
             elif isinstance(answer, FUNCTIONS) or (callable(answer) and not _is_trusted(type(answer))):
-                ready.append(_with_plain_results(answer))
+                ready.append(_with_plain_results(answer, in_place))
             else:
                 ready.append(plain(answer))
         yield ready
 
 
-def _with_plain_results(function: Callable) -> Callable:
+def _with_plain_results(function: Callable, in_place: bool) -> Callable:
     @functools.wraps(function, updated=())
     def call(*arguments: Any, **options: Any) -> Any:
-        return plain(function(*arguments, **options))
+        watched = () if in_place else (*arguments, *options.values())
+        given = [(value, _copy(value)) for value in watched if isinstance(value, Tensor | np.ndarray)]
+        result = plain(function(*arguments, **options))
+        if not all(_same(value, kept) for value, kept in given):
+            raise Wrong(
+                "your function changed the numbers that it was given, and others may need them as they were",
+                "Work on a copy: `clone` makes one. What ends in `_`, or a `*=`, writes into its first operand.",
+            )
+        return result
 
     return call
+
+
+def _copy(value: Tensor | np.ndarray) -> Tensor | np.ndarray:
+    return value.detach().clone() if isinstance(value, Tensor) else value.copy()
+
+
+def _same(value: Tensor | np.ndarray, kept: Tensor | np.ndarray) -> bool:
+    """Say whether two tensors or arrays hold the same; NaN is the same as NaN."""
+    one, other = (torch.as_tensor(each) for each in (value, kept))
+    if not one.is_floating_point():
+        return torch.equal(one, other)
+    return one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def as_written(function: Callable) -> Callable:
+    """Give a function of the reader's whose results go back to the reader's own code alone, and are never compared."""
+    return getattr(function, "__wrapped__", function)
 
 
 DIFFERENTIATE = "torch.func"  # stands for all that differentiates a function for somebody

@@ -59,7 +59,7 @@ def decide(answer: Callable[[Tensor, tuple[str, ...]], list[str]]) -> None:
 def accuracy(answer: Callable[[Tensor, Tensor], float]) -> None:
     """Compare with a count by hand; all right, none right, one image."""
     generator = torch.Generator().manual_seed(4)
-    for n, kind in [(50, "random"), (8, "right"), (8, "wrong"), (1, "right")]:
+    for n, kind in [(60, "random"), (8, "right"), (8, "wrong"), (1, "right")]:
         labels = torch.randint(7, (n,), generator=generator)
         offset = {"right": 0, "wrong": 1}.get(kind)
         predictions = torch.randint(7, (n,), generator=generator) if offset is None else (labels + offset) % 7
@@ -90,18 +90,12 @@ def most_confused(answer: Callable[[Tensor, tuple[str, ...]], tuple[str, str]]) 
     generator = torch.Generator().manual_seed(5)
     for _ in range(4):
         confusion = torch.randperm(49, generator=generator).reshape(7, 7) + 100 * torch.eye(7, dtype=torch.int64)
-        kept = confusion.clone()
         got = unfinished(answer(confusion, EMOTIONS))
-        require(
-            torch.equal(confusion, kept),
-            "most_confused changed the matrix it was given",
-            "Work on a copy, so that the report keeps its numbers.",
-        )
         require(
             isinstance(got, tuple | list) and len(got) == 2 and all(isinstance(name, str) for name in got),
             f"most_confused returned {got!r}, not two names",
         )
-        pairs = {(i, j): int(kept[i, j]) for i in range(7) for j in range(7) if i != j}
+        pairs = {(i, j): int(confusion[i, j]) for i in range(7) for j in range(7) if i != j}
         true, predicted = max(pairs, key=pairs.get)
         require(
             got[0] != got[1],

@@ -162,12 +162,10 @@ def log_softmax(answer: Callable[[Tensor], Tensor]) -> None:
         ((4, 1), 1, 0),
     ]:
         logits = scale * torch.randn(shape, generator=generator) + shift
-        kept = logits.clone()
         call = f"log_softmax of logits {tuple(shape)} between {logits.min():.0f} and {logits.max():.0f}"
         with without(*LOG_SOFTMAXES):
             got = unfinished(answer(logits))
         require(isinstance(got, Tensor), f"{call} is {type(got).__name__}; a tensor is wanted")
-        require(torch.equal(logits, kept), "your function changed the logits it was given; work on a copy")
         require(got.shape == logits.shape, f"{call} has shape {tuple(got.shape)}; one number per logit is wanted")
         _require_finite(got, call)
         total = got.double().exp().sum(-1)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from emotion_utils.checks import check, number, require, unfinished, whole
-from emotion_utils.checks.answers import without
+from emotion_utils.checks import check, is_list, number, require, unfinished, whole
+from emotion_utils.checks.answers import as_written, without
 from emotion_utils.checks.range_tests import START, range_tests
 from emotion_utils.checks.resuming import HINTS, some_steps, start
 from emotion_utils.checks.training_mistakes import (
@@ -126,7 +126,7 @@ def tanh_gradients(answer: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> None
         loss = functional.cross_entropy(units @ weights[2], labels)
         truth = dict(zip(("first", "bias", "second"), torch.autograd.grad(loss, weights), strict=True))
         # Autograd can't do the exercise here, nor can the functions that differentiate for it.
-        with torch.inference_mode(), without("torch.func"):
+        with torch.inference_mode(), without("torch.func", "grad", "backward"):
             given = [tensor.detach().clone() for tensor in (images, labels, *weights)]
             result = unfinished(answer(*given))
         case = f"with {faces} face(s) of {inputs} pixels, {hidden} hidden units and {classes} classes"
@@ -146,7 +146,8 @@ def tanh_gradients(answer: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> None
     hints=(
         "Print all three results after step 1 and after step 2. Which is the first to go wrong?",
         "Write each formula on a line of its own, in the order of the text, and give the hats names of their own.",
-    )
+    ),
+    in_place=True,
 )
 def adam_step(answer: Callable[..., tuple[Tensor, Tensor, Tensor]]) -> None:
     """Check `answer(weight, gradient, mean, square, step, learning_rate)` against Adam, step by step.
@@ -205,7 +206,7 @@ def early_stop(answer: Callable[[list[float], int], tuple[int, int]]) -> None:
         truth = stopping_point(losses, patience)
         got = unfinished(answer(list(losses), patience))
         case = f"losses {losses} with patience {patience}"
-        require(hasattr(got, "__len__") and len(got) == 2, "your function should return two epochs")
+        require(is_list(got, 2), "your function should return two epochs")
         best, last = (whole(epoch, "each epoch") for epoch in got)
         hint = stopping_hint((best, last), losses, patience)
         require(last == truth[1], f"for {case} your training stops too {'late' if last > truth[1] else 'early'}", hint)
@@ -229,7 +230,7 @@ def pick_rate(answer: Callable[[Tensor, Tensor], float]) -> None:
     tests = range_tests()
     with torch.no_grad():
         for curve, (problem, losses, best_rate, lowest) in enumerate(tests, start=1):
-            rate = number(answer(problem.rates.clone(), losses.clone()), "the rate")
+            rate = number(answer(problem.rates, losses), "the rate")
             case = f"on range test {curve} of {len(tests)} your rate is {rate:.2g}"
             require(math.isfinite(rate) and rate > 0, case, "Some losses are infinite or nan: leave those out.")
             loss = problem.train(rate)
@@ -259,7 +260,7 @@ def checkpoint(pack: Callable[..., Any], unpack: Callable[..., int]) -> None:
     for epoch, before in ((3, 4), (7, 1), (11, 8)):
         model, optimizer = start(epoch)
         some_steps(model, optimizer, batches[:before])
-        state = pack(model, optimizer, epoch)
+        state = as_written(pack)(model, optimizer, epoch)
         # Not `unfinished(state)`: an optimiser's state holds a None here and there, which is no stub.
         parts = state.values() if isinstance(state, dict) else [state]
         for part in parts:

@@ -256,8 +256,10 @@ def predict_files(answer: Callable[[nn.Module, list[Path]], Any]) -> None:
         truth.insert(2, None)
         got = answer(_Brightness(), list(paths))
         # None is a legal entry of this answer, so a list that holds one is no stub.
-        if got is None or got is ... or any(name is ... for name in got):
+        if got is None or got is ... or (isinstance(got, list | tuple) and any(name is ... for name in got)):
             unfinished(got)
+        listed = isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1
+        require(listed, f"a list is asked for, and your function returned {type(got).__name__}")
         require(len(got) == len(paths), f"for {len(paths)} files you returned {len(got)} answers")
         require(any(got), "you answered None for every file; does your `except` hide an error of your own code?")
         for path, name, right in zip(paths, got, truth, strict=True):

@@ -55,10 +55,8 @@ def fair_occlusion(answer: Callable[..., Any]) -> None:
     for height, width, size, stride in ((8, 8, 2, 2), (8, 8, 4, 2), (10, 7, 4, 4), (9, 9, 3, 1), (6, 11, 5, 3)):
         image = torch.rand(height, width, generator=generator) + 0.5
         score = _Weighted(torch.randn(height, width, generator=generator))
-        kept = image.clone()
         case = f"on {height} × {width} pixels with windows of {size} and a stride of {stride}"
         got = _map(answer(score, image, size, stride), (height, width), f"your map {case}")
-        require(torch.equal(image, kept), "your function changed the image it was given; work on a copy")
         want, count = _mean_fall(image * score.weights, size, stride)
         if torch.allclose(got, want, rtol=1e-4, atol=1e-5):
             continue

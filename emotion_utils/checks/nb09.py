@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, number, require, tensor, unfinished, whole
+from emotion_utils.checks import Wrong, check, is_list, number, require, tensor, unfinished, whole
 from emotion_utils.data.drawn import sample_faces
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.inference import predict_proba
@@ -36,9 +36,7 @@ def disagree(answer: Callable[[FaceModel, FaceModel, Tensor], Tensor]) -> None:
     named = {network: predict_proba(network, faces).argmax(1) for network in (one, other, third)}
     own = "A network's own method for probabilities takes uint8 images and normalises them as it needs."
     for first, second in ((other, third), (one, other), (one, one)):
-        kept = faces.clone()
         got = _shaped(answer(first, second, faces), "the result", (len(faces),))
-        require(torch.equal(faces, kept), "your function changed the images")
         want = (named[first] != named[second]).double()
         if torch.equal(got, want):
             continue
@@ -101,11 +99,9 @@ def most_confused(answer: Callable[[Tensor], tuple[int, int]]) -> None:
         c = len(counts)
         shares = torch.rand(c, c, generator=generator) + torch.linspace(4, 1, c).diag()  # some classes are easier
         confusion = (shares / shares.sum(1, keepdim=True) * torch.tensor(counts)[:, None]).round().long()
-        kept = confusion.clone()
         got = unfinished(answer(confusion))
-        require(torch.equal(confusion, kept), "your function changed the confusion matrix that it was given")
         wrong = confusion.double() * (1 - torch.eye(c))
-        require(isinstance(got, tuple | list | Tensor) and len(got) == 2, "a pair is wanted: label, answer")
+        require(is_list(got, 2), "a pair is wanted: label, answer")
         pair = tuple(whole(value, "each of the two") for value in got)
         require(all(0 <= value < c for value in pair), f"{pair} are no two classes of {c}")
         share = wrong / confusion.sum(1, keepdim=True)
@@ -188,13 +184,7 @@ def taught_targets(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     for classes, share in ((7, 0.7), (3, 0.2), (5, 1.0), (2, 0.0)):
         probabilities = torch.randn(6, classes, generator=generator).softmax(1)
         labels = torch.randint(0, classes, (6,), generator=generator)
-        given = probabilities.clone(), labels.clone()
-        got = _shaped(answer(*given, share), "the result", (6, classes))
-        require(
-            torch.equal(given[0], probabilities) and torch.equal(given[1], labels),
-            "your function overwrites what it was given, and the teacher's probabilities are needed again",
-            "An operation whose name ends in _ , or a `*=`, writes into its first operand. Make a new tensor.",
-        )
+        got = _shaped(answer(probabilities, labels, share), "the result", (6, classes))
         sums = got.sum(1)
         require(
             bool((sums - 1).abs().max() < 1e-6),
@@ -219,9 +209,7 @@ def flip_average(answer: Callable[[nn.Module, Tensor], Tensor]) -> None:
     model = _Lopsided()
     for count in (1, 5):
         images = torch.randn(count, 1, 8, 8, generator=torch.Generator().manual_seed(count), dtype=torch.float64)
-        kept = images.clone()
         got = _shaped(answer(model, images), "the result", (count, 7))
-        require(torch.equal(images, kept), "your function changed the images")
         sums = got.sum(1)
         require(
             bool(((sums - 1).abs() < 1e-6).all()),
@@ -271,7 +259,7 @@ def honest_report(answer: Callable[[Tensor, Tensor], float]) -> None:
 )
 def without_twins(answer: Callable[[float, float, float], float]) -> None:
     """Check `answer(accuracy, twin_accuracy, twin_share)`: accuracy on the images without a twin."""
-    for others, twins, share in ((0.64, 0.84, 0.08), (0.5, 1.0, 0.25), (0.7, 0.7, 0.1), (0.6, 0.9, 0.0)):
+    for others, twins, share in ((0.6437, 0.84, 0.08), (0.5, 1.0, 0.25), (0.7, 0.7, 0.1), (0.6, 0.9, 0.0)):
         whole = torch.lerp(torch.tensor(others), torch.tensor(twins), share).item()
         got = number(answer(whole, twins, share), "the result")
         require(
@@ -292,8 +280,6 @@ def team_gradient(answer: Callable[[Tensor, Tensor], Tensor]) -> None:
     for counts in ([3, 3], [5, 1], [1, 2, 3, 4], [7]):
         slopes = torch.randn(sum(counts), 6, generator=generator)  # one gradient for each image
         means = torch.stack([part.mean(0) for part in slopes.split(counts)])
-        kept = means.clone()
         got = _shaped(answer(means, torch.tensor(counts)), "the result", (6,))
-        require(torch.equal(means, kept), "your function changed the gradients that it was given")
         off = float((got - slopes.mean(0)).abs().max())
         require(off < 1e-6, f"for parts of {counts} images the gradient is off by up to {off:.3g}")

@@ -125,10 +125,8 @@ def cut_square(answer: Callable[[Tensor, int, int, int], Any]) -> None:
     }
     for name, (left, top, side) in places.items():
         picture = torch.randint(0, 256, (1, 30, 36), generator=generator, dtype=torch.uint8)
-        given = picture.clone()
-        got = tensor(answer(given, left, top, side), "the crop")
+        got = tensor(answer(picture, left, top, side), "the crop")
         call = f"cut_square(picture, left={left}, top={top}, side={side}), a square {name},"
-        require(torch.equal(given, picture), f"{call} changed the picture itself", "Work on a copy.")
         require(
             got.shape == (1, side, side),
             f"{call} gave shape {tuple(got.shape)}",
@@ -215,10 +213,8 @@ def smooth(answer: Callable[[Tensor, Tensor, float], Any]) -> None:
     for name, clock in clocks.items():
         for memory in (0.5, 0.1):
             frames, seconds = (torch.randn(len(clock), 7, generator=generator) * 2).softmax(1), torch.tensor(clock)
-            given = frames.clone()
-            got = tensor(answer(given, seconds.clone(), memory), "the smoothed frames")
+            got = tensor(answer(frames, seconds, memory), "the smoothed frames")
             case = f"for {name} and a memory of {memory:g} s"
-            require(torch.equal(given, frames), f"{case} your function changed the frames it was given", "Copy first.")
             require(
                 got.shape == frames.shape, f"{case} you returned shape {tuple(got.shape)}, not {tuple(frames.shape)}"
             )

@@ -69,11 +69,12 @@ class RunningLog:
             raise Wrong(f"`train_on` was given run {run}; there are {len(self.scores)}, counted from 0")
         if epochs < 1:
             raise Wrong(f"`train_on` was asked for {epochs} epochs")
-        self._trained[run] = self._trained.get(run, 0) + int(epochs)
+        run, epochs = int(run), int(epochs)  # of tensors, two of the same number are two keys
+        self._trained[run] = self._trained.get(run, 0) + epochs
         done = self._trained[run]
         wobble = math.sin(97.0 * run + 31.0 * done) / (1 + done)
         accuracy = self.scores[run] + 0.3 * wobble
-        self._calls.append((run, int(epochs), accuracy))
+        self._calls.append((run, epochs, accuracy))
         return accuracy
 
     def _split(self) -> list[list[tuple[int, int, float]]]:

@@ -1,6 +1,7 @@
 """What readers' code may do to a check: never end, leave Python, or return objects that lie. None of it is correct."""
 
 import inspect
+import io
 import linecache
 import os
 import pkgutil
@@ -334,6 +335,48 @@ def test_a_loop_that_never_ends_is_named(monkeypatch):
     endless = typed("def endless(x):\n    while True:\n        pass\n", "endless")
     assert "0.2 seconds" in applied(endless).message
     assert ", in endless: " in applied(endless).message
+
+
+# --- what an answer is given is left as it was ----------------------------------------------------------------------
+
+
+GIVEN = (torch.tensor([1.0, float("nan"), 3.0]), np.array([1, 2, 3]))
+CHANGES = {
+    "a method in place": lambda one, other: one.add_(1),
+    "an assignment": lambda one, other: other.__setitem__(0, 7),
+    "a NaN that goes": lambda one, other: one.nan_to_num_(),
+    "another shape": lambda one, other: one.resize_(2),
+    "through NumPy": lambda one, other: one.numpy().fill(0),
+}
+
+
+def sees(answer):
+    answer(*(torch.clone(each) if isinstance(each, torch.Tensor) else each.copy() for each in GIVEN))
+
+
+strict, lenient = check()(sees), check(in_place=True)(sees)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_an_answer_that_changes_what_it_was_given_is_wrong(change):
+    strict.reset()
+    messages = [strict(change).message for _ in range(2)]
+    assert all("changed the numbers" in message for message in messages)
+    assert "copy" in messages[1]
+    assert lenient(change)
+
+
+def test_an_answer_that_leaves_it_is_right():
+    assert strict(lambda one, other: (one.clone().add_(1), other * 2))
+
+
+def test_a_verdict_is_shown_where_the_console_has_no_letters_for_it(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    require_said = check()(lambda answer: require(False, f"it said {answer()}"))
+    assert not require_said(lambda: "√n")
+    shown.flush()
+    assert b"it said \\u221an" in shown.buffer.getvalue()
 
 
 # --- what an exercise forbids --------------------------------------------------------------------------------------

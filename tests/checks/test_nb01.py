@@ -120,6 +120,7 @@ CASES = {
             lambda labels, classes: torch.bincount(labels) / len(labels),
             lambda labels, classes: torch.bincount(labels, minlength=classes) / classes,
             lambda labels, classes: torch.ones(classes) / classes,
+            lambda labels, classes: dict(enumerate(shares(labels, classes))),
         ],
         stub=lambda labels, classes: ...,
     ),
@@ -194,3 +195,9 @@ CASES = {
 }
 
 test_right_answers, test_wrong_answers, test_stubs = verdict_tests(check, CASES)
+
+
+def test_a_dictionary_is_named_and_not_taken_for_a_crash():
+    message = check.class_shares(lambda labels, classes: {0: 1.0}).message
+    assert "dict" in message
+    assert "raised" not in message

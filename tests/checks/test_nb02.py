@@ -108,6 +108,7 @@ CASES = {
             lambda image, kernel: correlate(image, kernel.flip(0, 1)),
             lambda image, kernel: correlate(image, kernel.rot90(2)),
             lambda image, kernel: loops(image, kernel).tolist(),
+            lambda image, kernel: list(correlate(image.double(), kernel.double().flip(0, 1))),  # of rows
         ],
         "wrong": [
             correlate,
@@ -169,6 +170,7 @@ CASES = {
             lambda images, size, stride: windows(images, size, stride).mean(dim=(-2, -1)),
             average_by_convolution,
             lambda images, size, stride: windows(images, size, stride).sum((4, 5)) / size**2,
+            lambda images, size, stride: windows(images.double(), size, stride).mean((4, 5)),
         ],
         "wrong": [
             lambda images, size, stride: windows(images, size, stride).amax(dim=(-2, -1)),
@@ -355,3 +357,15 @@ TOLD = {
 @pytest.mark.parametrize(("name", "answer", "words"), TOLD.values(), ids=TOLD.keys())
 def test_common_mistakes_are_told_apart(name, answer, words):
     assert words in judge(name, answer).message
+
+
+def test_a_function_that_changes_the_image_is_seen():
+    def brighter(image, kernel):
+        return correlate(image.add_(1), kernel.flip(0, 1))
+
+    assert "changed the numbers" in nb02.true_convolution(brighter).message
+
+
+def test_several_truths_are_none():
+    message = nb02.shift_survives(lambda strides, shift: torch.zeros(2, dtype=torch.bool)).message
+    assert "not a bool" in message

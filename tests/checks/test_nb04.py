@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections import namedtuple
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -619,6 +621,23 @@ def test_adam_is_held_against_pytorchs():
         assert torch.allclose(ours[0], theirs.detach(), rtol=1e-5)
 
 
+def gradients_by_autograd(images, labels, first, bias, second):
+    """Switches on again what the check has switched off."""
+    with torch.inference_mode(False), torch.enable_grad():
+        images, labels, *weights = (tensor.clone() for tensor in (images, labels, first, bias, second))
+        weights = [weight.requires_grad_() for weight in weights]
+        units = (images @ weights[0] + weights[1]).tanh()
+        return torch.autograd.grad(functional.cross_entropy(units @ weights[2], labels), weights)
+
+
+def test_gradients_by_autograd_are_noticed():
+    assert "PyTorch's grad" in require_wrong(check.tanh_gradients, gradients_by_autograd)[0]
+
+
+def test_one_epoch_alone_is_no_crash():
+    assert "two epochs" in require_wrong(check.early_stop, lambda losses, patience: torch.tensor(losses).argmin())[0]
+
+
 @pytest.mark.parametrize("answer", [smoothed_by_pytorch, smoothed_by_a_layer, smoothed_partly_by_pytorch])
 def test_pytorchs_own_loss_is_noticed(answer):
     message = check.smoothed_cross_entropy(answer).message
@@ -704,9 +723,22 @@ def nothing_loaded(state, model, optimizer):
     return state["epoch"]
 
 
+@dataclass
+class State:
+    model: dict
+    optimizer: dict
+    epoch: int
+
+
+def unpack_attributes(state, model, optimizer):
+    return unpack(vars(state) if isinstance(state, State) else state._asdict(), model, optimizer)
+
+
 def test_checkpoint_right(tmp_path):
     require_correct(check.checkpoint, pack, unpack)
     require_correct(check.checkpoint, *pack_through_a_file(tmp_path))
+    for kind in (State, namedtuple("Packed", ("model", "optimizer", "epoch"))):
+        require_correct(check.checkpoint, lambda *run, kind=kind: kind(**pack(*run)), unpack_attributes)
 
 
 @pytest.mark.parametrize(

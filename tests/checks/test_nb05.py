@@ -218,6 +218,7 @@ CASES = {
             lambda model, paths: [EMOTIONS[model.predict_proba(load_image(p)).argmax()] for p in paths],
             lambda model, paths: [name for name in files(model, paths) if name],
             lambda model, paths: [EMOTIONS.index(n) if n else None for n in files(model, paths)],
+            lambda model, paths: (name for name in files(model, paths)),
             lambda model, paths: [n or "neutral" for n in files(model, paths)],
             lambda model, paths: files(model, paths)[::-1],
             lambda model, paths: [None for _ in paths],

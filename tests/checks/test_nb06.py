@@ -36,7 +36,7 @@ def test_fair_occlusion_right():
         ({"divide": False}, "hidden more often"),
         ({"hang": False}, "no window reached them"),
         ({"sign": -1}, "wrong sign"),
-        ({"copy": False}, "changed the image"),
+        ({"copy": False}, "changed the numbers"),
     ],
 )
 def test_fair_occlusion_wrong(options, seen):

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -135,7 +136,7 @@ CASES = {
         stub=lambda one, other, images: ...,
     ),
     "most_confused": dict(
-        right=[confused, confused_by_loop, lambda c: torch.tensor(confused(c))],
+        right=[confused, confused_by_loop, lambda c: torch.tensor(confused(c)), lambda c: np.array(confused(c))],
         wrong=[
             confused_by_count,
             confused_among_the_wrong,
@@ -215,7 +216,13 @@ CASES = {
     ),
     "without_twins": dict(
         right=[lambda a, t, s: (a - s * t) / (1 - s)],
-        wrong=[lambda a, t, s: a - s * t, lambda a, t, s: a * (1 - s), lambda a, t, s: a, lambda a, t, s: 2 * a - t],
+        wrong=[
+            lambda a, t, s: a - s * t,
+            lambda a, t, s: a * (1 - s),
+            lambda a, t, s: a,
+            lambda a, t, s: 2 * a - t,
+            lambda a, t, s: round((a - s * t) / (1 - s), 2),
+        ],
         stub=lambda a, t, s: ...,
     ),
     "team_gradient": dict(
@@ -247,7 +254,7 @@ def test_wrong_answers_are_told_apart():
     assert "largest count" in check.most_confused(confused_by_count).message
     assert "column" in check.most_confused(confused_by_column).message
     assert "swapped" in check.most_confused(lambda c: confused(c)[::-1]).message
-    assert "overwrites" in check.taught_targets(overwrites_teacher).message
+    assert "changed the numbers" in check.taught_targets(overwrites_teacher).message
 
 
 @pytest.fixture(scope="module")

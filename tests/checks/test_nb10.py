@@ -251,7 +251,7 @@ HINTS = {
     ("smooth", 1): "clock",
     ("smooth", 4): "never forgets",
     ("smooth", 7): "add up to 1",
-    ("smooth", 8): "Copy",
+    ("smooth", 8): "copy",
     ("parity", 0): "or that differ",
     ("parity", 1): "between 0 and 1",
     ("parity", 2): "hides",
