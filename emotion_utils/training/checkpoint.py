@@ -7,7 +7,7 @@ of its content travels with it, because neither torch nor safetensors would noti
 import copy
 import hashlib
 import io
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ class RunState:
         batch: how many batches of the present epoch are done.
         seconds: wall time of the present epoch so far.
         sums: of the present epoch so far: cross-entropies, correct predictions, images.
+        loss: what a loss that changes while it learns has come to, see `CheckedLoss.state`; None for any other.
     """
 
     model: dict[str, Tensor]
@@ -90,6 +91,7 @@ class RunState:
     batch: int
     seconds: float
     sums: list[float]
+    loss: dict[str, Any] | None = None  # which earlier versions did not keep
 
     def first_impossible(self) -> str | None:
         """Name the first part that cannot be that of a run; None if all can."""
@@ -105,6 +107,12 @@ class RunState:
             "sums": isinstance(self.sums, list)
             and len(self.sums) == 3
             and all(isinstance(each, int | float) for each in self.sums),
+            "loss": self.loss is None
+            or (
+                isinstance(self.loss, dict)
+                and self.loss.keys() == {"identity", "buffers"}
+                and _is_weights(self.loss["buffers"])
+            ),
         }
         return next((name for name, can_be in possible.items() if not can_be), None)
 
@@ -140,7 +148,8 @@ def load_run(path: str | Path) -> tuple[RunDescription, RunState]:
         )
     for part, kind in (("run", RunDescription), ("state", RunState)):
         names = {field.name for field in fields(kind)}
-        if not isinstance(content.get(part), dict) or content[part].keys() != names:
+        needed = {field.name for field in fields(kind) if field.default is MISSING}
+        if not isinstance(content.get(part), dict) or not needed <= content[part].keys() <= names:
             raise CheckpointError(f"{show(path)} holds no run: {part} is {brief(content.get(part))}.")
     state = RunState(**content["state"])
     if (wrong := state.first_impossible()) is not None:

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emotion_utils.errors import brief, one_line, reason
-from emotion_utils.models.handling import unwrap
+from emotion_utils.models.handling import unwrap, warn
+from emotion_utils.training.identity import identity_of
 
 Loss = nn.Module | Callable[..., Tensor]
 FORMS = "give a function of (logits, labels), or of (logits, labels, index)"
@@ -47,6 +48,7 @@ class CheckedLoss:
             )
         self._function = _brought_to(loss, device)
         self._first = True
+        self._begun = identity_of(self._function)
 
     def __call__(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Give the loss of each image, `(B,)`, or their mean, `()`.
@@ -61,6 +63,30 @@ class CheckedLoss:
             self._check_first(losses, logits, labels)
             self._first = False
         return losses
+
+    def state(self) -> dict[str, Any] | None:
+        """Give what a loss that changes while it learns has come to: its buffers, and its identity; None for others.
+
+        Some remember what the network said of each image, as early-learning regularisation does (Liu et al. 2020,
+        arXiv:2007.00151).
+        """
+        if (identity := identity_of(self._function)) == self._begun:
+            return None
+        module = isinstance(self._function, nn.Module)
+        return {"identity": identity, "buffers": self._function.state_dict() if module else {}}
+
+    def restore(self, state: dict[str, Any] | None) -> None:
+        """Bring a loss to where it was at a checkpoint; warn where it remembers what a checkpoint does not hold."""
+        if state is None:
+            return
+        if isinstance(self._function, nn.Module):
+            self._function.load_state_dict(state["buffers"])
+        if identity_of(self._function) != state["identity"]:
+            warn(
+                f"loss={self.name}: it changed while it learnt, and a checkpoint holds only the buffers of an "
+                "nn.Module. The run goes on with the loss as it is now. If that matters, keep what it remembers by "
+                "register_buffer."
+            )
 
     def _call(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         try:
@@ -122,8 +148,8 @@ class CheckedLoss:
 
     def _adds_up(self, once: Tensor, logits: Tensor, labels: Tensor) -> bool:
         """Say whether one number is a sum: for each image twice, a sum is twice as large, and a mean is the same."""
-        try:  # a copy, as the buffers of the loss take part in the backward pass that is to come
-            function = copy.deepcopy(self._function) if isinstance(self._function, nn.Module) else self._function
+        try:  # a copy: its buffers take part in the backward pass that is to come, and it may count its calls
+            function = copy.deepcopy(self._function)
             with torch.random.fork_rng(devices=[]), torch.no_grad():
                 twice = float(function(torch.cat([logits, logits]), torch.cat([labels, labels])))
         except Exception:  # it takes batches of one size only

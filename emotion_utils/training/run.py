@@ -268,6 +268,7 @@ class Run:
             batch=self.progress.batch,
             seconds=self.progress.seconds,
             sums=self.progress.sums.tolist(),
+            loss=self.loss.state() if self.loss else None,
         )
 
     def restore(self, description: RunDescription, state: RunState, path: Path) -> None:
@@ -283,6 +284,8 @@ class Run:
             self.optimizer.load_state_dict(state.optimizer)
             if self.average:
                 self.average.load_state_dict(state.average)
+            if self.loss:
+                self.loss.restore(state.loss)
         except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{show(path)} does not fit this run ({reason(error)}).") from error
         self.history = History(state.rows)

@@ -66,6 +66,13 @@ def test_what_a_run_needs_to_go_on_has_names(folder):
     assert (state.batch, state.sums) == (0, [0, 0, 0])
 
 
+def test_a_run_of_an_earlier_version_that_kept_no_state_of_a_loss_goes_on(folder):
+    content = load_checkpoint(folder / "last.pt")
+    del content["state"]["loss"]
+    save_checkpoint(content | {"holder": None}, folder / "last.pt")
+    assert len(run(folder, resume=True)) == 2
+
+
 @pytest.mark.parametrize("keep", [0, 10, 0.5, 0.99])
 def test_a_cut_file_is_refused(folder, keep):
     """Cut anywhere, it is damaged, and the error says what to do."""
@@ -338,6 +345,8 @@ def test_what_is_no_file(tmp_path):
         lambda content: content["state"].update(sums="a"),
         lambda content: content["state"].update(batch=-1),
         lambda content: content["state"].update(best_weights=3),
+        lambda content: content["state"].update(loss=3),
+        lambda content: content["state"].update(loss={"identity": "x", "buffers": None}),
     ],
 )
 def test_contents_that_no_run_wrote(folder, change):

@@ -240,3 +240,57 @@ def test_what_a_loss_logs_makes_no_other_loss_of_it(tmp_path):
     run(loss, run_dir=tmp_path)
     assert seen
     run(loss, run_dir=tmp_path, resume=True)
+
+
+class Remembers(nn.Module):
+    """Early-learning regularisation: a running mean of what the network said of each image (Liu et al. 2020)."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("said", torch.zeros(35, 7))
+
+    def forward(self, logits, labels, index):
+        probabilities = logits.softmax(1)
+        self.said[index] = 0.5 * self.said[index] + 0.5 * probabilities.detach()
+        agreement = (self.said[index] * probabilities).sum(1)
+        return F.cross_entropy(logits, labels, reduction="none") + (1 - agreement).log()
+
+
+class Counts:
+    """Grows with the steps, and keeps their number to itself."""
+
+    def __init__(self):
+        self.steps = 0
+
+    def __call__(self, logits, labels):
+        self.steps += 1
+        return (1 + self.steps / 10) * F.cross_entropy(logits, labels)
+
+
+def test_a_loss_is_asked_once_for_each_step():
+    loss = Counts()
+    run(loss)
+    assert loss.steps == 3
+
+
+def stopped_and_resumed(folder, make):
+    def stop(moment):
+        if moment.done > 1.5:
+            raise KeyboardInterrupt
+
+    config = TrainConfig(**vars(CONFIG) | {"epochs": 3})
+    whole = run(make(), config)
+    with pytest.raises(KeyboardInterrupt):
+        run(make(), TrainConfig(**vars(config) | {"watch": stop}), run_dir=folder, checkpoint_every=2)
+    return whole, run(make(), config, run_dir=folder, resume=True)
+
+
+def test_what_a_loss_remembers_goes_on(tmp_path):
+    (model, history), (resumed, again) = stopped_and_resumed(tmp_path, Remembers)
+    assert again["train_loss"] == history["train_loss"]
+    assert weights_equal(model, resumed)
+
+
+def test_what_a_loss_keeps_to_itself_is_said_to_be_lost(tmp_path):
+    with pytest.warns(UserWarning, match=r"loss=Counts: it changed.*register_buffer"):
+        stopped_and_resumed(tmp_path, Counts)
