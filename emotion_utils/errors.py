@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 LARGEST_WHOLE = 2**63 - 1  # that a tensor can hold
@@ -153,6 +153,15 @@ def one_line(text: str, limit: int) -> str:
     """Put a text on one line of at most `limit` characters."""
     text = printable(" ".join(text[: 4 * limit].split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def distinct_lines(names: Iterable[Any], limit: int) -> list[str]:
+    """Put names on a line each, of at most `limit` characters; one that was cut to what another is gets its number."""
+    made: list[str] = []
+    for name in names:
+        line = one_line(str(name), limit)
+        made.append(f"{line} ({len(made) + 1})" if line in made else line)
+    return made
 
 
 def printable(text: str) -> str:

@@ -16,6 +16,7 @@ from emotion_utils.errors import (
     check_number,
     check_share,
     check_whole,
+    distinct_lines,
     listed,
     reason,
     say,
@@ -116,3 +117,7 @@ def test_a_bound_that_guards_against_absurd_numbers_is_named_only_to_who_passed_
         check_whole(1, 10**9, n=value)
     with pytest.raises(ValueError, match="choose 0 to 255"):
         check_whole(0, 255, n=-1)
+
+
+def test_lines_that_were_cut_alike_are_told_apart():
+    assert distinct_lines(["a" * 9 + "1", "b", "a" * 9 + "2", 3], 8) == ["aaaaaaa…", "b", "aaaaaaa… (3)", "3"]

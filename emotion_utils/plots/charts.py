@@ -201,14 +201,14 @@ def plot_class_counts(dataset: FaceDataset, title: str | None = None, descriptio
     counts = [int(c) for c in dataset.class_counts()]
     names = [short(name) for name in dataset.classes]
     most, least = int(np.argmax(counts)), int(np.argmin(counts))
-    ratio = counts[most] / max(counts[least], 1)
-    balanced = ratio < 1.1
-    title = title or (
-        f"The classes have {f'{counts[least]:,} to ' * (ratio > 1)}{counts[most]:,} images: balanced"
-        if balanced
-        else f"{names[most].capitalize()} has {ratio:.1f} times as many images as {names[least]}"
-    )
-    plot_bars(names, counts, xlabel="images", title=title, description=description, number="{:,.0f}")
+    images = f"{counts[most]:,} image{'s' * (counts[most] != 1)}"
+    if not counts[least]:
+        message = f"{names[most].capitalize()} has {images}, {names[least]} none"
+    elif (ratio := counts[most] / counts[least]) < 1.1:
+        message = f"The classes have {f'{counts[least]:,} to ' * (ratio > 1)}{images}: balanced"
+    else:
+        message = f"{names[most].capitalize()} has {ratio:.1f} times as many images as {names[least]}"
+    plot_bars(names, counts, xlabel="images", title=title or message, description=description, number="{:,.0f}")
 
 
 @drawing
@@ -247,13 +247,14 @@ def plot_calibration(
         gaps = one.probabilities.amax(1) - (one.probabilities.argmax(1) == one.labels).float()
         gap, margin = float(gaps.mean()), 1.96 * float(gaps.std(correction=0)) / len(gaps) ** 0.5  # chance alone
         side = "over-confident" if gap > margin else "under-confident" if gap < -margin else "calibrated on average"
-        parts.append(f"{name} is {side}, off by {100 * result.ece:.1f} percentage points")
+        message = f"{name} is {side}"
+        parts.append(f"{message}, off by {100 * result.ece:.1f} percentage points")
         errors[name] = result.ece
     axis.set(xlabel="confidence (%)", ylabel="correct (%)", xlim=(0, 100), ylim=(0, 100))
     counts.set(xlabel="confidence (%)", ylabel="images")
     closest = min(errors, key=errors.get)
-    word = "closer" if len(named) == 2 else "closest"
-    message = f"{closest} comes {word} to the diagonal" if len(named) > 1 else parts[0].split(",")[0]
+    if len(named) > 1:
+        message = f"{closest} comes {'closer' if len(named) == 2 else 'closest'} to the diagonal"
     axis.set_title(headline(title or message[0].upper() + message[1:], 60))
     axis.legend(fontsize=10)
     told = f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}."

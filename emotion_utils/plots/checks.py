@@ -1,6 +1,6 @@
 """What figures are given, looked at before anything is drawn: kinds, titles, numbers that are not finite."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ def check_titles(titles: Any, count: int, what: str) -> Sequence | None:
     """
     if titles is None:
         return None
-    if isinstance(titles, str) or not isinstance(titles, Iterable):
+    if isinstance(titles, str) or not is_list(titles):
         raise TypeError(f"titles={brief(titles)}: give a list of {count} texts, one for each of the {what}.")
-    titles = list(titles)
+    titles = [each.item() if getattr(each, "ndim", None) == 0 else each for each in titles]  # of labels in a tensor
     if len(titles) != count:
         raise ValueError(f"{len(titles)} titles for {count} {what}: give one for each.")
     return titles
@@ -76,11 +76,13 @@ def finite_range(*arrays: np.ndarray) -> tuple[float, float]:
 
 
 def numbers_of(name: str, values: Any) -> np.ndarray:
-    """Turn a map, an image or a kernel to float32 without dimensions of size 1; what is not finite becomes NaN.
+    """Turn a map, an image or a kernel to float32 (h, w) if its other dimensions have size 1; not finite becomes NaN.
 
     Raises:
         TypeError: no real numbers; the message calls the argument `name`.
     """
-    tensor = as_tensor(values, name)
-    array = tensor.cpu().float().squeeze().numpy()
+    tensor = as_tensor(values, name).cpu().float()
+    while tensor.ndim > 2 and 1 in tensor.shape:
+        tensor = tensor.squeeze(tensor.shape.index(1))
+    array = tensor.numpy()
     return np.where(np.isfinite(array), array, np.nan)

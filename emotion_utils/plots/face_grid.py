@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from matplotlib import pyplot as plt
 from torch import Tensor
 
@@ -32,7 +33,7 @@ def _pixels(images: Tensor | np.ndarray) -> np.ndarray:
         if isinstance(images, Tensor):
             raise
         array = as_images(images)  # files, Pillow images
-    whole = not array.is_floating_point()
+    whole = not array.is_floating_point() and array.dtype != torch.bool  # of a mask, True is white
     array = array.float().numpy()
     if array.ndim == 4 and array.shape[1] == 1:
         array = array[:, 0]

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter
 
-from emotion_utils.errors import brief, one_line, printable
+from emotion_utils.errors import brief, distinct_lines, one_line, printable, say
 from emotion_utils.models.arguments import check_yes
 
 PALETTE = {
@@ -78,11 +78,7 @@ def short(text: Any, limit: int = LONGEST_NAME) -> str:
 
 def short_keys(named: Mapping, limit: int = 40) -> dict[str, Any]:
     """Shorten the keys of a mapping, which stay different: what was cut alike gets a number."""
-    made: dict[str, Any] = {}
-    for key, value in named.items():
-        name = short(key, limit)
-        made[f"{name} ({len(made) + 1})" if name in made else name] = value
-    return made
+    return dict(zip(distinct_lines(named, limit), named.values(), strict=True))
 
 
 def legend_name(text: Any, limit: int = 60) -> str:
@@ -148,7 +144,7 @@ def show_figure(fig: Figure, description: str, markup: bool = True, display_id: 
     if in_notebook():
         show_bundle({"image/png": png, "text/plain": "<Figure>"}, description, display_id=display_id)
     else:
-        print(description)
+        say(description)
 
 
 def png_of(fig: Figure, markup: bool = True) -> bytes:

@@ -125,3 +125,18 @@ def test_learning_rates_mark_the_suggestion(drawn):
     assert (list(curve.get_xdata()), list(curve.get_ydata())) == (list(RATES.rates), list(RATES.losses))
     assert mark.get_xdata()[0] == RATES.suggestion
     assert "0.01" in axis.get_title()
+
+
+@pytest.mark.parametrize(
+    ("labels", "title"),
+    [([0, 0, 0, 2], "Angry has 3 images, disgust none"), ([1], "Disgust has 1 image, angry none")],
+)
+def test_a_class_without_images_is_no_part_of_a_ratio(drawn, labels, title):
+    faces = small_faces(7)
+    plots.plot_class_counts(faces.subset(labels))
+    assert drawn[0].axes[0].get_title() == title
+
+
+def test_a_report_may_have_a_comma_in_its_name(drawn):
+    plots.plot_calibration({"T = 1, as learnt": report()})
+    assert drawn[0].axes[0].get_title().replace("\n", " ").startswith("T = 1, as learnt is ")

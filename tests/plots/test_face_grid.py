@@ -91,3 +91,15 @@ def test_wrong_arguments_are_refused_by_name(arguments, error, message):
     with pytest.raises(error, match=message) as caught:
         plots.show_faces(**{"images": small_faces(2).images, **arguments})
     assert len(str(caught.value)) <= 400
+
+
+def test_a_mask_is_black_and_white(drawn):
+    mask = torch.tensor([[True, False], [False, True]])
+    plots.show_faces(mask)
+    np.testing.assert_array_equal(pictures(drawn[0])[0], mask.double())
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.array, lambda labels: list(torch.tensor(labels)), iter])
+def test_labels_are_titles_as_they_are(drawn, kind):
+    plots.show_faces(small_faces(2).images, titles=kind([3, 5]))
+    assert [axis.get_title() for axis in drawn[0].axes] == ["3", "5"]

@@ -106,3 +106,14 @@ def test_pairs_of_bars_have_their_lengths_and_numbers(drawn, capsys):
 def test_pairs_need_two_series_of_equal_length(series):
     with pytest.raises(ValueError, match=r"series=.*2 values"):
         plots.show_pairs(["conv", "linear"], series, xlabel="share (%)")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1)])
+def test_maps_and_kernels_may_be_one_pixel_wide(drawn, shape):
+    """As after a mean over all pixels, and as kernels for edges are."""
+    maps = torch.arange(2.0 * shape[0] * shape[1]).view(2, *shape)
+    plots.show_maps(maps)
+    np.testing.assert_array_equal([picture.get_array() for picture in pictures(drawn[0])], maps)
+    kernel = torch.ones(shape)
+    plots.show_window_sum(FACE, kernel, row=0, column=0)
+    assert f"{float(FACE[: shape[0], : shape[1]].sum()):+.2f}" in drawn[1].get_suptitle()

@@ -2,8 +2,10 @@
 
 import base64
 import inspect
+import io
 import os
 import re
+import sys
 
 import matplotlib
 import nbformat
@@ -75,3 +77,11 @@ def test_the_style_uses_the_palette_of_okabe_and_ito():
     """Colours that people with a colour vision deficiency can tell apart, set when the module is imported."""
     assert plots.PALETTE["blue"] == "#0072B2"
     assert matplotlib.rcParams["axes.prop_cycle"].by_key()["color"] == list(plots.COLOURS)
+
+
+def test_a_description_is_shown_where_the_console_has_no_letters_for_it(monkeypatch):
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", shown)
+    plots.plot_bars(["\U0001f642"], [1])
+    shown.flush()
+    assert shown.buffer.getvalue().startswith(b"Bars: \\U0001f642 1.")
