@@ -169,6 +169,7 @@ def check_scores(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor, Ten
         )
     if labels.is_floating_point() or labels.dtype == torch.bool:
         raise ValueError(f"labels are {labels.dtype}: give whole numbers, labels.long().")
+    labels = labels.long()
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= scores.shape[1]:
         raise ValueError(
@@ -179,4 +180,4 @@ def check_scores(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor, Ten
         raise ValueError(
             f"{name} of {len(bad):,} of {len(scores):,} images are not finite, first of image {int(bad[0])}."
         )
-    return scores.double(), labels.long()
+    return scores.double(), labels

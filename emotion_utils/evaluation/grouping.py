@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.errors import brief, listed, one_line, reason
-from emotion_utils.tensors import as_tensor, is_list
+from emotion_utils.errors import brief, distinct_lines, listed, one_line, reason
+from emotion_utils.tensors import as_list, as_tensor, is_list
 
 MOST_GROUPS = 200
 Conditions = dict[str, Tensor]  # name of a group -> bool (N,)
@@ -121,8 +122,7 @@ def as_groups(dataset: FaceDataset, groups: Any) -> Groups:
         mask = _as_mask(groups, "groups", len(dataset))
         masks = {"in the group": mask, "all others": ~mask}
     elif is_list(groups):
-        values = groups.tolist() if hasattr(groups, "tolist") else list(groups)
-        masks, notes = _by_value(values, dataset)
+        masks, notes = _by_value(_as_column(groups), dataset)
     else:
         raise TypeError(
             f"groups={brief(groups)}: give masks by name, the name of an aspect such as 'age', a column with a value "
@@ -135,7 +135,7 @@ def as_groups(dataset: FaceDataset, groups: Any) -> Groups:
             f"groups: there are {len(masks):,} different ones, such as {listed(list(masks), 3, 90)}. Make at most "
             f"{MOST_GROUPS} of them, for instance ranges of numbers."
         )
-    names = tuple(one_line(name, 60) for name in masks)
+    names = tuple(distinct_lines(masks, 60))
     return Groups(names, torch.stack([mask.cpu() for mask in masks.values()]), notes)
 
 
@@ -174,8 +174,22 @@ def _by_value(values: Sequence[Any], dataset: FaceDataset) -> tuple[Conditions, 
     return masks, (note,) if missing else ()
 
 
+def _as_column(values: Any) -> list[Any]:
+    """Give a list, an array, or a column of a data frame as a list."""
+    if getattr(values, "ndim", 1) == 2 and values.shape[1] == 1:  # a data frame of one column
+        values = np.asarray(values.cpu() if isinstance(values, Tensor) else values)[:, 0]
+    values = as_list(values)
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
 def _is_missing(value: Any) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+    """Say whether there is no value: None, an empty text, NaN, or what pandas calls NaT and NA."""
+    if value is None or isinstance(value, str):
+        return not value
+    try:
+        return bool(value != value)  # as NaN does
+    except TypeError:  # nobody knows whether NA is another than NA
+        return True
 
 
 def _in_order(name: str) -> tuple[bool, float, str]:

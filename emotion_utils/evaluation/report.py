@@ -14,7 +14,7 @@ from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
 from emotion_utils.device import pick_device
 from emotion_utils.errors import brief, check_number, check_whole, one_line
-from emotion_utils.evaluation.confidence import MOST_DRAWS, bootstrap_interval, calibration
+from emotion_utils.evaluation.confidence import MOST_DRAWS, bootstrap_interval, calibration, check_probabilities
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.fit import check_fit
@@ -30,7 +30,7 @@ class Report:
     """What `evaluate` measured; `print(report)` shows it as a table. Fractions lie in [0, 1], tensors on the CPU.
 
     Raises:
-        ValueError: parts that do not fit together, such as labels that are no classes.
+        ValueError: parts that do not fit together, such as labels that are no classes; probabilities that are none, NaN.
     """
 
     probabilities: Tensor  # (N, C) float32, each row adds up to 1
@@ -55,6 +55,9 @@ class Report:
             checked[name] = scores
         if not len(labels) or int(labels.min()) < 0 or int(labels.max()) >= len(classes):
             raise ValueError(f"labels={brief(labels.tolist())}: give numbers of classes, 0 to {len(classes) - 1}.")
+        check_probabilities(checked["probabilities"], labels)
+        if (bad := (checked["logits"].isnan() | checked["logits"].isposinf()).any(1)).any():
+            raise ValueError(f"logits of {int(bad.sum()):,} of {len(labels):,} images are NaN or infinite.")
         try:
             low, high = self.interval
             checked["interval"] = check_number(interval=low), check_number(interval=high)

@@ -39,9 +39,9 @@ class GroupThresholds:
         Raises:
             ValueError: other groups, or a face in none or in several of them.
         """
-        if tuple(groups) != self.names:
-            raise ValueError(f"groups are {listed(list(groups))}; thresholds are for {listed(self.names)}.")
         scores, number = _checked(scores, groups)
+        if tuple(map(str, groups)) != self.names:
+            raise ValueError(f"groups are {listed([*map(str, groups)])}; thresholds are for {listed(self.names)}.")
         return scores >= torch.tensor(self.thresholds, dtype=torch.double)[number]
 
 
@@ -57,10 +57,11 @@ def fit_group_thresholds(
         scores: `(N,)`, the probability of the class that raises the alarm.
         positive: bool `(N,)`, which faces belong to it.
         groups: bool masks `(N,)` by name; each face is in exactly one.
-        target: the rate that every group gets, to within a face.
+        target: the rate that every group gets, to within a face, and those of the same score.
         measure: "recall" of the positive faces, or "false positives" among the others.
 
     Raises:
+        TypeError: no masks by name.
         ValueError: lengths that differ, scores outside 0 to 1, groups that overlap, or fewer than 10 faces to fit on.
     """
     target = check_share(target=target)
@@ -80,11 +81,13 @@ def fit_group_thresholds(
             )
         count = round(target * len(own))
         thresholds.append(float(own[count - 1]) if count else 1.0 + 1e-9)
-    return GroupThresholds(tuple(groups), tuple(thresholds), measure, target)
+    return GroupThresholds(tuple(map(str, groups)), tuple(thresholds), measure, target)
 
 
 def _checked(scores: Tensor, groups: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return scores, float64 (N,), and the number of each face's group, int64 (N,)."""
+    if not isinstance(groups, Mapping):
+        raise TypeError(f"groups={brief(groups)}: give bool masks (N,) by name, such as groups_of(dataset, 'age').")
     scores = as_tensor(scores, "scores").cpu().double()
     if scores.ndim != 1 or not len(scores) or not ((scores >= 0) & (scores <= 1)).all():
         raise ValueError(f"scores have shape {tuple(scores.shape)}: give a probability, 0 to 1, for each face.")

@@ -209,3 +209,10 @@ def test_calibration_takes_half_precision():
 def test_temperature_of_probabilities_is_noticed():
     with pytest.warns(UserWarning, match="softmax"):
         fit_temperature(GOOD, LABELS)
+
+
+def test_labels_may_be_unsigned():
+    probabilities = torch.eye(3)
+    assert calibration(probabilities, np.arange(3, dtype=np.uint64)).ece == 0
+    with pytest.raises(ValueError, match="labels run from"):
+        calibration(probabilities, np.arange(1, 4, dtype=np.uint64))

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from small_faces import small_faces
@@ -85,3 +86,24 @@ def test_too_many_groups():
 def test_a_function_that_fails_names_the_file():
     with pytest.raises(ValueError, match=r"odd\.png"):
         as_groups(small_faces(2, names=["a_1.png", "odd.png"]), lambda name: name.split("_")[1])
+
+
+@pytest.mark.parametrize("kind", ["string", "Int64", "boolean", "Float64", "datetime64[ns]", "category"])
+def test_a_column_of_pandas_may_lack_values(kind):
+    pandas = pytest.importorskip("pandas")
+    found = as_groups(small_faces(4), pandas.Series([1, None, 0, 1]).astype("Int64").astype(kind))
+    assert found.masks.sum(1).tolist() == [1, 2]
+    assert "1 of 4" in found.notes[0]
+
+
+def test_a_column_may_have_two_dimensions():
+    column = np.array(["b", "a", "b"])[:, None]
+    for values in (column, torch.tensor([[2], [1], [2]]), column.astype("S")):
+        found = as_groups(small_faces(3), values)
+        assert found.names in (("a", "b"), ("1", "2"))
+        assert found.masks.sum(1).tolist() == [1, 2]
+
+
+def test_long_names_that_begin_alike_are_told_apart():
+    found = as_groups(small_faces(2), ["folder/" * 20 + "ada", "folder/" * 20 + "bob"])
+    assert len(set(found.names)) == 2

@@ -58,3 +58,14 @@ def test_other_groups_than_were_fitted():
     fitted = fit_group_thresholds(scores, positive, groups, 0.8)
     with pytest.raises(ValueError, match="third"):
         fitted.alarms(scores, {"third": groups["first"], "second": groups["second"]})
+
+
+def test_groups_come_by_name():
+    scores, positive, groups = scored()
+    with pytest.raises(TypeError, match="by name"):
+        fit_group_thresholds(scores, positive, list(groups.values()), 0.8)
+    numbered = dict(enumerate(groups.values()))
+    fitted = fit_group_thresholds(scores, positive, numbered, 0.8)
+    assert fitted.alarms(scores, numbered).any()
+    with pytest.raises(ValueError, match="groups are 1"):
+        fitted.alarms(scores, {1: groups["first"], 2: groups["second"]})
