@@ -30,7 +30,7 @@ class Report:
     """What `evaluate` measured; `print(report)` shows it as a table. Fractions lie in [0, 1], tensors on the CPU.
 
     Raises:
-        ValueError: parts that do not fit together, such as labels that are no classes; probabilities that are none, NaN.
+        ValueError: parts that do not fit together, such as labels that are no classes; no probabilities; NaN.
     """
 
     probabilities: Tensor  # (N, C) float32, each row adds up to 1
