@@ -68,6 +68,15 @@ class _MovingAverage(AveragedModel):
         for name in self.to_copy:
             self._copy(name, model.get_buffer(name))
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give what the module gives, which may have a way of its own, such as without the name of what it wraps."""
+        own = {f"module.{name}": value for name, value in self.module.state_dict().items()}
+        return {"n_averaged": self.n_averaged} | own
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.module.load_state_dict({name[7:]: value for name, value in state.items() if name.startswith("module.")})
+        self.n_averaged.copy_(state["n_averaged"])
+
     def _copy(self, name: str, value: Tensor) -> None:
         owner, _, own = name.rpartition(".")
         setattr(self.module.get_submodule(owner), own, value.detach().clone())

@@ -41,8 +41,9 @@ def sgd_parameter_groups(
             f"layer_rates={brief(factors)}: the network has no part {brief(unknown[0])}; it has "
             f"{listed(list(parts), 8)}, and what named_modules() lists in these."
         )
+    offered = set(model.parameters())  # a network of one's own may hold some back
     for parameter, own in names.items():
-        if parameter.requires_grad:
+        if parameter.requires_grad and parameter in offered:
             part = max((part for part in factors if any(_is_in(name, part) for name in own)), key=len, default=None)
             factor = 1.0 if part is None else factors[part]
             sorted_.setdefault((factor, parameter.ndim >= 2), []).append(parameter)

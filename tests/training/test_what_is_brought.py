@@ -180,6 +180,48 @@ def test_layers_that_pytorch_does_not_see_are_noticed():
         train(InAList(nn.ModuleList), small_faces(40), small_faces(14), CONFIG)
 
 
+class Wrapper(nn.Module):
+    """Files are to hold the network inside alone, and its last layer alone is to learn."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = small_cnn()
+
+    def forward(self, x):
+        return self.net(x)
+
+    def parameters(self, recurse=True):
+        return self.net.classifier.parameters(recurse)
+
+    def state_dict(self, *args, **options):
+        return self.net.state_dict(*args, **options)
+
+    def load_state_dict(self, *args, **options):
+        return self.net.load_state_dict(*args, **options)
+
+
+@pytest.mark.filterwarnings("ignore:.*no parameters")
+@pytest.mark.parametrize("average", [0.0, 0.9])
+def test_a_wrapper_says_what_learns_and_what_files_hold(tmp_path, average):
+    def stop(moment):
+        if moment.done > 1.4:
+            raise KeyboardInterrupt
+
+    config = TrainConfig(**vars(CONFIG) | {"average": average})
+    whole, stopped = Wrapper(), Wrapper()
+    history = train(whole, small_faces(40), small_faces(14), config)
+    watched = TrainConfig(**vars(config) | {"watch": stop})
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, small_faces(40), small_faces(14), watched, run_dir=tmp_path)
+    again = train(stopped, small_faces(40), small_faces(14), config, run_dir=tmp_path, resume=True)
+    assert again["val_loss"] == history["val_loss"]
+    assert weights_equal(whole, stopped)
+    assert history.best_weights.keys() == whole.net.state_dict().keys()
+    fresh = dict(small_cnn().named_parameters())
+    for name, value in whole.net.named_parameters():
+        assert torch.equal(value, fresh[name]) == (not name.startswith("classifier")), name
+
+
 def test_parts_that_pytorch_cut_are_data_sets():
     data = small_faces(50)
     parts = random_split(data, [0.8, 0.2], torch.Generator().manual_seed(0))
