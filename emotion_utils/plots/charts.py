@@ -257,7 +257,7 @@ def plot_calibration(
         message = f"{closest} comes {'closer' if len(named) == 2 else 'closest'} to the diagonal"
     axis.set_title(headline(title or message[0].upper() + message[1:], 60))
     axis.legend(fontsize=10)
-    told = f"Accuracy against confidence in {bins} bins: {'; '.join(parts)}."
+    told = f"Accuracy against confidence in {bins} bin{'s' * (bins != 1)}: {'; '.join(parts)}."
     show_figure(fig, description or told, markup=False)
 
 
@@ -278,11 +278,12 @@ def plot_lr_range(result: LRRange, title: str | None = None, description: str | 
     axis.set(xlabel="learning rate (log scale)", ylabel="training loss (nats)")
     axis.set_title(headline(title) if title else f"The loss falls fastest near a rate of {result.suggestion:.2g}")
     axis.legend()
-    lowest = float(rates[: len(losses)][np.nanargmin(losses)])
+    place = int(np.nanargmin(losses))
+    climbs = ", then it climbs" if place < len(losses) - 1 else ""
     show_figure(
         fig,
         description
         or f"Training loss while the learning rate grows from {rates[0]:.1g} to {rates[-1]:.2g}: lowest near "
-        f"{lowest:.2g}, then it climbs; the suggested rate is {result.suggestion:.2g}.",
+        f"{rates[place]:.2g}{climbs}; the suggested rate is {result.suggestion:.2g}.",
         markup=False,
     )

@@ -38,10 +38,14 @@ def plot_training(
 
     Raises:
         TypeError: no History.
+        ValueError: steps of another shape.
     """
     check_kind("history", history, History, "what train() returns")
     behind = [one for one in as_histories(baseline) if len(one)]
-    points = np.asarray(steps, dtype=float).reshape(-1, 3)  # (S, 3)
+    points = np.asarray(steps, dtype=float)
+    if points.size and (points.ndim != 2 or points.shape[1] != 3):
+        raise ValueError(f"steps of shape {points.shape}: give (S, 3): passes over the training set, loss, accuracy.")
+    points = points.reshape(-1, 3)  # also where there is none
     fig, axes = plt.subplots(1, 2, figsize=(WIDTH, 3.4))
     for axis, kind, scale, column in ((axes[0], "loss", 1, 1), (axes[1], "accuracy", 100, 2)):
         for one in behind:

@@ -8,6 +8,7 @@ from small_faces import small_faces
 
 from emotion_utils import plots
 from emotion_utils.evaluation.confidence import calibration
+from emotion_utils.training.lr_range import LRRange
 
 
 def pictures(fig) -> list[np.ndarray]:
@@ -140,3 +141,22 @@ def test_a_class_without_images_is_no_part_of_a_ratio(drawn, labels, title):
 def test_a_report_may_have_a_comma_in_its_name(drawn):
     plots.plot_calibration({"T = 1, as learnt": report()})
     assert drawn[0].axes[0].get_title().replace("\n", " ").startswith("T = 1, as learnt is ")
+
+
+def test_a_loss_that_falls_to_the_end_is_not_said_to_climb(drawn, capsys):
+    FIGURES["learning rates"]()
+    assert "lowest near 0.1, then it climbs" in capsys.readouterr().out
+    plots.plot_lr_range(LRRange(RATES.rates, [1.9, 1.5, 1.2, 1.1], 0.01))
+    told = capsys.readouterr().out
+    assert "lowest near 1;" in told
+    assert "climbs" not in told
+
+
+def test_steps_lie_in_rows(drawn):
+    """Columns, such as lists of passes, losses and accuracies, would be drawn as something else."""
+    with pytest.raises(ValueError, match=r"steps of shape \(3, 4\)"):
+        plots.plot_training(history(), steps=np.zeros((3, 4)))
+    with pytest.raises(ValueError, match=r"steps of shape \(1, 2\)"):
+        plots.plot_training(history(), steps=[(0.1, 2.0)])
+    plots.plot_training(history(), steps=np.zeros((0, 3)))
+    assert len(drawn) == 1
