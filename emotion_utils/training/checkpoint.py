@@ -173,7 +173,9 @@ def save_checkpoint(content: dict[str, Any], path: str | Path) -> None:
         try:
             with open(part, "wb") as file:  # names that are no UTF-8 are nothing to torch
                 torch.save(content, file)
-        except RuntimeError as error:  # torch's zip writer turns a full disk into this
+        except RuntimeError as error:  # torch's zip writer turns a full disk into this, and Ctrl-C
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise error.__context__ from None
             raise OSError(None, reason(error)) from error
         check_held(path.parent, holder)
 

@@ -1,12 +1,14 @@
 """Checkpoints: read safely, refused when damaged or of another run, never half written, one run to a folder."""
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from launching import on_unix
 from obstacles import full_disk
 from small_faces import small_faces
 from small_runs import QUIET
@@ -261,6 +263,28 @@ def test_a_full_disk_leaves_the_good_file(folder):
         save_checkpoint({"weights": torch.zeros(100_000)}, folder / "last.pt")
     assert (folder / "last.pt").read_bytes() == good
     assert not list(folder.glob(".*.part"))
+
+
+@on_unix
+def test_an_interruption_while_a_file_is_written_is_no_full_disk(tmp_path):
+    """PyTorch's zip writer makes another error of Ctrl-C."""
+    content = {"weights": torch.zeros(2_000_000)}
+    save_checkpoint(content, tmp_path / "last.pt")
+    good, interrupted = (tmp_path / "last.pt").read_bytes(), 0
+    handler = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for number in range(12):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.002 * (number + 1))
+                save_checkpoint(content, tmp_path / "last.pt")
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                interrupted += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+    assert interrupted
+    assert (tmp_path / "last.pt").read_bytes() == good
 
 
 # --- other files -----------------------------------------------------------------------------------------------------
