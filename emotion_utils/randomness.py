@@ -99,3 +99,14 @@ def random_state_kept(devices: Iterable[torch.device] = ()) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+@contextmanager
+def state_kept(devices: Iterable[torch.device] = ()) -> Iterator[None]:
+    """Put back what somebody's code may have set for all of Python: random states, gradients, the default dtype."""
+    dtype = torch.get_default_dtype()
+    with random_state_kept(devices), torch.set_grad_enabled(torch.is_grad_enabled()):
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)

@@ -6,15 +6,12 @@ challenge.rehearse(EmotionCNN(hidden=16), TrainConfig(epochs=9))      # on valid
 challenge.enter(EmotionCNN(hidden=16), "Ada", TrainConfig(epochs=9))  # on test faces, into runs/league.json
 """
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from emotion_utils.challenge.admission import check_fresh, check_holdings, check_parameters, forget
@@ -34,7 +31,7 @@ from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import check_model, copied, materialise, warn
 from emotion_utils.models.inference import check_finite, compute_logits, spoilt_weights
 from emotion_utils.models.shapes import trace_shapes
-from emotion_utils.randomness import seed_everything
+from emotion_utils.randomness import seed_everything, state_kept
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History
 from emotion_utils.training.loop import train
@@ -180,7 +177,7 @@ def run_race(model: nn.Module, training: Training | None, rules: Rules) -> Race:
     check_holdings(racer, helper, rules)
     check_fresh(racer, faces, rules)
     forget(racer)
-    with _random_state_kept(), timed(racer, rules.seconds) as clock:
+    with state_kept(), timed(racer, rules.seconds) as clock:
         seed_everything(0)
         history = _train(racer, faces.subset(range(len(faces))), training, clock)
         seconds = clock.used
@@ -239,18 +236,6 @@ def recognise(model: nn.Module, dataset: FaceDataset, rules: Rules) -> Tensor:
                 ) from error
             raise RuleError(f"after training, {reason(error, 240)}") from error
     return match_classes(model, dataset).columns(logits).argmax(1) == dataset.labels
-
-
-@contextmanager
-def _random_state_kept() -> Iterator[None]:
-    """Put Python's, NumPy's and PyTorch's random states back after a block that sets them."""
-    python, arrays = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(arrays)
 
 
 @contextmanager

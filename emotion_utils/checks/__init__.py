@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, place, plain, state_kept, time_limit
+from emotion_utils.checks.answers import SECONDS, TooLong, Wrong, honest, place, plain, time_limit
 from emotion_utils.errors import brief, say
+from emotion_utils.randomness import state_kept
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,8 @@ def check(hints: Sequence[str] = (), in_place: bool = False) -> Callable[[Callab
             try:
                 if any(is_stub(answer) for answer in answers):
                     raise _Unfinished
-                with state_kept(), time_limit(SECONDS), honest(answers, in_place) as plain_answers:
+                # Cells that follow give the numbers that they would have given without the check.
+                with state_kept(_devices()), time_limit(SECONDS), honest(answers, in_place) as plain_answers:
                     function(*plain_answers, **options)
             except _Unfinished as unfinished_answer:
                 verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
@@ -98,6 +100,11 @@ def check(hints: Sequence[str] = (), in_place: bool = False) -> Callable[[Callab
         return wrapper
 
     return decorate
+
+
+def _devices() -> list[torch.device]:
+    count = torch.cuda.device_count() if torch.cuda.is_initialized() else 0
+    return [torch.device("cuda", number) for number in range(count)]
 
 
 def _hint(error: BaseException, hints: Sequence[str], before: int) -> str:

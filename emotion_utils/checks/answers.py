@@ -2,7 +2,6 @@
 
 import functools
 import linecache
-import random
 import signal
 import sys
 import sysconfig
@@ -68,23 +67,6 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def state_kept() -> Iterator[None]:
-    """Put back after the block what it may have set for everybody: random states, kept gradients, the default dtype.
-
-    Cells that follow a check give the numbers that they would have given without it.
-    """
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
-    python, arrays, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
-    with torch.random.fork_rng(devices), torch.set_grad_enabled(torch.is_grad_enabled()):
-        try:
-            yield
-        finally:
-            random.setstate(python)
-            np.random.set_state(arrays)
-            torch.set_default_dtype(dtype)
 
 
 def plain(value: Any) -> Any:

@@ -97,6 +97,20 @@ def test_a_loop_of_ones_own_trains(rules, tmp_path):
     assert not torch.equal(outcome.race.model.logits.weight, model.logits.weight)
 
 
+def test_what_a_loop_sets_for_all_of_python_is_put_back(rules, tmp_path):
+    def careless(model, train_set):
+        step(model, train_set)
+        torch.set_grad_enabled(False)
+        torch.set_default_dtype(torch.float64)
+        random.seed(1)
+
+    python = random.getstate()
+    assert enter(Small(), "Ada", careless, folder=tmp_path, rules=rules).entry.count == rules.test_faces
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() == torch.float32
+    assert random.getstate() == python
+
+
 def test_a_loop_may_return_what_train_returned(network, quick, rules, tmp_path):
     def mine(model, train_set):
         return train(model, train_set, None, quick)
