@@ -183,7 +183,7 @@ def augmented(augment: Callable[..., Tensor], images: Tensor, index: Tensor, see
         return augment(images, index, seed, epoch)
     name = f"augment={brief(getattr(augment, '__name__', type(augment).__name__))}"
     try:
-        made = augment(images, index, seed, epoch)
+        made = augment(images, index.clone(), seed, epoch)  # which labels and losses are found by
     except TypeError as error:
         if _takes_four(augment):
             raise  # the traceback leads into the reader's own lines

@@ -50,6 +50,8 @@ class RunDescription:
             there = vars(other)[part]
             if part == "arguments" and not there:  # of a network of one's own, in a file of an earlier version
                 continue
+            if part == "data" and "digest of augmentation" not in there:  # which earlier versions did not note
+                here = {name: value for name, value in here.items() if name != "digest of augmentation"}
             if there != here:
                 differences = listed(_differences(there, here), limit=3, length=180, between="; ")
                 raise CheckpointError(

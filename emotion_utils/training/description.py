@@ -1,5 +1,6 @@
 """What a run is, as its checkpoint says: network, classes, settings, data and loss, each by its content."""
 
+from dataclasses import is_dataclass
 from typing import Any
 
 from torch import nn
@@ -27,6 +28,9 @@ def describe_run(
         "digest of images and labels": train_set.digest(),
         "digest of validation images and labels": None if val_set is None else val_set.digest(),
     }
+    augment = config.augment or train_set.augment
+    if not (augment is None or is_dataclass(augment)):  # whose name says all
+        data["digest of augmentation"] = identity_of(augment)
     return RunDescription(
         network=type(model).__name__ + " with other layers" * _is_changed(model),
         arguments=_arguments(model),

@@ -224,6 +224,37 @@ def test_of_two_augmentations_the_error_names_what_differs(tmp_path):
         run(tmp_path, config=replace(CONFIG, augment=Augment(rotate=7)), resume=True)
 
 
+def darker(by):
+    return lambda images, *_: images * by
+
+
+class Darker:
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, images, index, seed, epoch):
+        return images * self.by
+
+
+@pytest.mark.parametrize("make", [darker, Darker])
+@pytest.mark.parametrize("of_data", [True, False])
+def test_an_augmentation_of_ones_own_is_known_by_its_content(tmp_path, make, of_data):
+    """Two lambdas have one name."""
+
+    def start(by, **options):
+        data = small_faces(40).with_augment(make(by) if of_data else None)
+        return run(tmp_path, data=data, config=replace(CONFIG, augment=None if of_data else make(by)), **options)
+
+    history = start(0.5)
+    assert start(0.5, resume=True)["val_loss"] == history["val_loss"]
+    with pytest.raises(CheckpointError, match=r"other data: digest of augmentation was '.*' and is '"):
+        start(0.6, resume=True)
+    content = load_checkpoint(tmp_path / "last.pt")
+    del content["run"]["data"]["digest of augmentation"]  # as an earlier version left it
+    save_checkpoint(content | {"holder": None}, tmp_path / "last.pt")
+    assert start(0.5, resume=True)["val_loss"] == history["val_loss"]
+
+
 def test_the_advice_for_the_weights_of_best_works(folder, tmp_path):
     """`load_weights` names what reads the file, and from where."""
     with pytest.raises(WeightsError, match=r"load_checkpoint\(path\) from emotion_utils\.training.*load_state_dict"):

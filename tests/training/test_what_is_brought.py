@@ -23,6 +23,7 @@ from emotion_utils.randomness import seed_everything
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.loop import train
 from emotion_utils.training.lr_range import lr_range_test
+from emotion_utils.training.weighting import WeightedLoss
 
 CONFIG = TrainConfig(epochs=2, batch_size=10, learning_rate=0.02, **QUIET)
 
@@ -404,6 +405,19 @@ def test_an_augmentation_may_compute_in_other_floats_and_crop():
     assert weights_equal(plain, double)
     pooled = nn.Sequential(nn.Conv2d(1, 7, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     train(pooled, small_faces(40), None, TrainConfig(**vars(CONFIG) | {"augment": lambda images, *_: images[:, :, 2:]}))
+
+
+def test_an_augmentation_that_works_in_place_changes_neither_images_nor_labels():
+    def in_place(images, index, *_):
+        index.zero_()
+        return images.mul_(0.5)
+
+    models, data = [plain_linear(), plain_linear()], small_faces(40)
+    for model, augment in zip(models, (in_place, lambda images, *_: images * 0.5), strict=True):
+        weighted = WeightedLoss(torch.arange(1.0, 41))
+        train(model, data, None, TrainConfig(**vars(CONFIG) | {"augment": augment}), loss=weighted)
+    assert weights_equal(*models)
+    assert torch.equal(data.images, small_faces(40).images)
 
 
 def test_an_augmentation_that_normalises_is_noticed():
