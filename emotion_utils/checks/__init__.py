@@ -163,7 +163,8 @@ def number(value: Any, what: str) -> float:
 def whole(value: Any, what: str) -> int:
     """Turn a whole number, given as int, float or 0-d tensor, into an int, or stop the check as `number` does."""
     got = number(value, what)
-    require(got.is_integer(), f"{what} should be a whole number, and your function returned {got:g}")
+    shown = f"{got!r}" if float(f"{got:g}").is_integer() else f"{got:g}"  # 38415.99999999999 is no 38416
+    require(got.is_integer(), f"{what} should be a whole number, and your function returned {shown}")
     return int(got)
 
 

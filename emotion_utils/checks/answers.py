@@ -80,7 +80,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value if type(value) in (Tensor, nn.Parameter) else _bare_tensor(value)
     if isinstance(value, np.ndarray):
-        return np.asarray(value)
+        return np.asarray(value, order="C")  # torch reads no array that runs backwards, such as x[::-1]
     for kind in (bool, int, float, complex, str, bytes):
         if isinstance(value, kind):
             # `kind(value)` would call the subclass's own method; adding nothing does not.

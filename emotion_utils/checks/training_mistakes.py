@@ -100,6 +100,8 @@ def stopping_point(losses: Sequence[float], patience: int) -> tuple[int, int]:
 def stopping_hint(got: tuple[int, int], losses: Sequence[float], patience: int) -> str | None:
     """Tell a typical mistake by where it stops."""
     (best, last), (right_best, right_last) = got, stopping_point(losses, patience)
+    if best != last and (last, best) == (right_best, right_last):
+        return "Both epochs are right, and they have changed places."
     if best > last or (last == right_last and best > right_last):
         return "Training can't look past the epoch at which it stops: what comes later was never trained."
     if last == right_last:

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 
 import emotion_utils.checks
-from emotion_utils.checks import answers, check, nb00, nb02, nb05, numbers, require, tensor, unfinished
+from emotion_utils.checks import answers, check, nb00, nb02, nb05, numbers, require, tensor, unfinished, whole
 
 MODULES = [name for _, name, _ in pkgutil.iter_modules(emotion_utils.checks.__path__) if name.startswith("nb")]
 
@@ -214,6 +214,7 @@ def test_plain_values_are_what_they_were():
 READ = {
     "a tensor": torch.eye(3, dtype=torch.int64),
     "an array": np.eye(3, dtype=np.int64),
+    "an array that runs backwards": np.eye(3, dtype=np.int64)[::-1, ::-1],
     "a list of lists": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
     "a list of row tensors": list(torch.eye(3, dtype=torch.int64)),
     "a tuple of row tensors": tuple(torch.eye(3, dtype=torch.int64)),
@@ -245,6 +246,11 @@ def test_so_many_numbers_are_read_however_they_are_given(value):
 def test_what_is_not_so_many_numbers_is_refused(value):
     with pytest.raises(answers.Wrong, match="the pair"):
         numbers(value, 2, "the pair")
+
+
+def test_a_number_that_is_nearly_whole_is_shown_as_it_is():
+    with pytest.raises(answers.Wrong, match=r"38415\.99999999999"):
+        whole(38415.99999999999, "the count")
 
 
 def test_hooks_on_a_readers_network_are_taken_off():

@@ -1,5 +1,6 @@
 """Checks of notebook 01: the solution and an equivalent pass, typical wrong answers do not, a stub is *not yet*."""
 
+import pytest
 import torch
 from verdicts import verdict_tests
 
@@ -201,3 +202,15 @@ def test_a_dictionary_is_named_and_not_taken_for_a_crash():
     message = check.class_shares(lambda labels, classes: {0: 1.0}).message
     assert "dict" in message
     assert "raised" not in message
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda train, test: (test[:, None] == train).flatten(2).all(2).sum(), "pairs"),
+        (lambda train, test: len({i.numpy().tobytes() for i in test} & {i.numpy().tobytes() for i in train}), "kinds"),
+        (lambda train, test: torch.isin(test.long().sum((1, 2, 3)), train.long().sum((1, 2, 3))).sum(), "yes or no"),
+    ],
+)
+def test_the_hint_on_leaks_is_about_the_mistake(answer, words):
+    assert words in [check.count_leaks(answer).message for _ in range(2)][1].partition("Hint")[2]

@@ -634,6 +634,19 @@ def test_gradients_by_autograd_are_noticed():
     assert "PyTorch's grad" in require_wrong(check.tanh_gradients, gradients_by_autograd)[0]
 
 
+def test_a_loss_of_logits_that_were_cut_off_is_no_crash():
+    """It has a gradient, and not by the logits that were given."""
+    first, second, *_ = require_wrong(
+        check.smoothed_cross_entropy, lambda z, y, a: smoothed(z.detach().requires_grad_(), y, a)
+    )
+    assert "raised" not in first
+    assert "record" in second
+
+
+def test_two_epochs_that_have_changed_places_hear_so():
+    assert "changed places" in require_wrong(check.early_stop, lambda *given: stop(*given)[::-1])[1]
+
+
 def test_one_epoch_alone_is_no_crash():
     assert "two epochs" in require_wrong(check.early_stop, lambda losses, patience: torch.tensor(losses).argmin())[0]
 
