@@ -124,6 +124,13 @@ def channels_of(model: nn.Module, height: int, width: int) -> int:
     return 1
 
 
+def input_shape_of(model: nn.Module) -> tuple[int, ...]:
+    """Give the shape of a batch of one image for a network: of its `image_size`, or 48 × 48, in its channels."""
+    own = getattr(unwrap(model), "image_size", 48)
+    size = own if isinstance(own, int) else 48
+    return (1, channels_of(model, size, size), size, size)
+
+
 def _channels_in_sight(model: nn.Module) -> int:
     own = getattr(unwrap(model), "in_channels", None)
     own = own if isinstance(own, int) and own > 0 else 1

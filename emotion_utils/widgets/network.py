@@ -19,14 +19,14 @@ from torch.nn import functional
 from emotion_utils.data.pixels import as_images, normalise, pixel_statistics
 from emotion_utils.device import one_thread
 from emotion_utils.emotions import EMOTIONS
-from emotion_utils.errors import check_whole, reason
+from emotion_utils.errors import brief, check_whole, reason
 from emotion_utils.faces.capture import sample_capture
 from emotion_utils.faces.drawing import render
 from emotion_utils.faces.expressions import prototype
 from emotion_utils.faces.people import sample_identity
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import as_input, check_model, unwrap
-from emotion_utils.models.pictures import channels_of
+from emotion_utils.models.handling import as_input, check_model
+from emotion_utils.models.pictures import input_shape_of
 from emotion_utils.models.wiring import follow_steps
 from emotion_utils.plots.figures import short
 from emotion_utils.plots.network import Block, describe_network, draw_blocks, headline_of, network_blocks
@@ -82,7 +82,9 @@ class NetworkView(anywidget.AnyWidget):
         titles: Sequence[str] | None = None,
     ) -> None:
         check_model(model, values=True)
-        shape = _shape_of(model) if input_shape is None else input_shape
+        shape = input_shape_of(model) if input_shape is None else input_shape
+        if isinstance(shape, tuple | list) and len(shape) != 4:
+            raise ValueError(f"input_shape={brief(shape)}: give (N, channels, height, width), such as (1, 1, 48, 48).")
         self.blocks, self.trace = network_blocks(model, shape)
         self.model, (_, channels, height, width) = model, self.trace.input_shape
         pixels, names = _faces(images, titles, height, width)  # uint8 (F, 1, H, W)
@@ -187,12 +189,6 @@ class NetworkView(anywidget.AnyWidget):
 
     def _ipython_display_(self) -> None:
         show_with_stand_in(self, self.sheet, CAPTION)
-
-
-def _shape_of(model: nn.Module) -> tuple[int, ...]:
-    own = getattr(unwrap(model), "image_size", 48)
-    size = own if isinstance(own, int) else 48
-    return (1, channels_of(model, size, size), size, size)
 
 
 def _faces(images: Any, titles: Any, height: int, width: int) -> tuple[Tensor, list[str]]:

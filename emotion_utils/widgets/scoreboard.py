@@ -29,6 +29,7 @@ from emotion_utils.models.classes import match_classes
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import check_model, warn
 from emotion_utils.models.inference import check_finite, compute_logits
+from emotion_utils.models.pictures import input_shape_of
 from emotion_utils.models.shapes import Trace, trace_shapes
 from emotion_utils.training.history import History
 from emotion_utils.widgets.score_rows import Score, digest, now, read_scores, thin, write_scores
@@ -170,8 +171,8 @@ class Scoreboard:
         return found == labels, labels, self.val_set.classes
 
     def _trace(self, model: nn.Module) -> Trace:
-        size = tuple(self.val_set.images.shape[-2:]) if self.val_set is not None else (48, 48)
-        return trace_shapes(model, (1, 1, *size))
+        known = self.val_set or self.train_set
+        return trace_shapes(model, input_shape_of(model) if known is None else (1, *known.images.shape[1:]))
 
     def _task(self, labels: Tensor | None, classes: Sequence[str]) -> str:
         """Name the question that was asked: which faces, which classes, learnt from what."""

@@ -114,6 +114,7 @@ def test_logits_bear_the_names_of_the_classes():
     [
         ({"model": 3}, TypeError, "model=3"),
         ({"model": EmotionCNN(), "input_shape": (1, 1, 16, 16)}, ShapeError, "16"),
+        ({"model": small(), "input_shape": (1, 16, 16)}, ValueError, r"input_shape=\(1, 16, 16\)"),
         ({"model": small(), "images": FACES[:0]}, ValueError, "images holds 0"),
         ({"model": small(), "images": FACES.repeat(9, 1, 1, 1)}, ValueError, "images holds 36"),
         ({"model": small(), "images": FACES, "titles": ["one"]}, ValueError, "1 titles for 4"),

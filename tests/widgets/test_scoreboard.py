@@ -18,6 +18,7 @@ from emotion_utils.models.networks import LinearModel
 from emotion_utils.models.shapes import trace_shapes
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History
+from emotion_utils.training.loop import train
 from emotion_utils.widgets.score_rows import digest
 from emotion_utils.widgets.scoreboard import Scoreboard
 
@@ -261,3 +262,14 @@ def test_runs_that_do_not_belong_together_make_no_row(board, measured):
         board.add("mixed", [measured["baseline"], measured["wider"]])
     with pytest.raises(ValueError, match="result is empty"):
         board.add("none", [])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("known", ["both", "training", "nothing"])
+def test_networks_of_other_images_than_grey_ones_of_48_pixels(tmp_path, channels, known):
+    faces = TRAIN.with_images(TRAIN.images.expand(-1, channels, -1, -1).clone())
+    model = small_cnn(in_channels=channels)
+    learnt = train(model, faces, None, replace(CONFIG, epochs=1))
+    sets = {"both": (faces, faces), "training": (faces, None), "nothing": (None, None)}[known]
+    board = Scoreboard(tmp_path / "board.json", *sets).add("mine", model, learnt)
+    assert board.scores[0].multiply_adds == trace_shapes(model, (1, channels, 16, 16)).total_multiply_adds
