@@ -13,7 +13,7 @@ from emotion_utils.device import device_of
 from emotion_utils.errors import brief, check_share, check_whole, reason
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.fit import check_fit
-from emotion_utils.models.handling import copied, eval_mode
+from emotion_utils.models.handling import as_input, copied, eval_mode
 from emotion_utils.models.inference import normalised_for, spoilt_weights
 from emotion_utils.models.rebuilding import layers_of
 from emotion_utils.randomness import random_state_kept, seed_everything, stream_key
@@ -161,7 +161,8 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
     try:
         with random_state_kept([device_of(model)]), eval_mode(model):  # dropout is on while batch norm measures
             seed_everything(stream_key(dataset.seed, "batch norm"))
-            update_bn((images.batch(index) for index in torch.arange(len(images)).split(batch_size)), model)
+            batches = torch.arange(len(images)).split(batch_size)
+            update_bn((as_input(images.batch(index)[0], model) for index in batches), model)
     except BaseException:
         before.restore(weights=True)
         raise

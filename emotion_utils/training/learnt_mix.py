@@ -35,7 +35,7 @@ def learnt_mix(dataset: FaceDataset, loss: Loss | None, label_smoothing: float =
     weights: Any = None
     if isinstance(loss, WeightedLoss):
         _check_one_for_each("weights", "(N,)", loss.weights, (len(labels),))
-        weights = loss.weights.double().cpu()
+        weights, label_smoothing = loss.weights.double().cpu(), 0.0
     elif isinstance(loss, nn.CrossEntropyLoss | nn.NLLLoss):
         label_smoothing = getattr(loss, "label_smoothing", 0.0)
         if loss.weight is not None and len(loss.weight) != count:

@@ -14,6 +14,7 @@ from torch import nn
 
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.variants import as_face_dataset
+from emotion_utils.device import pick_device
 from emotion_utils.errors import CheckpointError, DivergedError, check_whole
 from emotion_utils.files import as_path, remove_leftovers
 from emotion_utils.models.arguments import check_yes
@@ -27,6 +28,7 @@ from emotion_utils.training.folder import check_held, end_setting_aside, lock_fo
 from emotion_utils.training.history import History, describe_row
 from emotion_utils.training.losses import Loss
 from emotion_utils.training.run import Run
+from emotion_utils.training.step import as_in_training
 from emotion_utils.training.undo import Before
 
 
@@ -88,12 +90,11 @@ def train(
         raise ValueError(
             f"run_dir=None: name the folder of checkpoints for resume={resume}, checkpoint_every={checkpoint_every}."
         )
-    folder = None if run_dir is None else as_path(run_dir, "run_dir")
+    folder = None if run_dir is None else as_path(run_dir, "run_dir").absolute()  # somebody may go elsewhere meanwhile
     train_set = as_face_dataset(train_set, "train_set")
     val_set = None if val_set is None else as_face_dataset(val_set, "val_set")
     _check_can_learn(model)
-    # Gradients are wanted here, also where the caller has switched them off.
-    with torch.inference_mode(False), torch.enable_grad():
+    with as_in_training(pick_device(config.device)):
         check_fit(model, train_set, val_set, training=True)
         train_set = _in_order_of(model, train_set, loss)
         val_set = None if val_set is None else with_classes_of(val_set, train_set.classes)

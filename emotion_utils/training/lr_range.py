@@ -17,6 +17,7 @@ from emotion_utils.tensors import as_tensor
 from emotion_utils.training.config import LARGEST, TrainConfig, check_config
 from emotion_utils.training.layout import take_channels_last
 from emotion_utils.training.step import (
+    as_in_training,
     epoch_batches,
     forward_losses,
     make_optimizer,
@@ -87,8 +88,7 @@ def lr_range_test(
     if smoothing == 1:
         raise ValueError(f"smoothing={smoothing}: choose less than 1.")
     factors = [(stop / start) ** (step / (steps - 1)) for step in range(steps)]
-    # Gradients are wanted here, also where the caller has switched them off.
-    with torch.inference_mode(False), torch.enable_grad():
+    with as_in_training(pick_device(config.device)):
         check_fit(model, train_set, training=True)
         rates, losses = _try_rates(model, train_set, config, [start * factor for factor in factors], smoothing)
     if not losses:

@@ -29,6 +29,7 @@ from emotion_utils.training.learnt_mix import learnt_mix
 from emotion_utils.training.losses import Loss, check_loss, cross_entropy_of_each
 from emotion_utils.training.schedule import image_size_at, learning_rate_at
 from emotion_utils.training.step import (
+    check_same_layers_learn,
     epoch_batches,
     forward_losses,
     make_optimizer,
@@ -279,6 +280,7 @@ class Run:
         """
         check_same_weights(state.model, self.model, path)
         self.description.check_same(description, path)
+        check_same_layers_learn(self.optimizer, state.optimizer, path)
         try:
             self.model.load_state_dict(state.model)
             self.optimizer.load_state_dict(state.optimizer)

@@ -1,13 +1,15 @@
 """One step of stochastic gradient descent, and the order in which an epoch visits the images."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emotion_utils.errors import ShapeError, brief, check_whole, listed
+from emotion_utils.errors import CheckpointError, ShapeError, brief, check_whole, listed, show
 from emotion_utils.models.arguments import MOST_PIXELS
 from emotion_utils.models.handling import as_input, unwrap
 from emotion_utils.models.inference import as_rows
@@ -24,12 +26,12 @@ def sgd_parameter_groups(
 
     Weights have two or more dimensions. A bias or a batch norm's scale has one, and pulling it to zero would not make
     the function that the network computes any simpler. Parts with a learning rate of their own are groups with a
-    `factor`; see `TrainConfig.layer_rates`.
+    `factor`; see `TrainConfig.layer_rates`. Each group holds the `names` of its parameters.
 
     Raises:
         ValueError: a name in `layer_rates` that no part of the network has.
     """
-    sorted_: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    sorted_: dict[tuple[float, bool], dict[str, nn.Parameter]] = {}
     factors = dict(layer_rates)
     names: dict[nn.Parameter, list[str]] = {}  # a weight may be part of two layers, and has two names then
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -46,10 +48,15 @@ def sgd_parameter_groups(
         if parameter.requires_grad and parameter in offered:
             part = max((part for part in factors if any(_is_in(name, part) for name in own)), key=len, default=None)
             factor = 1.0 if part is None else factors[part]
-            sorted_.setdefault((factor, parameter.ndim >= 2), []).append(parameter)
+            sorted_.setdefault((factor, parameter.ndim >= 2), {})[own[0]] = parameter
     return [
-        {"params": parameters, "weight_decay": weight_decay if pulled else 0.0, "factor": factor}
-        for (factor, pulled), parameters in sorted(sorted_.items(), key=lambda item: (-item[0][0], -item[0][1]))
+        {
+            "params": list(own.values()),
+            "weight_decay": weight_decay if pulled else 0.0,
+            "factor": factor,
+            "names": list(own),
+        }
+        for (factor, pulled), own in sorted(sorted_.items(), key=lambda item: (-item[0][0], -item[0][1]))
     ]
 
 
@@ -62,6 +69,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give each group of parameters the rate, times the group's own factor."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("factor", 1.0)
+
+
+@contextmanager
+def as_in_training(device: torch.device) -> Iterator[None]:
+    """Record gradients, also where the caller has switched that off, and leave precision to the settings.
+
+    An `autocast` of the caller's would hold for the backward pass alone.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def set_training_mode(model: nn.Module) -> None:
@@ -95,6 +112,29 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.SGD:
         )
     nesterov = config.nesterov and config.momentum > 0
     return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov)
+
+
+def check_same_layers_learn(optimizer: torch.optim.Optimizer, kept: dict[str, Any], path: Path) -> None:
+    """Raise CheckpointError unless the same parameters learn as in the run whose optimiser a checkpoint kept."""
+    here, there = _names_in(optimizer.param_groups), _names_in(kept.get("param_groups", []))
+    if not there or here == there:  # earlier versions did not note the names
+        return
+    said = [
+        f"{names[0]!r}{f' and {len(names) - 1} more' * (len(names) > 1)} {what}"
+        for names, what in (
+            ([name for name in there if name not in here], "learnt then and not now"),
+            ([name for name in here if name not in there], "did not learn then and does now"),
+        )
+        if names
+    ]
+    raise CheckpointError(
+        f"{show(path, 100)} belongs to a run of which other parts learn: {'; '.join(said) or 'in another order'}. "
+        "Freeze the same ones, or start a new run in another folder."
+    )
+
+
+def _names_in(groups: list[dict[str, Any]]) -> list[str]:
+    return [name for group in groups for name in group.get("names", [])]
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, world_size: int = 1) -> list[Tensor]:

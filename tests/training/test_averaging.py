@@ -156,6 +156,14 @@ def test_statistics_are_measured_again_to_the_same_bits_and_the_rest_is_left_alo
     assert not torch.equal(nets[0].features.block2.norm1.running_mean, small_cnn().features.block2.norm1.running_mean)
 
 
+def test_statistics_of_double_weights_are_measured_as_well():
+    plain, double = small_cnn(), small_cnn().double()
+    for model in (plain, double):
+        refresh_batch_norm(model, small_faces(60))
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(double.state_dict()[name].to(value.dtype), value, atol=1e-5, rtol=1e-4)
+
+
 def test_a_measurement_that_is_interrupted_leaves_everything_as_it_was():
     model, batches = small_cnn(), itertools.count()
     model.features.block1.eval()

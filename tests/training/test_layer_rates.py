@@ -10,7 +10,9 @@ from small_runs import QUIET, small_cnn
 from torch import nn
 
 from emotion_utils.data import Augment, FaceDataset
+from emotion_utils.errors import CheckpointError
 from emotion_utils.training import TrainConfig, judge_by_folds, refresh_batch_norm, train
+from emotion_utils.training.checkpoint import load_checkpoint, save_checkpoint
 from emotion_utils.training.step import make_optimizer, set_learning_rate, sgd_parameter_groups
 
 
@@ -108,6 +110,37 @@ def test_a_run_goes_on_only_with_the_same_rates(tmp_path):
 def test_rates_that_are_none(rates):
     with pytest.raises(ValueError, match="layer_rates="):
         TrainConfig(layer_rates=rates)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "words"),
+    [
+        ("features", None, r"'features\.\S+' and \d+ more did not learn then and does now"),
+        (None, "features", r"'features\.\S+' and \d+ more learnt then and not now"),
+        ("features.block1", "features.block2", ".*learnt then and not now; .* did not learn then and does now"),
+    ],
+)
+def test_a_run_goes_on_only_with_the_same_parts_frozen(tmp_path, then, now, words):
+    """Their velocities would be taken for those of others."""
+
+    def start(frozen, **options):
+        model = small_cnn(widths=(4, 4))
+        if frozen:
+            model.get_submodule(frozen).requires_grad_(False)
+        return train(
+            model, small_faces(28), None, TrainConfig(epochs=2, batch_size=14, **QUIET), run_dir=tmp_path, **options
+        )
+
+    start(then)
+    assert len(start(then, resume=True)) == 2
+    with pytest.raises(CheckpointError, match=rf"last\.pt.*other parts learn: {words}") as caught:
+        start(now, resume=True)
+    assert len(str(caught.value)) <= 400 + len(str(tmp_path))
+    content = load_checkpoint(tmp_path / "last.pt")
+    for group in content["state"]["optimizer"]["param_groups"]:
+        del group["names"]  # as an earlier version left it
+    save_checkpoint(content | {"holder": None}, tmp_path / "last.pt")
+    assert len(start(then, resume=True)) == 2
 
 
 def test_a_part_that_the_network_does_not_have():

@@ -30,6 +30,8 @@ def focal(logits, labels):
         (nn.CrossEntropyLoss(label_smoothing=0.2), 0.0, 0.8 * COUNTS / 16 + 0.2 / 7),
         (nn.CrossEntropyLoss(weight=1 / COUNTS), 0.0, torch.ones(7) / 7),
         (WeightedLoss((1 / COUNTS)[LABELS]), 0.0, torch.ones(7) / 7),
+        (WeightedLoss((1 / COUNTS)[LABELS]), 0.2, torch.ones(7) / 7),  # smoothing is for cross-entropy alone
+        (WeightedLoss((LABELS == 0).float() + 1), 0.2, torch.tensor([6.0, 3, 2, 2, 2, 2, 2]) / 19),
         (WeightedLoss((LABELS == 0).float() + 1), 0.0, torch.tensor([6.0, 3, 2, 2, 2, 2, 2]) / 19),
         (SoftLabelCrossEntropy(VOTES), 0.0, VOTES.mean(0)),
         (focal, 0.0, None),

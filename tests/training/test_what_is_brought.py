@@ -1,6 +1,7 @@
 """What readers bring: networks of every style, parts of data sets, classes in another order."""
 
 import copy
+import os
 import random
 import threading
 import warnings
@@ -296,6 +297,17 @@ def test_gradients_that_the_caller_has_switched_off(switched_off):
     assert weights_equal(model, twin)
 
 
+def test_a_precision_that_the_caller_has_chosen_around_it():
+    """Only that of the settings holds; otherwise the backward pass would have had the caller's."""
+    model, twin, data = plain_linear(), plain_linear(), small_faces(40)
+    train(twin, data, data, CONFIG)
+    rates = lr_range_test(plain_linear(), data, CONFIG, steps=5)
+    with torch.autocast("cpu", torch.bfloat16):
+        train(model, data, data, CONFIG)
+        assert lr_range_test(plain_linear(), data, CONFIG, steps=5) == rates
+    assert weights_equal(model, twin)
+
+
 class Places(nn.Module):
     """Works out where each pixel is when it first sees an image, and keeps it."""
 
@@ -468,6 +480,14 @@ def test_an_augmentation_that_draws_from_a_global_generator_repeats_and_goes_on(
     assert again["train_loss"] == history["train_loss"]
     train(models[3], small_faces(40), None, TrainConfig(**vars(config) | {"seed": 1}))
     assert not weights_equal(models[0], models[3])
+
+
+def test_somebody_goes_to_another_folder_meanwhile(tmp_path, monkeypatch):
+    """As `%cd` does in another cell while a thread trains."""
+    monkeypatch.chdir(tmp_path)
+    config = TrainConfig(**vars(CONFIG) | {"watch": lambda moment: os.chdir("/")})
+    train(plain_linear(), small_faces(40), None, config, run_dir="runs/one")
+    assert {path.name for path in (tmp_path / "runs" / "one").iterdir()} >= {"last.pt", "best.pt", "history.csv"}
 
 
 @pytest.mark.parametrize("run_dir", ["", 5, "a\0b", "/tmp/" + "x" * 300])
