@@ -61,12 +61,13 @@ class _MovingAverage(AveragedModel):
         self.to_copy = {name for name, value in buffers if not value.numel() or not value.isfinite().all()}
 
     def update_parameters(self, model: nn.Module) -> None:
-        pairs = zip(self.module.named_buffers(), model.buffers(), strict=True)
-        for name, value in [(name, value) for (name, mean), value in pairs if mean.shape != value.shape]:
-            self._copy(name, value)  # it has grown, as observers do at the first batch
+        values = dict(model.named_buffers())
+        for name, mean in list(self.module.named_buffers()):
+            if name in values and mean.shape != values[name].shape:
+                self._copy(name, values[name])  # it has grown, as observers do at the first batch
         super().update_parameters(model)
-        for name in self.to_copy:
-            self._copy(name, model.get_buffer(name))
+        for name in self.to_copy & values.keys():
+            self._copy(name, values[name])
 
     def state_dict(self) -> dict[str, Any]:
         """Give what the module gives, which may have a way of its own, such as without the name of what it wraps."""

@@ -73,7 +73,8 @@ class Hyperparameters:
         precision: "fp32", or "bf16" for matrix products in bfloat16 (faster on CPUs and GPUs that have it).
         average: decay of an exponential moving average of the weights, such as 0.999; 0 for none. The averaged weights
             are the ones that are validated and kept.
-        patience: stop after this many epochs without a better validation accuracy; None never stops early.
+        patience: stop after this many epochs without a better validation accuracy; None never stops early, nor does a
+            run without a validation set.
         augment: an `Augment`; None leaves that of the training set as it is.
         sizes: progressive resizing: sides in pixels that the training images are scaled to, each for an equal share of
             the epochs, such as (32, 40, 48); () never scales. Early epochs then cost a fraction. It needs a network
