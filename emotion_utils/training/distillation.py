@@ -27,6 +27,7 @@ from emotion_utils.models.base import FaceModel
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.handling import check_model
 from emotion_utils.models.inference import compute_logits, normalised_for, predict_proba
+from emotion_utils.randomness import random_state_kept, seed_everything, stream_key
 from emotion_utils.tensors import as_tensor
 
 VIEWS = 8
@@ -59,11 +60,14 @@ def view_probabilities(model: nn.Module, dataset: FaceDataset, augment: Augment,
     # A method of that name in a network of somebody else's may take other arguments.
     ask = model.predict_proba if isinstance(model, FaceModel) else partial(predict_proba, model)
     total = torch.zeros(len(dataset), len(dataset.classes))
-    for view in range(views):
-        seen = known.with_augment(augment, seed=view)
-        for index in torch.arange(len(seen)).split(512):
-            images = seen.batch(index)[0]
-            total[index] += ask(images, scale="normalised", classes=dataset.classes).cpu()
+    with random_state_kept([known.images.device]):
+        for view in range(views):
+            seen = known.with_augment(augment, seed=view)
+            for index in torch.arange(len(seen)).split(512):
+                # For an augmentation of one's own that draws from a global generator.
+                seed_everything(stream_key(view, "view", int(index[0])))
+                images = seen.batch(index)[0]
+                total[index] += ask(images, scale="normalised", classes=dataset.classes).cpu()
     return total / views
 
 

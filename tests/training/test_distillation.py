@@ -35,6 +35,24 @@ def test_views_are_averaged_and_repeatable():
     assert (faces.augment, faces.epoch) == (None, 0), "the images stay as they are"
 
 
+def test_views_that_draw_from_a_global_generator_repeat_and_differ():
+    faces, given = small_faces(20), []
+    torch.manual_seed(0)
+    teacher = FaceNet(8, (8, 16), classes=faces.classes, image_size=16).eval()
+    remember(teacher, faces)
+
+    def augment(images, *_):
+        given.append(images * torch.rand(len(images), 1, 1, 1))
+        return given[-1]
+
+    state = torch.get_rng_state()
+    first = view_probabilities(teacher, faces, augment, views=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(1)
+    assert torch.equal(view_probabilities(teacher, faces, augment, views=2), first)
+    assert not torch.equal(given[0], given[1])
+
+
 def test_targets_are_a_mixture():
     probabilities = torch.tensor([[0.2, 0.8], [0.6, 0.4]])
     labels = torch.tensor([0, 0])
