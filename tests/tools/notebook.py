@@ -51,11 +51,16 @@ def find(folder: Path, number: str, part: str, suffix: str) -> list[Path]:
     return sorted((folder / PARTS[part]).glob(f"{number}*{suffix}"))
 
 
-def execute(notebook: nbformat.NotebookNode, folder: Path, data: str | None = None) -> None:
+def execute(
+    notebook: nbformat.NotebookNode, folder: Path, data: str | None = None, timeout: int = CELL_TIMEOUT
+) -> None:
     """Run `notebook` in place, top to bottom, in `folder`; `data` is EMOTION_DATA for the kernel (None: unset).
+
+    A cell may take `timeout` seconds.
 
     Raises:
         CellExecutionError: a cell without the tag `raises-exception` raised.
+        CellTimeoutError: a cell took longer.
     """
     env = {name: value for name, value in os.environ.items() if name != "EMOTION_DATA"}
     if data is not None:
@@ -64,7 +69,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, data: str | None = No
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(REPOSITORY), env.get("PYTHONPATH")]))
     client = NotebookClient(
         notebook,
-        timeout=CELL_TIMEOUT,
+        timeout=timeout,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         record_timing=False,

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 sys.path.insert(0, str(Path(__file__).parent))
 import itertools
@@ -26,6 +26,7 @@ from notebook import NOTEBOOKS, REPOSITORY, execute, find
 
 from emotion_utils.files import atomic_write
 
+CELL_TIMEOUT = 7200  # seconds; notebook 09 trains a recipe on all photographs
 ORDERING = re.compile(r"^ordering: (.+)$", flags=re.M)
 
 
@@ -57,8 +58,8 @@ def run(path: Path, folder: Path) -> list[str]:
     notebook = nbformat.read(path, as_version=4)
     start, problems = time.perf_counter(), []
     try:
-        execute(notebook, path.parent, data="fer2013")
-    except CellExecutionError as error:
+        execute(notebook, path.parent, data="fer2013", timeout=CELL_TIMEOUT)
+    except (CellExecutionError, CellTimeoutError) as error:
         problems.append(str(error).strip())
     minutes = (time.perf_counter() - start) / 60
     with atomic_write(folder / path.name) as part:
