@@ -44,6 +44,8 @@ def learnt_mix(dataset: FaceDataset, loss: Loss | None, label_smoothing: float =
     elif loss is not None:
         return None
     shares = torch.bincount(labels, weights, minlength=count).double()
+    if not (shares.isfinite().all() and shares.sum() > 0):
+        return None  # here as well: weights are 1 / 0, or all 0
     return (1 - label_smoothing) * shares / shares.sum() + label_smoothing / count
 
 

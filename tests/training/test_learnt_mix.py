@@ -45,6 +45,17 @@ def test_it_is_the_mean_of_the_targets(loss, smoothing, wanted):
     assert found is None if wanted is None else found == pytest.approx(wanted.tolist())
 
 
+def test_weights_of_one_through_a_count_where_a_class_has_no_images():
+    faces, config = FACES.subset(LABELS > 0), TrainConfig(epochs=1, batch_size=8, device="cpu", progress=False)
+    weight = 1 / faces.class_counts()
+    assert weight[0].isinf()
+    model = small_network()
+    train(model, faces, None, config, loss=nn.CrossEntropyLoss(weight=weight))
+    assert facts_of(model).frequencies == pytest.approx([0] + [1 / 6] * 6)
+    with pytest.raises(ValueError, match=r"loss=CrossEntropyLoss\(\): it is nan for the first batch"):
+        train(small_network(), FACES, None, config, loss=nn.CrossEntropyLoss(weight=weight))
+
+
 def test_after_an_error_it_is_as_it_was():
     model = small_network()
     train(model, FACES, None, TrainConfig(epochs=1, batch_size=8, device="cpu", progress=False))
