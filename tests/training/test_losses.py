@@ -294,3 +294,14 @@ def test_what_a_loss_remembers_goes_on(tmp_path):
 def test_what_a_loss_keeps_to_itself_is_said_to_be_lost(tmp_path):
     with pytest.warns(UserWarning, match=r"loss=Counts: it changed.*register_buffer"):
         stopped_and_resumed(tmp_path, Counts)
+
+
+def test_a_loss_that_has_learnt_already_is_to_be_made_anew(tmp_path):
+    """As when a cell is run again after Ctrl-C."""
+    loss = Remembers()
+    model, history = run(loss, run_dir=tmp_path)
+    with pytest.raises(CheckpointError, match=r"other loss: .*Remembers.* made anew"):
+        run(loss, run_dir=tmp_path, resume=True)
+    resumed, again = run(Remembers(), run_dir=tmp_path, resume=True)
+    assert again.rows == history.rows
+    assert weights_equal(model, resumed)
