@@ -56,8 +56,8 @@ class RunDescription:
                 differences = listed(_differences(there, here), limit=3, length=180, between="; ")
                 old = "the old one, made anew if it remembers what it saw" if part == "loss" else "the old ones"
                 raise CheckpointError(
-                    f"{show(path, 100)} belongs to a run with other {part}: {differences}. Go on with {old}, or start a "
-                    "new run in another folder."
+                    f"{show(path, 100)} belongs to a run with other {part}: {differences}. Go on with {old}, or start "
+                    "a new run in another folder."
                 )
 
 
