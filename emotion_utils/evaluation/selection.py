@@ -7,6 +7,7 @@ from torch import Tensor
 
 from emotion_utils.errors import check_share
 from emotion_utils.evaluation.confidence import bootstrap_interval, check_probabilities
+from emotion_utils.tensors import as_tensor, at_precision
 
 
 @dataclass(frozen=True)
@@ -32,17 +33,17 @@ def answer_above(probabilities: Tensor, labels: Tensor, threshold: float) -> Sel
     """Let a network answer only where its largest probability is `threshold` or more.
 
     Args:
-        probabilities: float `(N, C)`.
+        probabilities: float `(N, C)`; the threshold is compared at their precision.
         labels: int64 `(N,)`.
         threshold: 0 to 1.
 
     Raises:
         ValueError: rows that do not add up to 1, labels that do not fit, no images, or a threshold out of bounds.
     """
-    threshold = check_share(threshold=threshold)
-    probabilities, labels = check_probabilities(probabilities, labels)
+    threshold, given = check_share(threshold=threshold), as_tensor(probabilities, "probabilities")
+    probabilities, labels = check_probabilities(given, labels)  # float64
     confidence, prediction = probabilities.max(1)  # (N,), (N,)
-    right = (prediction == labels)[confidence >= threshold]  # (K,)
+    right = (prediction == labels)[confidence >= at_precision(threshold, given)]  # (K,)
     if not len(right):
         return Selection(threshold, 0, 0.0, torch.nan, (torch.nan, torch.nan))
     accuracy = float(right.double().mean())

@@ -207,7 +207,7 @@ def _prediction(
         "too pale": flat and not dark,
         "turned too far": abs(look.tilt) > MOST_TILT or abs(look.yaw) > MOST_YAW,
         "cut off": outside > MOST_OUTSIDE,
-        "unsure": made.confidence < threshold,
+        "unsure": bool(mean.max() < threshold),  # at the precision of the probabilities
     }
     return replace(made, reasons=tuple(reason for reason, holds in against.items() if holds))
 

@@ -70,3 +70,13 @@ def test_a_threshold_is_a_share(threshold):
 def test_odd_values_are_one_sentence(function, probabilities, labels, message):
     with pytest.raises(ValueError, match=message):
         function(probabilities, labels)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.double])
+def test_who_reaches_the_threshold_exactly_gets_an_answer(dtype):
+    """0.7 in float32 is a little less than 0.7 in float64; as where PyTorch compares the two, it reaches it."""
+    probabilities = torch.tensor([[0.7, 0.3], [0.3, 0.7], [0.5, 0.5]], dtype=dtype)
+    found = answer_above(probabilities, torch.tensor([0, 0, 0]), 0.7)
+    assert found.kept == int((probabilities.amax(1) >= 0.7).sum()) == 2
+    assert (found.threshold, found.accuracy) == (0.7, 0.5)
+    assert answer_above(probabilities.float().tolist(), [0, 0, 0], 0.71).kept == 0
