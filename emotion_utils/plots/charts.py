@@ -35,6 +35,7 @@ from emotion_utils.tensors import as_tensor
 from emotion_utils.training.history import History
 from emotion_utils.training.lr_range import LRRange
 
+FEW = 10  # images; fewer do not tell on which side of the diagonal a network is
 MOST_CURVES = 24  # in one figure
 MOST_CELLS = 20  # classes up to which the numbers of a confusion matrix can be read
 
@@ -131,11 +132,12 @@ def plot_confusion(
     worst = f"{names[i]} is taken for {names[j]} most often ({off[i, j]:.0f} %)" if off.any() else "no mistakes"
     axis.set_title(headline(title or worst[0].upper() + worst[1:], 70))
     best = int(np.diag(share).argmax())
+    known = (
+        f"{names[best]} is recognised best ({share[best, best]:.0f} %)" if share[best, best] else "none is recognised"
+    )
     show_figure(
         fig,
-        description
-        or f"Confusion matrix of {int(matrix.sum())} images: {names[best]} is recognised best "
-        f"({share[best, best]:.0f} %); {worst}.",
+        description or f"Confusion matrix of {int(matrix.sum())} images: {known}; {worst}.",
         markup=False,
     )
 
@@ -244,10 +246,7 @@ def plot_calibration(
             100 / bins / (len(named) + 0.5),
         )  # bars of one bin stand side by side
         counts.bar(starts + (i + 0.75) * width, result.count.numpy(), width, color=COLOURS[i % 8])
-        gaps = one.probabilities.amax(1) - (one.probabilities.argmax(1) == one.labels).float()
-        gap, margin = float(gaps.mean()), 1.96 * float(gaps.std(correction=0)) / len(gaps) ** 0.5  # chance alone
-        side = "over-confident" if gap > margin else "under-confident" if gap < -margin else "calibrated on average"
-        message = f"{name} is {side}"
+        message = f"{name} is {_side(one)}"
         parts.append(f"{message}, off by {100 * result.ece:.1f} percentage points")
         errors[name] = result.ece
     axis.set(xlabel="confidence (%)", ylabel="correct (%)", xlim=(0, 100), ylim=(0, 100))
@@ -259,6 +258,16 @@ def plot_calibration(
     axis.legend(fontsize=10)
     told = f"Accuracy against confidence in {bins} bin{'s' * (bins != 1)}: {'; '.join(parts)}."
     show_figure(fig, description or told, markup=False)
+
+
+def _side(report: Report) -> str:
+    """Say on which side of the diagonal a network is on average, by more than chance moves one that is calibrated."""
+    confidence = report.probabilities.amax(1).double()
+    if len(confidence) < FEW:
+        return f"not to be judged by {len(confidence)} image{'s' * (len(confidence) != 1)}"
+    gap = float((confidence - report.correct.double()).mean())
+    margin = 1.96 * float((confidence * (1 - confidence)).sum().clamp(min=0)) ** 0.5 / len(confidence)
+    return "over-confident" if gap > margin else "under-confident" if gap < -margin else "calibrated on average"
 
 
 @drawing

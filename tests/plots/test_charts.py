@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from every_figure import FIGURES, RATES, history, report
 from matplotlib.colors import to_hex
 from small_faces import small_faces
 
 from emotion_utils import plots
 from emotion_utils.evaluation.confidence import calibration
+from emotion_utils.evaluation.report import Report
 from emotion_utils.training.lr_range import LRRange
 
 
@@ -160,3 +162,32 @@ def test_steps_lie_in_rows(drawn):
         plots.plot_training(history(), steps=[(0.1, 2.0)])
     plots.plot_training(history(), steps=np.zeros((0, 3)))
     assert len(drawn) == 1
+
+
+def of_one_confidence(confidence, right, count):
+    """Make a report in which the network is always equally sure, and right so many times of `count`."""
+    logits = torch.tensor([confidence, 1 - confidence]).log().repeat(count, 1)
+    labels = (torch.arange(count) >= right).long()
+    return Report(logits.exp(), logits, labels, ("yes", "no"), "made up", (0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "right", "count", "said"),
+    [
+        (0.9, 1, 1, "not to be judged by 1 image,"),
+        (0.9, 0, 1, "not to be judged by 1 image,"),
+        (0.9, 5, 5, "not to be judged by 5 images,"),
+        (0.95, 20, 20, "calibrated on average"),  # as happens in a third of all cases, were it calibrated
+        (0.9, 180, 200, "calibrated on average"),
+        (0.9, 199, 200, "under-confident"),
+        (0.9, 150, 200, "over-confident"),
+    ],
+)
+def test_calibration_says_a_side_only_beyond_chance(confidence, right, count, said, drawn, capsys):
+    plots.plot_calibration({"net": of_one_confidence(confidence, right, count)})
+    assert f"net is {said}" in capsys.readouterr().out
+
+
+def test_a_confusion_without_any_right_answer_has_no_best_class(drawn, capsys):
+    plots.plot_confusion(of_one_confidence(0.9, 0, 4))
+    assert "none is recognised" in capsys.readouterr().out
