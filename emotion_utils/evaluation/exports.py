@@ -90,8 +90,9 @@ def compare_exports(
     Raises:
         ImportError: onnxruntime is not installed.
         TypeError: no network, no mapping of files, or no data set of faces.
-        ValueError: no files; the network does not know how its images are normalised, or how common its classes were
-            where a file takes them to be as common as others; other classes; no numbers.
+        ValueError: no files, or a name that is there already, as "PyTorch" is; the network does not know how its images
+            are normalised, or how common its classes were where a file takes them to be as common as others; other
+            classes; no numbers.
         OSError, WeightsError, ShapeError: no file of `export_onnx`, or one for images of another size.
     """
     check_model(model, values=True)
@@ -100,6 +101,11 @@ def compare_exports(
         raise TypeError(f"files={brief(files)}: give names and files, such as {{'float32': 'model.onnx'}}.")
     if not files:
         raise ValueError("files is empty: give names and files, such as {'float32': 'model.onnx'}.")
+    names = [PYTORCH, *map(str, files)]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(
+            f"files name {brief(twice[0])} twice, where {PYTORCH!r} is the network itself: choose another."
+        )
     dataset = as_face_dataset(dataset)
     known = facts_of(model).normalisation
     if known is None:

@@ -9,14 +9,15 @@ from typing import Any
 
 from torch import nn
 
-from emotion_utils.errors import brief, one_line
+from emotion_utils.errors import brief, one_line, show
 from emotion_utils.evaluation.groups import GroupReport
 from emotion_utils.evaluation.report import Report
-from emotion_utils.files import as_path, atomic_write
+from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import ModelFacts, facts_of
 from emotion_utils.models.handling import check_model, unwrap
 
+HEAD = "# Model card: "  # begins every card, and tells it from files of others
 LONGEST = 4000  # characters of a text that somebody gives
 LONGEST_NAME = 40  # of a class or a group
 FEW = 500  # images; with fewer the card says how little they tell
@@ -47,7 +48,7 @@ def write_model_card(
 
     Args:
         model: the network; the card tells its kind, size, classes, and what it knows of the data that it learnt from.
-        path: where to write; `~` is the home folder.
+        path: where to write; `~` is the home folder. A card that is there already is written anew.
         report: what `evaluate` or `evaluate_groups` measured; the latter adds a row for each group. None leaves the
             figures out, and the card says that nothing was measured.
         name: of the network; None takes the name of its class.
@@ -58,7 +59,7 @@ def write_model_card(
     Raises:
         TypeError: no network, or no report.
         ValueError: a text that is none; a report of other classes.
-        OSError: the card cannot be written; an older one is untouched.
+        OSError: the card cannot be written, or something else than a card is there; a file that is there is untouched.
     """
     check_model(model)
     path, network, known = as_path(path), unwrap(model), facts_of(model)
@@ -71,7 +72,7 @@ def write_model_card(
     given = {"licence": licence, "data": data, "intended_use": intended_use}
     texts = {argument: _text(argument, value) or UNKNOWN for argument, value in given.items()}
     parts = [
-        f"# Model card: {_cell(title, 80)}",
+        f"{HEAD}{_cell(title, 80)}",
         _network(network, known, whole),
         f"Licence: {texts['licence']}",
         "## Intended use", texts["intended_use"], MEANING, LAW,
@@ -79,9 +80,20 @@ def write_model_card(
         "## Figures", *(_figures(whole) if whole else ["*Nothing was measured.*"]),
         *(_groups(report) if isinstance(report, GroupReport) else []),
     ]  # fmt: skip
+    _check_place(path)
     with atomic_write(path) as part:
         part.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
+
+
+def _check_place(path: Path) -> None:
+    """Refuse to write over anything but a card, such as the README.md of a project."""
+    if not path.exists():
+        return
+    with open_file(path) as file:
+        ours = file.read(len(HEAD)) == HEAD.encode()
+    if not ours:
+        raise FileExistsError(f"path={show(path)}: a file is there already, and it is no model card. Name another.")
 
 
 def _text(name: str, value: Any) -> str | None:

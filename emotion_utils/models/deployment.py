@@ -9,7 +9,7 @@ from torch import Tensor
 
 from emotion_utils.data.pixels import as_images
 from emotion_utils.errors import ShapeError, reason, show
-from emotion_utils.files import as_path, atomic_write
+from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.onnx_model import OnnxModel, import_package
 
 RUNNER = Path(__file__).with_name("run_onnx.py")
@@ -105,9 +105,17 @@ def write_runner(folder: str | Path) -> Path:
 
     Raises:
         TypeError, ValueError: no path.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or one of that name is there and says something else.
     """
-    path = as_path(folder, "folder") / RUNNER.name
+    path, content = as_path(folder, "folder") / RUNNER.name, RUNNER.read_bytes()
+    if path.exists():
+        with open_file(path) as file:
+            same = file.read(len(content) + 1) == content
+        if not same:  # somebody may have changed it, as it is there to be read
+            raise FileExistsError(
+                f"{show(path)}: a file is there already, and it says something else than would be written. Rename or "
+                "delete it, or name another folder."
+            )
     with atomic_write(path) as part:
-        part.write_bytes(RUNNER.read_bytes())
+        part.write_bytes(content)
     return path

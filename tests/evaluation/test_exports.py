@@ -97,3 +97,12 @@ def test_bad_input_is_named(made, change, error, message):
             faces=arguments["faces"], repeats=arguments["repeats"],
         )  # fmt: skip
     assert len(str(caught.value)) <= 400
+
+
+@pytest.mark.parametrize(
+    ("names", "message"), [(("PyTorch",), "'PyTorch' twice"), ((1, "1"), "'1' twice")], ids=["network", "number"]
+)
+def test_a_name_that_is_taken_is_refused(names, message, made):
+    model, files = made
+    with pytest.raises(ValueError, match=message):
+        compare_exports(model, dict.fromkeys(names, files["int8"]), FACES, repeats=1)

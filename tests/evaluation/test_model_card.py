@@ -114,3 +114,16 @@ def test_a_report_of_other_classes_is_refused(tmp_path):
     with pytest.raises(ValueError, match="x, y, z"):
         write_model_card(LinearModel(classes=("a", "b", "c")), tmp_path / "card.md", report)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_card_is_written_anew_and_nothing_else_is_written_over(tmp_path):
+    model, path = network(), tmp_path / "README.md"
+    write_model_card(model, path, licence="MIT")
+    assert "MIT" not in write_model_card(model, path, licence="Apache").read_text(encoding="utf-8")
+    path.write_text("# My project", encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"README\.md.*no model card"):
+        write_model_card(model, path)
+    assert path.read_text(encoding="utf-8") == "# My project"
+    with pytest.raises(IsADirectoryError, match="folder"):
+        write_model_card(model, tmp_path)
+    assert [*tmp_path.iterdir()] == [path]

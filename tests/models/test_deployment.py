@@ -144,3 +144,13 @@ def test_a_package_that_is_missing_is_named(name, exported, tmp_path, monkeypatc
 def test_a_folder_that_is_none_is_named(tmp_path):
     with pytest.raises(TypeError, match="folder=5"):
         write_runner(5)
+
+
+def test_a_page_that_somebody_changed_is_not_written_over(tmp_path):
+    runner = write_runner(tmp_path)
+    assert write_runner(tmp_path) == runner  # the same again
+    mine = runner.read_text(encoding="utf-8").replace("BICUBIC", "BILINEAR")
+    runner.write_text(mine, encoding="utf-8")
+    with pytest.raises(FileExistsError, match=r"run_onnx\.py.*something else"):
+        write_runner(tmp_path)
+    assert runner.read_text(encoding="utf-8") == mine
