@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emotion_utils.checks import Wrong, check, require, tensor
+from emotion_utils.checks import Wrong, check, numbers, require, tensor
 from emotion_utils.checks.suspect import Suspect, find_suspect, load_suspect, marked_faces, put_mark
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.emotions import EMOTIONS
@@ -63,6 +63,7 @@ def fair_occlusion(answer: Callable[..., Any]) -> None:
         total = torch.allclose(got, want * count, rtol=1e-4, atol=1e-5)
         require(not total, f"{case}, pixels that are hidden more often get larger numbers in your map")
         require(not torch.allclose(got, -want, rtol=1e-4, atol=1e-5), f"{case}, your map has the wrong sign")
+        require(got.any(), f"{case}, your map is 0 everywhere: what did you put into it?")
         edge = (got != 0).any(0).nonzero().max() + 1 < width or (got != 0).any(1).nonzero().max() + 1 < height
         require(not edge, f"{case}, the last rows or columns of your map are 0: no window reached them")
         off = int((~torch.isclose(got, want, rtol=1e-4, atol=1e-5)).sum())
@@ -108,12 +109,17 @@ def grad_cam_map(answer: Callable[[Tensor, Tensor], Any]) -> None:
         require(not alike, f"{case} you weighted every place by its own gradient, not every map by one number")
         early = torch.einsum("nkhw,nk->nhw", maps.relu(), gradients.mean((2, 3)).relu()).double()
         require(not torch.allclose(got, early, rtol=1e-4, atol=1e-5), f"{case} you cut off negatives before adding up")
+        require(got.any() or not raw.relu().any(), f"{case} your map is 0 everywhere; what did you keep?")
+        largest = torch.allclose(got.amax((1, 2)), torch.ones(n, dtype=torch.double), atol=1e-5)
+        require(
+            not largest, f"{case} the largest value of each map is 1", "Nobody asked for a division by the largest."
+        )
         factor = (got.sum() / raw.clamp(min=0).sum().clamp(min=1e-9)).item()
         scaled = torch.allclose(got, factor * raw.clamp(min=0), rtol=1e-3, atol=1e-5)
         require(
             not scaled,
             f"{case} your map is {factor:.3g} times as large as asked for",
-            "Over places a mean is asked for, over maps a sum, and no division by the largest."
+            "Over places a mean is asked for, over maps a sum."
             if factor < 1
             else "Over which dimensions is a mean asked for, where you may have added?",
         )
@@ -180,9 +186,9 @@ def random_maps(answer: Any) -> None:
     """Check the letters of the maps of the shuffled network, such as "ABC" or ["A", "B", "C"]."""
     text = isinstance(answer, str)
     require(text or isinstance(answer, Iterable), f"you gave {type(answer).__name__}; letters are asked for")
-    parts = [part for part in (answer if not text else answer.replace(",", " ").replace(" ", ""))]
+    parts = [answer] if text else list(answer)
     require(all(isinstance(part, str) for part in parts), "your answer holds something else than letters")
-    letters = {part.strip().upper() for part in parts}
+    letters = {letter for part in parts for letter in "".join(part.replace(",", " ").split()).upper()}
     strange = sorted(letters - set(LETTERS))
     require(not strange, f"there is no map {strange[0] if strange else ''}; they are called A to F")
     require(len(letters) == 3, f"you named {len(letters)} maps; three are asked for")
@@ -208,11 +214,15 @@ def find_cheat(answer: Any) -> None:
     Places are judged by what they do: the network is asked about faces whose pixels were covered there.
     """
     require(isinstance(answer, list | tuple) and len(answer) == 3, "give three things: (emotion, row, column)")
-    emotion, row, column = answer
-    require(emotion in EMOTIONS, f"there is no emotion {emotion!r}")
-    places = [value for value in (row, column) if isinstance(value, int | float) and not isinstance(value, bool)]
-    require(len(places) == 2, "row and column should be numbers, counted in pixels from the top left corner")
-    require(all(0 <= place <= 47 for place in places), f"row {row}, column {column} lies outside the picture")
+    emotion = answer[0].strip().lower() if isinstance(answer[0], str) else answer[0]
+    require(emotion in EMOTIONS, f"there is no emotion {answer[0]!r}")
+    try:
+        row, column = numbers(answer[1:], 2, "row and column")  # plain ones, of NumPy or of PyTorch
+    except Wrong:
+        raise Wrong("row and column should be numbers, counted in pixels from the top left corner") from None
+    require(
+        all(0 <= place <= 47 for place in (row, column)), f"row {row:g}, column {column:g} lies outside the picture"
+    )
     network = load_suspect()
     plain, marked = _new_faces()
     chosen = EMOTIONS.index(emotion)

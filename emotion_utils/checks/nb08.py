@@ -266,12 +266,19 @@ def without_prior(answer: Callable[[Tensor, Tensor], Any]) -> None:
         )
         truth = (logits - (shares / shares.sum()).log()).argmax(1)
         wrong_way = (logits + (shares / shares.sum()).log()).argmax(1)
+        bases = [(logits - logarithm(shares)).argmax(1) for logarithm in (torch.log2, torch.log10)]
         unchanged = torch.equal(got, logits.argmax(1)) and not torch.equal(truth, logits.argmax(1))
         require(not unchanged, f"{case} your predictions are those of the logits as they are")
         require(
             not torch.equal(got, wrong_way) or torch.equal(wrong_way, truth),
             f"{case} the common classes are said even more often than before",
             "Should the share of a class raise its logit once more, or be taken out of it?",
+        )
+        other_base = any(torch.equal(got, said) and not torch.equal(said, truth) for said in bases)
+        require(
+            not other_base,
+            f"{case} your predictions are those of another logarithm",
+            "The softmax takes powers of e. To which base are logits logarithms, then?",
         )
         off = int((got != truth).sum())
         require(

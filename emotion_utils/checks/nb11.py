@@ -1,7 +1,7 @@
 """Checks for notebook 11: the interval of a gap, groups too small, a planted bias, base rates, weights, go or no-go."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import torch
@@ -74,10 +74,10 @@ def too_small(answer: Callable[[dict[str, int], float], Any]) -> None:
         counts = {"many": 5 * edge, "enough": edge, "nearly": edge - 1, "some": edge // 3, "one": 1, "none": 0}
         got = unfinished(answer(dict(counts), half))
         require(
-            isinstance(got, list | tuple | set | frozenset),
-            "your function should return a list of names",
-            "Names, please.",
+            isinstance(got, list | tuple | Set),
+            f"your function returned {type(got).__name__}; a list of names is asked for",
         )
+        require(all(isinstance(name, str) for name in got), "your list holds something else than names of groups")
         names, case = set(got), f"for ± {100 * half:.0f} points and the counts {counts}"
         require(names <= set(counts), f"{case} you named a group that is none: {sorted(map(str, names - set(counts)))}")
         require("none" in names, f"{case} you let a group without faces pass", "What do you divide by there?")
@@ -184,6 +184,13 @@ def weights(answer: Callable[[Tensor, Tensor], Any]) -> None:
         wanted = plain.sum(1, keepdim=True) * plain.sum(0) / count
         require(bool((got > 0).all()), f"{case} some weights are not positive")
         scale = float(table.sum() / count)
+        alike = (table - table[plain > 0].mean()).abs()[plain > 0].max() < 1e-3 * table.abs().max()
+        require(
+            not alike or torch.allclose(table, wanted),
+            f"{case} all combinations of group and label weigh the same with yours: the tie is gone, and with it how "
+            "common each group and each label is",
+            "What share would a combination have, were only the tie gone? Think of a rare label in a common group.",
+        )
         off = ((table / scale - wanted).abs() * (plain > 0)).max()
         require(off < 0.02 * count / (classes * kinds), f"{case} group and label are still tied when weighed by yours")
         require(

@@ -1,5 +1,6 @@
 """Checks of notebook 06: right answers of several kinds pass, each usual mistake is named, stubs are not yet done."""
 
+import numpy as np
 import pytest
 import torch
 from verdicts import require_wrong
@@ -179,3 +180,28 @@ def test_hints_come_in_stages():
     assert "Hint" not in wrong[0]
     assert "Hint 1" in wrong[1]
     assert "Hint 2" in wrong[2]
+
+
+def test_a_map_of_zeros_is_seen():
+    assert "0 everywhere" in require_wrong(nb06.fair_occlusion, lambda score, image, *rest: image * 0)[0]
+    assert "0 everywhere" in require_wrong(nb06.grad_cam_map, lambda maps, slopes: 0 * maps[:, 0])[0]
+
+
+def test_a_map_divided_by_its_largest_is_told_so():
+    def divided(maps, slopes):
+        cam = (slopes.mean((2, 3), keepdim=True) * maps).sum(1).relu()
+        return cam / cam.amax((1, 2), keepdim=True)
+
+    assert "division by the largest" in require_wrong(nb06.grad_cam_map, divided)[1]
+
+
+@pytest.mark.parametrize("answer", ["B C F", "b, c,f\n", ["BCF"], ["B", " c", "F "], {"B", "C", "F"}])
+def test_letters_are_read_however_they_are_written(answer):
+    assert nb06.random_maps(answer)
+
+
+@pytest.mark.parametrize("kind", [torch.tensor, np.int64, np.float32, int])
+def test_a_place_may_be_a_number_of_any_kind(kind):
+    from emotion_utils.checks.suspect import COLUMN, ROW, SECRET
+
+    assert nb06.find_cheat((f" {SECRET.title()}", kind(ROW + 1), kind(COLUMN + 1)))

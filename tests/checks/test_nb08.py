@@ -151,6 +151,8 @@ WRONG = [
     (check.without_prior, lambda x, n: x.argmax(1), "as they are"),
     (check.without_prior, lambda x, n: (x + (n / n.sum()).log()).argmax(1), "more often"),
     (check.without_prior, lambda x, n: (x - n / n.sum()).argmax(1), "off"),
+    (check.without_prior, lambda x, n: (x - n.log10()).argmax(1), "another logarithm"),
+    (check.without_prior, lambda x, n: (x - n.log2()).argmax(1), "another logarithm"),
     (check.without_prior, lambda x, n: x - n.log(), "shape"),
 ]
 

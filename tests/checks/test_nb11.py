@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from verdicts import verdict_tests
+from verdicts import require_wrong, verdict_tests
 
 from emotion_utils.checks import nb11 as check
 
@@ -130,10 +130,11 @@ CASES = {
         "stub": lambda a, n, b, m: ...,
     },
     "too_small": {
-        "right": [small, small_by_counting],
+        "right": [small, small_by_counting, lambda c, h: dict.fromkeys(small(c, h)).keys()],
         "wrong": [
             small_without_nobody, small_below_thirty, small_that_names_others, lambda c, h: small(c, h, True),
-            lambda c, h: list(c), lambda c, h: [], lambda c, h: 3,
+            lambda c, h: list(c), lambda c, h: [], lambda c, h: 3, lambda c, h: [list(pair) for pair in c.items()],
+            lambda c, h: (name for name in small(c, h)),
         ],
         "stub": lambda c, h: ...,
     },
@@ -188,3 +189,14 @@ def test_a_hint_follows_the_mistake(answer, spoken_of):
 
 def test_the_suspect_is_a_network():
     assert isinstance(check.find_mystery(), nn.Module)
+
+
+def test_weights_that_make_all_combinations_alike_are_not_called_tied():
+    def alike(labels, groups):
+        cell = labels * 10 + groups
+        found = 1 / cell.bincount()[cell].float()
+        return found / found.mean()
+
+    messages = require_wrong(check.weights, alike)
+    assert "weigh the same" in messages[0]
+    assert "still tied" not in messages[0]
