@@ -81,11 +81,11 @@ class CheckedLoss:
             return
         if isinstance(self._function, nn.Module):
             self._function.load_state_dict(state["buffers"])
-        if identity_of(self._function) != state["identity"]:
+        if identity_of(self._function) != state["identity"] or self.world_size > 1:
             warn(
                 f"loss={self.name}: it changed while it learnt, and a checkpoint holds only the buffers of an "
-                "nn.Module. The run goes on with the loss as it is now. If that matters, keep what it remembers by "
-                "register_buffer."
+                "nn.Module, as the first process had them. The run goes on with the loss as it is now. If that "
+                "matters, keep what it remembers by register_buffer."
             )
 
     def _call(self, logits: Tensor, labels: Tensor, index: Tensor) -> Tensor:

@@ -33,6 +33,10 @@ def with_index(logits, labels, index):
     return F.cross_entropy(logits, labels, reduction="none")
 
 
+class Two(ProcessGroup):
+    world_size = 2
+
+
 class OfMyOwn(nn.Module):
     def forward(self, logits, labels):
         return -logits.log_softmax(1).gather(1, labels[:, None]).mean()
@@ -193,10 +197,6 @@ def test_a_loss_that_fails_later_ends_the_run_as_divergence_does():
 
 def test_several_processes_want_a_loss_for_each_image():
     """The mean of unequal parts is not the mean of the batch."""
-
-    class Two(ProcessGroup):
-        world_size = 2
-
     config = TrainConfig(**vars(CONFIG) | {"group": Two()})
     with pytest.raises(ValueError, match=r"one number, and 2 processes.*reduction='none'"):
         run(nn.CrossEntropyLoss(), config)
@@ -305,3 +305,17 @@ def test_a_loss_that_has_learnt_already_is_to_be_made_anew(tmp_path):
     resumed, again = run(Remembers(), run_dir=tmp_path, resume=True)
     assert again["train_loss"] == history["train_loss"]
     assert weights_equal(model, resumed)
+
+
+class Twice(Two):
+    """The other process does what this one does."""
+
+    def all_reduce(self, sums):
+        return sums.mul_(2)
+
+
+def test_what_each_of_several_processes_remembers_is_said_to_be_lost(tmp_path):
+    config = TrainConfig(**vars(CONFIG) | {"group": Twice()})
+    run(Remembers(), config, run_dir=tmp_path)
+    with pytest.warns(UserWarning, match=r"loss=Remembers.*as the first process had them"):
+        run(Remembers(), config, run_dir=tmp_path, resume=True)
