@@ -11,6 +11,7 @@ import inspect
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from emotion_utils.errors import brief, check_number, check_share, check_whole
 from emotion_utils.randomness import normal, stream_key, uniform
+from emotion_utils.tensors import as_tensor
 
 FARTHEST = 10  # from 0, of a pixel that an augmentation of one's own may return
 
@@ -68,8 +70,11 @@ class Augment:
 
         Returns:
             float32 `(N, 1, H, W)` in [0, 1], on the device of `images`.
+
+        Raises:
+            TypeError, ValueError: images that are no floats `(N, C, H, W)`, or not a number for each.
         """
-        seed, epoch = check_whole(seed=seed), check_whole(epoch=epoch)
+        seed, epoch, index = check_whole(seed=seed), check_whole(epoch=epoch), _check_batch(images, index)
         key = stream_key(seed, "augment", epoch)
         # One column of numbers in [-1, 1) for each thing to decide.
         draw = (2 * uniform(key, index, 11) - 1).to(images.device)
@@ -78,7 +83,7 @@ class Augment:
         if self.erase:
             images = self._erase(images, draw[:, 7:])
         if self.noise:
-            drops = normal(stream_key(seed, "noise", epoch), index, images[0].numel())
+            drops = normal(stream_key(seed, "noise", epoch), index, images.shape[1:].numel())
             images = images + self.noise * drops.to(images.device).view_as(images)
         return images.clamp(0, 1)
 
@@ -143,7 +148,7 @@ class ShiftAndFlip:
 
     def __call__(self, images: Tensor, index: Tensor, seed: int = 0, epoch: int = 0) -> Tensor:
         """Change each image; arguments and result are those of `Augment`."""
-        seed, epoch = check_whole(seed=seed), check_whole(epoch=epoch)
+        seed, epoch, index = check_whole(seed=seed), check_whole(epoch=epoch), _check_batch(images, index)
         first = uniform(stream_key(seed, "first side"), index, 1)[:, 0] < 0.5  # (B,)
         turned = (first ^ bool(epoch % 2)).to(images.device)[:, None, None, None]
         images = torch.where(turned, images.flip(3), images)
@@ -157,6 +162,20 @@ class ShiftAndFlip:
         columns = (moves[:, 1:] - reach + torch.arange(width, device=images.device)).clamp(0, width - 1)  # (B, W)
         each = torch.arange(len(images), device=images.device)[:, None, None]
         return images[each, :, rows[:, :, None], columns[:, None, :]].movedim(3, 1).contiguous()
+
+
+def _check_batch(images: Any, index: Any) -> Tensor:
+    """Return the numbers of the images as a tensor."""
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"images: {kind}: give a tensor of floats from 0 to 1, such as faces.images / 255.")
+    index = as_tensor(index, "index")
+    if images.ndim != 4 or index.shape != (len(images),):
+        raise ValueError(
+            f"images of shape {tuple(images.shape)}, index of shape {tuple(index.shape)}: give images (N, C, H, W) "
+            "and index (N,), the number of each in its data set."
+        )
+    return index
 
 
 def _check_scale(scale: tuple[float, float]) -> tuple[float, float]:

@@ -175,3 +175,28 @@ def test_whole_shifts_depend_on_seed_epoch_and_index_alone():
 def test_a_shift_that_cannot_be_is_named(pixels):
     with pytest.raises((TypeError, ValueError), match="pixels="):
         ShiftAndFlip(pixels=pixels)
+
+
+@pytest.mark.parametrize("augment", [Augment(noise=0.1, erase=0.5), ShiftAndFlip()])
+@pytest.mark.parametrize(
+    ("images", "index", "error", "message"),
+    [
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), [0, 1], TypeError, r"images: torch\.uint8.* / 255"),
+        (np.zeros((2, 1, 8, 8)), [0, 1], TypeError, "images: ndarray"),
+        (torch.zeros(1, 8, 8), [0], ValueError, r"images of shape \(1, 8, 8\)"),
+        (torch.zeros(2, 1, 8, 8), [0], ValueError, r"index of shape \(1,\)"),
+        (torch.zeros(2, 1, 8, 8), 0, ValueError, r"index of shape \(\)"),
+    ],
+)
+def test_what_is_no_batch_is_named(augment, images, index, error, message):
+    with pytest.raises(error, match=message):
+        augment(images, index)
+
+
+@pytest.mark.parametrize("augment", [Augment(noise=0.1, erase=0.5), ShiftAndFlip()])
+def test_numbers_in_a_list_or_an_array_and_no_images_at_all(augment):
+    images = torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    wanted = augment(images, torch.tensor([4, 0, 2]))
+    for index in ([4, 0, 2], np.array([4, 0, 2])):
+        assert torch.equal(augment(images, index), wanted)
+    assert augment(images[:0], []).shape == (0, 1, 8, 8)
