@@ -44,8 +44,9 @@ class Before:
                 if parameter.grad is not None:
                     parameter.grad = _laid_out_as(data, parameter.grad, reuse=False)
             for module, name, _, data, _ in self.buffers:
-                if isinstance(now := getattr(module, name, None), Tensor):
-                    setattr(module, name, _laid_out_as(data, now))
+                now = getattr(module, name, None)
+                if isinstance(now, Tensor) and (laid_out := _laid_out_as(data, now)) is not now:
+                    setattr(module, name, laid_out)
 
     def _restore_content(self) -> None:
         vars(self.model).update(self.attributes)

@@ -157,3 +157,26 @@ def test_a_network_that_was_laid_out_channels_last_stays_so():
     model = small_cnn().to(memory_format=torch.channels_last)
     train(model, FACES, FACES, CONFIG)
     assert innermost(model)
+
+
+class Masked(nn.Module):
+    """Filters times a mask of four dimensions, which is a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.out = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4 * 12 * 12, 7)
+        self.register_buffer("mask", torch.ones(4, 4, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(nn.functional.conv2d(self.first(x), self.second.weight * self.mask).flatten(1))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script")
+@pytest.mark.parametrize("dress", [lambda model: model, torch.jit.script])
+def test_buffers_and_scripted_networks_lie_as_they_lay(dress):
+    model = dress(Masked())
+    where = model.mask.data_ptr()
+    train(model, FACES, FACES, replace(CONFIG, average=0.9))
+    assert model.mask.view(-1).sum() == 144
+    assert model.mask.data_ptr() == where
+    assert model.second.weight.view(4, -1).shape == (4, 36)
