@@ -49,14 +49,17 @@ def lock_folder(folder: str | Path) -> Iterator[str]:
         ) from error
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in NO_LOCKS:
-            raise
+            raise _cannot_be("written", folder, error) from error
         # That is no reason not to train.
         warnings.warn(
             f"{show(folder)} cannot be locked ({reason(error)}). See that no other run writes there.", stacklevel=3
         )
     holder = f"process {os.getpid()} on {socket.gethostname()}, {secrets.token_hex(6)}"
     try:
-        (folder / HOLDER).write_text(holder, encoding="utf-8")
+        try:
+            (folder / HOLDER).write_text(holder, encoding="utf-8")
+        except OSError as error:
+            raise _cannot_be("written", folder, error) from error
         yield holder
     finally:
         if _read(folder / HOLDER) == holder:
@@ -68,9 +71,16 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:  # a name with a zero byte in it is a ValueError
-        number, why = getattr(error, "errno", errno.EINVAL), getattr(error, "strerror", None) or reason(error)
-        what = "is a file" if is_file(folder) else f"cannot be made ({why})"
-        raise OSError(number, f"run_dir={show(folder)} {what}; choose a folder that you may write to") from error
+        raise _cannot_be("made", folder, error) from error
+
+
+def _cannot_be(what: str, folder: Path, error: Exception) -> OSError:
+    """Give an error that says, with `folder`, what cannot be done to it, and why."""
+    number, why = getattr(error, "errno", errno.EINVAL), getattr(error, "strerror", None) or reason(error)
+    if (at := getattr(error, "filename", None)) and Path(at).parent == folder:
+        why = f"{why}: {Path(at).name}"
+    what = "is a file" if is_file(folder) else f"cannot be {what} ({why})"
+    return OSError(number, f"run_dir={show(folder)} {what}; choose a folder that you may write to")
 
 
 def _read(path: Path) -> str:

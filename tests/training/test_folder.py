@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from launching import forks, on_unix
+from obstacles import open_folder, ordinary_user
 from small_faces import small_faces
 from small_runs import QUIET, full_run, small_cnn, weights_equal
 
@@ -169,6 +170,20 @@ def test_a_folder_that_cannot_be_made(tmp_path, name):
     assert weights_equal(model, twin)
     assert model.classes is None
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@on_unix
+@pytest.mark.parametrize("closed", [".", ".lock", ".lock-holder"])
+def test_a_folder_of_somebody_else(closed):
+    """As one that is shared in a course."""
+    run(None)  # what a first training imports, not everybody may read
+    with open_folder() as folder:
+        folder.chmod(0o777)
+        if closed != ".":
+            (folder / closed).write_text("")
+        (folder / closed).chmod(0o500)
+        with ordinary_user(), pytest.raises(PermissionError, match=r"run_dir=.* cannot be written.*choose a folder"):
+            run(folder)
 
 
 @on_unix
