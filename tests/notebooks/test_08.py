@@ -6,6 +6,7 @@ import json
 import math
 import re
 from functools import cache
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -14,6 +15,7 @@ from own_images import put
 from places import NOTEBOOKS
 
 from emotion_utils.models.pretrained import CHECKSUMS
+from emotion_utils.training.distillation import SoftLabelCrossEntropy
 
 NOTEBOOK = NOTEBOOKS / "08_new_datasets.ipynb"
 
@@ -44,7 +46,12 @@ def test_its_cells_take_any_folder(tmp_path, person_of, colour, said):
     own = {"OWN_FOLDER": repr(str(tmp_path / "leaves")), "PERSON_OF": person_of, "COLOUR": colour}
     for c, title in enumerate(("oak", "maple", "birch", "elm tree", "ash")):
         for i in range(20):
-            put(tmp_path / "leaves" / title / f"{i}.jpg", 100 * c + i, size=(40 + i, 50), mode="RGB" if i % 2 else "L")
+            put(
+                tmp_path / "leaves" / title / f"p997_{i}.jpg",
+                100 * c + i,
+                size=(40 + i, 50),
+                mode="RGB" if i % 2 else "L",
+            )
     (tmp_path / "leaves" / "oak" / "list.txt").write_text("not a picture")
     namespace: dict = {"__name__": "__main__"}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
@@ -61,6 +68,21 @@ def test_its_cells_take_any_folder(tmp_path, person_of, colour, said):
         people = [{name.split("/")[1] for name in part.names} for part in parts]
         assert sum(map(len, people)) == len(set.union(*people)) == 20
     assert len(namespace["test"]) == 15
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_an_answer_to_exercise_5_is_held_against_the_package(kind):
+    (source,) = [cell for cell in sections()["5"] if "package = SoftLabelCrossEntropy" in cell]
+    shares = torch.eye(7)[[0, 3, 2, 2]]
+    for factor, said in ((1, "True"), (2, "False")):
+        names = {
+            "torch": torch, "SoftLabelCrossEntropy": SoftLabelCrossEntropy, "shares": shares,
+            "voted": SimpleNamespace(labels=shares.argmax(1)),
+            "soft_cross_entropy": lambda x, q, k=factor: -k * (q * x.to(kind).log_softmax(1)).sum(1).mean(),
+        }  # fmt: skip
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(source, names)
+        assert f"package: {said}" in printed.getvalue()
 
 
 def test_stored_results_are_whole():
