@@ -5,6 +5,7 @@ label is doubted where another class is more probable for the face than it is, o
 class. So a class that the network is never sure of needs less to be suggested than one that it is always sure of.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -100,8 +101,13 @@ class FindingScore:
     def __str__(self) -> str:
         return (
             f"{self.found:,} of {self.of:,} labels doubted, {self.right:,} of them rightly (precision "
-            f"{self.precision:.0%}, at random {self.chance:.0%}); {self.wrong:,} are wrong (recall {self.recall:.0%})"
+            f"{_percent(self.precision)}, at random {self.chance:.0%}); {self.wrong:,} are wrong (recall "
+            f"{_percent(self.recall)})"
         )
+
+
+def _percent(share: float) -> str:
+    return "unknown" if math.isnan(share) else f"{share:.0%}"
 
 
 def score_finding(doubted: Tensor, wrong: Tensor) -> FindingScore:

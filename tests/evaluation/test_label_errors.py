@@ -58,6 +58,7 @@ def test_scores_count_what_was_found():
     nothing = score_finding(torch.tensor([], dtype=torch.int64), torch.zeros(3, dtype=torch.bool))
     assert math.isnan(nothing.precision)
     assert math.isnan(nothing.recall)
+    assert "nan" not in str(nothing)
 
 
 @pytest.mark.parametrize(
