@@ -15,7 +15,7 @@ from emotion_utils.evaluation.report import Report
 from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import ModelFacts, facts_of
-from emotion_utils.models.handling import check_model, unwrap
+from emotion_utils.models.handling import check_model, unwrap, weights_digest
 
 HEAD = "# Model card: "  # begins every card, and tells it from files of others
 LONGEST = 4000  # characters of a text that somebody gives
@@ -58,7 +58,7 @@ def write_model_card(
 
     Raises:
         TypeError: no network, or no report.
-        ValueError: a text that is none; a report of other classes.
+        ValueError: a text that is none; a report of other classes, or of a network with other weights.
         OSError: the card cannot be written, or something else than a card is there; a file that is there is untouched.
     """
     check_model(model)
@@ -68,6 +68,7 @@ def write_model_card(
     whole = report.report if isinstance(report, GroupReport) else report
     if whole is not None:
         match_classes(model, whole.classes)
+        _check_measured(model, whole)
     title = _text("name", name) or type(network).__name__
     given = {"licence": licence, "data": data, "intended_use": intended_use}
     texts = {argument: _text(argument, value) or UNKNOWN for argument, value in given.items()}
@@ -111,6 +112,14 @@ def _cell(text: str, limit: int = LONGEST_NAME) -> str:
     for sign in "\\|<*_`[":
         text = text.replace(sign, f"\\{sign}")
     return text
+
+
+def _check_measured(model: nn.Module, report: Report) -> None:
+    if report.weights is not None and report.weights != weights_digest(model):
+        raise ValueError(
+            f"report={brief(report.name)}: it was measured with other weights than this {type(unwrap(model)).__name__} "
+            "has, those of another network or from before more training. Give evaluate(model, …) of the same model."
+        )
 
 
 def _network(network: nn.Module, known: ModelFacts, report: Report | None) -> str:

@@ -18,7 +18,7 @@ from emotion_utils.evaluation.confidence import MOST_DRAWS, bootstrap_interval, 
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.fit import check_fit
-from emotion_utils.models.handling import moved_to
+from emotion_utils.models.handling import moved_to, weights_digest
 from emotion_utils.models.inference import check_finite, compute_logits, warn_if_probabilities
 from emotion_utils.tensors import as_tensor, as_whole
 
@@ -41,6 +41,7 @@ class Report:
     interval: tuple[float, float]  # lower and upper end of the accuracy's 95 % bootstrap interval
     twins: Tensor | None = None  # (N,) bool: has an identical twin in training; None where that is unknown
     notes: tuple[str, ...] = ()  # what was decided on the way, a sentence each
+    weights: str | None = None  # which network was asked, by the digest of its weights; None where nobody said
 
     def __post_init__(self) -> None:
         classes, labels = check_classes(self.classes), as_whole(self.labels, "labels")
@@ -234,6 +235,7 @@ def evaluate(
         interval=bootstrap_interval(logits.argmax(1) == labels, draws=draws, seed=seed),
         twins=None if dataset.twins is None else dataset.twins.cpu(),
         notes=tuple(note for note in (moved, _note_on_normalisation(model, dataset)) if note),
+        weights=weights_digest(model),
     )
 
 

@@ -1,6 +1,7 @@
 """Handle any network with care: what it is wrapped in, where its weights lie; looked at, it stays as it was."""
 
 import copy
+import hashlib
 import sys
 import warnings
 from collections import Counter
@@ -99,6 +100,21 @@ def copied(model: nn.Module) -> nn.Module:
         if not twin.is_leaf:  # of a scripted network, whose copies autograd takes for computed ones
             twin.detach_().requires_grad_(parameter.requires_grad)
     return made
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Hash a network's parameters and buffers, in their order: those of a wrapper are those of what it holds.
+
+    So it can be told whether two results are of one network, also of a copy, or before and after more training.
+    """
+    sha = hashlib.sha256()
+    for value in (*model.parameters(), *model.buffers()):
+        value = value.detach().cpu()
+        value = (value.int_repr() if value.is_quantized else value.to_dense()).contiguous()
+        sha.update(f"{value.dtype} {tuple(value.shape)}".encode())
+        if value.numel():
+            sha.update(value.flatten().view(torch.uint8).numpy())
+    return sha.hexdigest()
 
 
 def _computed(value: Any, seen: set[int]) -> Iterator[Tensor]:

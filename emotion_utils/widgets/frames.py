@@ -142,7 +142,7 @@ class FrameReader:
                     heat = heat / heat.max().clamp(min=1e-12)
         reasons = tuple(reason for reason in seen.reasons if reason != "unsure")
         reasons = (reasons if found or problem == "no finder" else ("no face", *reasons)) + (
-            ("unsure",) if float(smoothed.max()) < self.threshold else ()
+            ("unsure",) if bool(smoothed.max() < self.threshold) else ()  # as exact as the mean is
         )
         return FrameAnswer(
             faces[0], frame_of(faces[0], tilt=seen.tilt), seen.tilt, found, self.classes, seen.probabilities, smoothed,

@@ -1,9 +1,12 @@
 """The model card says what the network and the report say, and what nobody has said."""
 
+import copy
+
 import pytest
 import torch
 from small_faces import small_faces
 from small_groups import faces_with_truth, report_of
+from torch import nn
 
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.evaluation.groups import evaluate_groups
@@ -11,6 +14,9 @@ from emotion_utils.evaluation.model_card import write_model_card
 from emotion_utils.evaluation.report import Report, evaluate
 from emotion_utils.models.facts import remember, set_facts
 from emotion_utils.models.networks import EmotionCNN, LinearModel
+from emotion_utils.models.views import FlipAverage
+from emotion_utils.training.config import TrainConfig
+from emotion_utils.training.loop import train
 
 FACES = small_faces(140, split="test")
 
@@ -127,3 +133,20 @@ def test_a_card_is_written_anew_and_nothing_else_is_written_over(tmp_path):
     with pytest.raises(IsADirectoryError, match="folder"):
         write_model_card(model, tmp_path)
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_figures_of_another_network_are_refused(tmp_path):
+    model = network()
+    report, path = evaluate(model, FACES), tmp_path / "card.md"
+    for same in (copy.deepcopy(model), nn.DataParallel(model), FlipAverage(model)):
+        write_model_card(same, path, report)
+    path.unlink()
+    other = LinearModel(image_size=16)  # with other first weights
+    remember(other, FACES)
+    with pytest.raises(ValueError, match=r"other weights.*LinearModel.*evaluate"):
+        write_model_card(other, path, report)
+    train(model, FACES, None, TrainConfig(epochs=1, device="cpu", progress=False))
+    with pytest.raises(ValueError, match="other weights"):
+        write_model_card(model, path, report)
+    assert not list(tmp_path.iterdir())
+    write_model_card(model, path, evaluate(model, FACES))
