@@ -28,7 +28,7 @@ from emotion_utils.models.handling import (
     unwrap,
     without_fast_path,
 )
-from emotion_utils.models.pictures import channels_of
+from emotion_utils.models.pictures import channels_of, image_size_of
 from emotion_utils.models.priors import LEARNT, Change, Frequencies, prior_change
 from emotion_utils.models.shapes import trace_shapes
 
@@ -107,8 +107,7 @@ def export_onnx(
     """
     check_model(model)
     path, network, known = as_path(path), unwrap(model), facts_of(model)
-    own = getattr(network, "image_size", None)
-    side = check_image_size((own if isinstance(own, int) else 48) if image_size is None else image_size)
+    side = check_image_size(image_size_of(model) if image_size is None else image_size)
     channels = check_whole(1, 1024, in_channels=channels_of(model, side, side) if in_channels is None else in_channels)
     mean, std = known.normalisation or _first_guess(network)
     if not isinstance(pixels, str) or pixels not in KINDS_OF_PIXELS:

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from emotion_utils.data.grey_levels import in_rows
 from emotion_utils.data.pixels import as_images, normalise
-from emotion_utils.errors import ShapeError, brief
+from emotion_utils.errors import brief
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import is_face_model, unwrap, warn
-from emotion_utils.models.shapes import trace_shapes
+from emotion_utils.models.handling import as_input, is_face_model, undisturbed, unwrap, warn
 from emotion_utils.tensors import as_tensor
 
 SCALES = ("unit", "grey", "normalised")
@@ -51,9 +50,11 @@ def as_pixels(
     """
     if scale is not None and (not isinstance(scale, str) or scale not in SCALES):
         raise ValueError(f"scale={brief(scale)}: choose one of {', '.join(SCALES)}, or None to look at the pixels.")
-    floats, channels = _as_floats(images), _channels_for(model, images, size)
+    array = _as_tensor(images)  # None of files and the like
+    floats = array.float() if array is not None and array.is_floating_point() else None
+    channels = _channels_for(model, images, array, size)
     if floats is None or (scale != "normalised" and not _is_laid_out(floats, channels)):
-        return _grey_levels(model, images, channels, size, bgr)
+        return _grey_levels(model, images, array, channels, size, bgr)
     if floats.numel() == 0:
         return Pixels(_laid_out(floats, channels), None, None)
     low, high = float(floats.min()), float(floats.max())
@@ -63,7 +64,8 @@ def as_pixels(
     known = facts_of(model).normalisation
     scale = _recognise(floats, low, high, known) if scale is None else _check_scale(scale, low, high)
     if scale != "normalised" and size is not None:
-        return _grey_levels(model, floats if scale == "unit" else floats / 255, channels, size, bgr)
+        unit = floats if scale == "unit" else floats / 255
+        return _grey_levels(model, unit, unit, channels, size, bgr)
     if scale == "normalised":
         if size is not None:
             raise ValueError(f"size={size}: resize images before they are normalised.")
@@ -72,17 +74,18 @@ def as_pixels(
     return Pixels(_laid_out(floats, channels), 255.0 if scale == "grey" else 1.0, _normalisation(model))
 
 
-def _grey_levels(model: nn.Module, images: Any, channels: int, size: int | None, bgr: bool | None) -> Pixels:
-    """Take images of whole numbers, files and the like: uint8."""
-    if channels == 3 and _as_tensor(images) is None:  # files and Pillow's images; grey ones get three equal channels
+def _grey_levels(
+    model: nn.Module, images: Any, array: Tensor | None, channels: int, size: int | None, bgr: bool | None
+) -> Pixels:
+    """Take images of whole numbers, files and the like: uint8; `array` holds them, if they are arrays."""
+    if channels == 3 and array is None:  # files and Pillow's images; grey ones get three equal channels
         return Pixels(as_images(images, size, bool(bgr), colour=True), None, _normalisation(model))
     if channels != 1:
-        pixels = _as_tensor(images)
-        if pixels is None or pixels.dtype != torch.uint8 or size is not None:
+        if array is None or array.dtype != torch.uint8 or size is not None:
             raise ValueError(
                 f"This network takes images of {channels} channels: give uint8 or float (N, {channels}, H, W)."
             )
-        return Pixels(pixels, None, _normalisation(model))
+        return Pixels(array, None, _normalisation(model))
     if bgr is None and isinstance(images, np.ndarray) and images.ndim >= 3 and images.shape[-1] in (3, 4):
         warn(
             "The arrays hold colours: they were taken as red, green, blue and turned grey. OpenCV's are blue, green, "
@@ -118,16 +121,28 @@ def channels_of(model: nn.Module, height: int, width: int) -> int:
     if guess == 1 or is_face_model(unwrap(model)):
         return guess
     try:
-        trace_shapes(model, (2, 1, height, width))
-    except ShapeError:
+        images = as_input(torch.zeros(2, 1, height, width), model)
+        with undisturbed(model), torch.no_grad():
+            unwrap(model)(images)
+    except Exception:  # the code of a reader's network may raise anything
         return guess
     return 1
 
 
+def image_size_of(model: nn.Module) -> int:
+    """Give the height and width of the images that a network says it is built for, `image_size`; else 48.
+
+    Other libraries write a number, or a pair of equal ones.
+    """
+    own = getattr(unwrap(model), "image_size", None)
+    if isinstance(own, tuple | list) and len(set(own)) == 1:
+        own = own[0]
+    return own if isinstance(own, int) and own > 0 else 48
+
+
 def input_shape_of(model: nn.Module) -> tuple[int, ...]:
-    """Give the shape of a batch of one image for a network: of its `image_size`, or 48 × 48, in its channels."""
-    own = getattr(unwrap(model), "image_size", 48)
-    size = own if isinstance(own, int) else 48
+    """Give the shape of a batch of one image for a network, in its size and its channels."""
+    size = image_size_of(model)
     return (1, channels_of(model, size, size), size, size)
 
 
@@ -139,9 +154,9 @@ def _channels_in_sight(model: nn.Module) -> int:
     return next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), own) or 1  # 0: lazy
 
 
-def _channels_for(model: nn.Module, images: Any, size: int | None) -> int:
-    """Say how many channels the images that somebody gives are to get."""
-    guess, array = _channels_in_sight(model), _as_tensor(images)
+def _channels_for(model: nn.Module, images: Any, array: Tensor | None, size: int | None) -> int:
+    """Say how many channels the images that somebody gives are to get; `array` holds them, if they are arrays."""
+    guess = _channels_in_sight(model)
     if guess == 1 or (array is not None and array.ndim == 4 and array.shape[1] == guess):
         return guess
     first = images[0] if isinstance(images, list | tuple) and images else images
@@ -164,12 +179,6 @@ def _as_tensor(images: Any) -> Tensor | None:
     if isinstance(images, np.ndarray) and images.dtype.kind in "bfiu":
         return torch.from_numpy(np.ascontiguousarray(images))
     return as_tensor(images, "images") if isinstance(images, Tensor) else None
-
-
-def _as_floats(images: Any) -> Tensor | None:
-    """Give float images, float32 of any shape; None for whole numbers, files and the like."""
-    tensor = _as_tensor(images)
-    return tensor.float() if tensor is not None and tensor.is_floating_point() else None
 
 
 def _is_laid_out(floats: Tensor, channels: int) -> bool:

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from emotion_utils.errors import ShapeError, listed
 from emotion_utils.models.handling import as_input, check_model, place_of, undisturbed, unwrap
+from emotion_utils.models.pictures import image_size_of
 from emotion_utils.models.shapes import explained
 from emotion_utils.models.wiring import FUNCTION, IMAGE, Step, follow_steps
 from emotion_utils.tensors import as_tensor
@@ -147,11 +148,11 @@ def _check_chain(model: nn.Module, names: list[str]) -> None:
 
 def _steps_of(model: nn.Module) -> tuple[int, list[Step]]:
     """Follow zeros through a network, or a part of one: the side of the image, and the steps; none if none is taken."""
-    (device, dtype), own = place_of(model), getattr(model, "image_size", None)
+    device, dtype = place_of(model)
     first = next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 1)
     if not any(model.children()) or any(is_lazy(tensor) for tensor in [*model.parameters(), *model.buffers()]):
         return 0, []  # one layer alone, or weights that are still to be drawn
-    for side, channels in product(dict.fromkeys((own if isinstance(own, int) else 48, *SIDES)), {first, 1}):
+    for side, channels in product(dict.fromkeys((image_size_of(model), *SIDES)), {first, 1}):
         with suppress(ShapeError):
             return side, follow_steps(model, torch.zeros(1, channels, side, side, device=device, dtype=dtype))
     return 0, []

@@ -21,7 +21,7 @@ from emotion_utils.files import as_path, is_file
 from emotion_utils.models.facts import facts_of
 from emotion_utils.models.handling import check_model, unwrap
 from emotion_utils.models.inference import predict_proba
-from emotion_utils.models.pictures import channels_of
+from emotion_utils.models.pictures import channels_of, image_size_of
 from emotion_utils.models.pretrained import CHECKSUMS, load_pretrained
 from emotion_utils.models.priors import EQUAL, LEARNT, Frequencies, adjust_priors, prior_change
 from emotion_utils.models.weight_files import load_weights
@@ -143,7 +143,7 @@ def predict_photo(
     found = find_faces(photo, finder=finder) if faces is None else _as_faces(faces)
     if not found:
         return [Prediction(None, None, None, tuple(classes), None, ("no face",), frequencies=taken)]
-    size = getattr(unwrap(network), "image_size", 48)
+    size = image_size_of(network)
     looks = [_look(photo, face, scales, mirror, size, tilt_of(photo, face, upright)) for face in found]
     rows = predict_proba(network, torch.cat([look.views for look in looks])).cpu()  # (faces · views, C)
     if rows.shape[1] != len(classes):  # its last layer was replaced
@@ -168,7 +168,7 @@ def classes_of(network: nn.Module) -> tuple[str, ...]:
             f"{name} does not know what its classes are called. train() tells it, or set_facts(model, (mean, std), "
             "classes) from emotion_utils.models."
         )
-    size = getattr(unwrap(network), "image_size", 48)
+    size = image_size_of(network)
     if (channels := channels_of(network, size, size)) != 1:
         raise ValueError(
             f"{name} takes images of {channels} channels, and faces are cut out in grey: train one with colour=False, "

@@ -21,7 +21,7 @@ from emotion_utils.errors import check_number, check_share
 from emotion_utils.explain.asking import question
 from emotion_utils.explain.gradients import grad_cam
 from emotion_utils.explain.layers import layers_with_maps
-from emotion_utils.models.handling import unwrap
+from emotion_utils.models.pictures import image_size_of
 from emotion_utils.models.priors import EQUAL, Frequencies
 from emotion_utils.photos.boxes import Box, Face
 from emotion_utils.photos.cropping import frame_of
@@ -96,7 +96,7 @@ class FrameReader:
         self.smoothing, self.overlay = check_smoothing(smoothing), check_flag(overlay=overlay)
         self.network, self.threshold = find_network(model), check_share(threshold=threshold)
         self.frequencies = frequencies
-        size = getattr(unwrap(self.network), "image_size", 48)
+        size = image_size_of(self.network)
         blank = torch.full((1, 1, size, size), 128, dtype=torch.uint8)
         (tried,) = predict_photo(blank[0], self.network, faces=(0, 0, size, size), **self._looks())
         self.classes = tried.classes

@@ -171,6 +171,13 @@ def test_classes_of_ones_own_and_their_size(scene, tmp_path):
     assert torch.allclose(one.probabilities, other.probabilities, atol=0.02)  # stored in half precision
 
 
+@pytest.mark.parametrize(("image_size", "side"), [(32, 32), ((32, 32), 32), ([24, 24], 24), ((32, 24), 48), ("?", 48)])
+def test_a_network_of_ones_own_may_say_its_size_as_a_pair(scene, network, image_size, side):
+    network.image_size = image_size
+    (prediction,) = predict_photo(scene, network, faces=BOX)
+    assert prediction.crop.shape == (1, side, side)
+
+
 def test_a_network_is_left_as_it_was(scene, network):
     network.train()
     predict_photo(scene, network, faces=BOX)
