@@ -48,13 +48,19 @@ def _is_changed(model: nn.Module) -> bool:
 def _arguments(model: nn.Module) -> dict[str, Any]:
     """Give what a network was built with, equal whether it was built by hand or from a file of weights.
 
-    Of any network but ours as they are built, give the kinds of its layers as well: weights alone do not tell whether a
-    ReLU became a Tanh.
+    Of any network but ours as they are built, give its layers as well: weights alone do not tell whether a ReLU became
+    a Tanh, or a stride 2.
     """
     arguments = {}
     if isinstance(model, FaceModel):
         plain = as_plain({**model.config, "classes": model.num_classes})  # the description has their names
         arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
     if not is_one_of_ours(model):
-        arguments["layers"] = {name: type(layer).__qualname__ for name, layer in model.named_modules() if name}
+        arguments["layers"] = {name: _kind(layer) for name, layer in model.named_modules() if name}
     return arguments
+
+
+def _kind(layer: nn.Module) -> str:
+    """Give the class of a layer, and its settings if it is PyTorch's: others may print what differs in each process."""
+    known = type(layer).__module__.startswith("torch.nn.") and not any(layer.children())
+    return str(layer) if known else type(layer).__qualname__

@@ -175,6 +175,26 @@ def test_a_layer_that_was_exchanged_is_noticed(tmp_path, ours):
         run(tmp_path, make(nn.GELU()), resume=True)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        (nn.LeakyReLU(0.1), nn.LeakyReLU(0.2), r"0\.1.*0\.2"),
+        (nn.Dropout(0.5), nn.Dropout(0.1), r"0\.5.*0\.1"),
+        (nn.MaxPool2d(2), nn.MaxPool2d(4), r"layers\.0 was .*MaxPool2d"),
+    ],
+)
+def test_a_setting_of_a_layer_in_a_network_of_ones_own_is_noticed(tmp_path, before, now, message):
+    """No weight tells a slope, a share or a stride, where an adaptive pooling follows."""
+
+    def make(layer):
+        return nn.Sequential(layer, nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(16, 7))
+
+    run(tmp_path, make(before))
+    with pytest.raises(CheckpointError, match=message):
+        run(tmp_path, make(now), resume=True)
+    assert len(run(tmp_path, make(before), resume=True)) == 2
+
+
 def test_a_run_of_an_earlier_version_that_noted_no_layers_goes_on(tmp_path):
     run(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(256, 7)))
     content = load_checkpoint(tmp_path / "last.pt")
