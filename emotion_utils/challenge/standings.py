@@ -5,7 +5,6 @@ file is taken on trust: an entry keeps its code, so that a teacher can run it ag
 """
 
 import csv
-import glob
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from emotion_utils.challenge.entries import Entry
+from emotion_utils.data.tree import resolve_pattern
 from emotion_utils.errors import brief, listed, reason, show
 from emotion_utils.files import as_path, atomic_write, held, is_file, open_file, read_file, set_aside
 from emotion_utils.models.handling import warn
@@ -71,11 +71,9 @@ class League:
         """
         path = as_path(path)
         content = {"format": STANDINGS_FORMAT, "merged": merged, "entries": [entry.to_row() for entry in self.entries]}
-        with atomic_write(path) as part:
-            text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
-            part.write_text(
-                text, encoding="utf-8", errors="backslashreplace"
-            )  # half a letter, as \ud83d: JSON reads it
+        text = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+        with atomic_write(path) as part:  # half a letter is written as \ud83d, which JSON reads
+            part.write_text(text, encoding="utf-8", errors="backslashreplace")
         return path
 
     def best(self) -> list[Entry]:
@@ -209,9 +207,7 @@ def _expand(path: Path) -> list[Path]:
         # Hidden ones are none of a learner's, such as the copies that Jupyter keeps in .ipynb_checkpoints.
         found = path.rglob("*.json")
         return sorted(file for file in found if not any(part[0] == "." for part in file.relative_to(path).parts))
-    if not path.exists() and any(letter in str(path) for letter in "*?["):
-        return sorted(map(Path, glob.glob(str(path), recursive=True)))
-    return [path]
+    return resolve_pattern(path)
 
 
 def is_merged(path: Path) -> bool:

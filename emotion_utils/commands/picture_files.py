@@ -1,6 +1,5 @@
 """Picture files under files and folders, one by one: however many there are, and without going round in circles."""
 
-import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from emotion_utils.data.image_files import FORMATS, PLUGIN_FORMATS
+from emotion_utils.data.tree import resolve_pattern
 from emotion_utils.errors import show
 
 
@@ -20,12 +20,8 @@ def check_places(places: Sequence[Path]) -> None:
 
 
 def resolve_patterns(places: Sequence[Path]) -> list[Path]:
-    """Give the places, and for a pattern such as `photos/*.jpg`, which the shell of Windows leaves alone, its files."""
-    found: list[Path] = []
-    for place in places:
-        is_pattern = not os.path.lexists(place) and glob.has_magic(str(place))
-        found += sorted(map(Path, glob.glob(str(place), recursive=True))) or [place] if is_pattern else [place]
-    return found
+    """Give the places, and for a pattern such as `photos/*.jpg` its files; one without files stays, to be named."""
+    return [found for place in places for found in resolve_pattern(place) or [place]]
 
 
 def find_pictures(places: Iterable[Path], leave_out: Path | None = None) -> Iterator[Path]:

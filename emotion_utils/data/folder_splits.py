@@ -85,9 +85,9 @@ def _folders_of(path: Path) -> dict[str, str]:
 def _innermost(path: Path, folder: str, split: str) -> str:
     """Give the folder in a split's folder that is called as it, as when train.zip is unpacked to train/train; or it."""
     inside = sub_folders(path / folder).found
-    return (
-        _innermost(path, f"{folder}/{inside[0]}", split) if [split_of(name) for name in inside] == [split] else folder
-    )
+    if [split_of(name) for name in inside] != [split]:
+        return folder
+    return _innermost(path, f"{folder}/{inside[0]}", split)
 
 
 def _read_each(path: Path, folders: dict[str, str], how: Asked) -> dict[str, FaceDataset]:

@@ -1,5 +1,6 @@
 """Files and folders below a folder: each once, in a fixed order, and what was left out by name."""
 
+import glob
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,13 @@ class Tree:
 
     found: tuple[str, ...]  # paths in the folder, with / between their parts
     left_out: tuple[str, ...]  # likewise, made fit to be printed, and why where that is not plain
+
+
+def resolve_pattern(path: Path) -> list[Path]:
+    """Give what a pattern such as `photos/*.jpg` means, which the shell of Windows leaves alone; all else as it is."""
+    if os.path.lexists(path) or not glob.has_magic(str(path)):
+        return [path]
+    return sorted(map(Path, glob.glob(str(path), recursive=True)))
 
 
 def sub_folders(path: Path) -> Tree:
