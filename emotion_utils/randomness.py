@@ -102,10 +102,14 @@ def random_state_kept(devices: Iterable[torch.device] = ()) -> Iterator[None]:
 
 
 @contextmanager
-def state_kept(devices: Iterable[torch.device] = ()) -> Iterator[None]:
+def state_kept() -> Iterator[None]:
     """Put back what somebody's code may have set for all of Python: random states, gradients, the default dtype."""
     dtype = torch.get_default_dtype()
-    with random_state_kept(devices), torch.set_grad_enabled(torch.is_grad_enabled()):
+    count = torch.cuda.device_count() if torch.cuda.is_initialized() else 0
+    with (
+        random_state_kept(torch.device("cuda", i) for i in range(count)),
+        torch.set_grad_enabled(torch.is_grad_enabled()),
+    ):
         try:
             yield
         finally:

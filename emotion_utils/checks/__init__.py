@@ -79,7 +79,7 @@ def check(hints: Sequence[str] = (), in_place: bool = False) -> Callable[[Callab
                 if any(is_stub(answer) for answer in answers):
                     raise _Unfinished
                 # Cells that follow give the numbers that they would have given without the check.
-                with state_kept(_devices()), time_limit(SECONDS), honest(answers, in_place) as plain_answers:
+                with state_kept(), time_limit(SECONDS), honest(answers, in_place) as plain_answers:
                     function(*plain_answers, **options)
             except _Unfinished as unfinished_answer:
                 verdict = Verdict("not yet", f"{name}: not yet. {unfinished_answer}, then run the cell again.")
@@ -100,11 +100,6 @@ def check(hints: Sequence[str] = (), in_place: bool = False) -> Callable[[Callab
         return wrapper
 
     return decorate
-
-
-def _devices() -> list[torch.device]:
-    count = torch.cuda.device_count() if torch.cuda.is_initialized() else 0
-    return [torch.device("cuda", number) for number in range(count)]
 
 
 def _hint(error: BaseException, hints: Sequence[str], before: int) -> str:
