@@ -30,7 +30,7 @@ class RunDescription:
     Attributes:
         network: name of the model's class.
         arguments: what it was built with, by name, if it is of this package; of all others, and of one whose layers
-            were changed, the kinds of its layers.
+            were changed, its layers: their kinds, and the settings of PyTorch's.
         classes: names of the classes.
         settings: `TrainConfig.to_dict()`.
         data: name, numbers of images, normalisation, augmentation, and digests of images and labels.
