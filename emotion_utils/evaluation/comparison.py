@@ -14,7 +14,7 @@ import torch
 
 from emotion_utils.errors import brief
 from emotion_utils.evaluation.margins import paired_margin, seed_margin
-from emotion_utils.evaluation.measuring import Measured, milliseconds
+from emotion_utils.evaluation.measuring import Measured, milliseconds_on
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.shapes import Row
 
@@ -124,7 +124,7 @@ def _in_turns(*runs: Measured) -> tuple[float, ...]:
 
     The times in `runs` were taken minutes apart: on a laptop with a browser open, two equal networks differed by half.
     """
-    rounds = [[milliseconds(run.model, run.trace.input_shape[-1], repeats=8) for run in runs] for _ in range(3)]
+    rounds = [[milliseconds_on(run.model, run.trace.input_shape[1:], repeats=8) for run in runs] for _ in range(3)]
     return tuple(min(times) for times in zip(*rounds, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -16,6 +17,7 @@ from emotion_utils.models.classes import match_classes, with_classes_of
 from emotion_utils.models.fit import check_fit
 from emotion_utils.models.handling import as_input, check_model, copied, eval_mode, undisturbed
 from emotion_utils.models.inference import check_finite, compute_logits
+from emotion_utils.models.pictures import channels_of
 from emotion_utils.models.shapes import Trace, trace_shapes
 from emotion_utils.training.config import TrainConfig
 from emotion_utils.training.history import History
@@ -45,21 +47,28 @@ class Measured:
 
 
 def milliseconds(model: nn.Module, image_size: int = 48, faces: int = 16, repeats: int = 30) -> float:
-    """Time the network on a batch of `faces` random grey images; return the fastest run, in milliseconds a face.
+    """Time the network on a batch of `faces` random images; return the fastest run, in milliseconds a face.
 
-    A small batch takes about a millisecond, so at least one run is not interrupted by what else the computer does.
+    The images have as many channels as the network takes. A small batch takes about a millisecond, so at least one run
+    is not interrupted by what else the computer does.
 
     Raises:
         TypeError, ValueError: no network, or numbers that are none.
         ShapeError: a network that does not take such images.
     """
     check_model(model, values=True)
-    faces, repeats = check_whole(1, 100_000, faces=faces), check_whole(1, MOST_REPEATS, repeats=repeats)
     image_size = check_image_size(image_size)
-    shape = trace_shapes(model, (faces, 1, image_size, image_size)).output_shape  # says which layer does not fit
-    if not shape:
+    channels = channels_of(model, image_size, image_size)
+    return milliseconds_on(model, (channels, image_size, image_size), faces, repeats)
+
+
+def milliseconds_on(model: nn.Module, image_shape: Sequence[int], faces: int = 16, repeats: int = 30) -> float:
+    """Time the network as `milliseconds` does, on images of a shape (C, H, W)."""
+    faces, repeats = check_whole(1, 100_000, faces=faces), check_whole(1, MOST_REPEATS, repeats=repeats)
+    batch_shape = (faces, *image_shape)
+    if not trace_shapes(model, batch_shape).output_shape:  # which says what layer does not fit
         raise ShapeError(f"model={type(model).__name__}: it returned no tensor (N, C); return the logits alone.")
-    images = torch.randn(faces, 1, image_size, image_size, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(batch_shape, generator=torch.Generator().manual_seed(0))
     images, best = as_input(images, model), float("inf")
     with eval_mode(model), torch.no_grad():
         model(images.clone())  # the first run is slower: memory is fetched, kernels are chosen
@@ -93,7 +102,7 @@ def measure(model: nn.Module, train_set: FaceDataset, val_set: FaceDataset, conf
     labels, logits = val_set.labels.cpu(), compute_logits(trained, val_set).cpu()
     check_finite(logits, trained)
     correct = match_classes(trained, val_set).columns(logits).argmax(1) == labels
-    speed = milliseconds(trained, val_set.images.shape[-1])
+    speed = milliseconds_on(trained, val_set.images.shape[1:])
     return Measured(trained, trace, history, correct, labels, seconds, speed, val_set.classes, config)
 
 

@@ -16,6 +16,7 @@ from emotion_utils.files import as_path, atomic_write, open_file
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import ModelFacts, facts_of
 from emotion_utils.models.handling import check_model, unwrap, weights_digest
+from emotion_utils.models.pictures import input_shape_of
 
 HEAD = "# Model card: "  # begins every card, and tells it from files of others
 LONGEST = 4000  # characters of a text that somebody gives
@@ -127,7 +128,8 @@ def _network(network: nn.Module, known: ModelFacts, report: Report | None) -> st
     count = sum(each.numel() for each in network.parameters())
     side = getattr(network, "image_size", None)
     size = f"{side} × {side} pixels" if isinstance(side, int) else "a size of its own"
-    lines = [f"- Network: {type(network).__name__}, {count:,} parameters", f"- Input: grey images of {size}"]
+    colours = "grey" if input_shape_of(network)[1] == 1 else "coloured"
+    lines = [f"- Network: {type(network).__name__}, {count:,} parameters", f"- Input: {colours} images of {size}"]
     if known.normalisation:
         lines[1] += (
             f", normalised with mean {known.mean:.4f} and standard deviation {known.std:.4f} of grey levels 0 to 1"

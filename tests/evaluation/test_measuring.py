@@ -12,6 +12,7 @@ from small_faces import small_faces
 from torch import nn
 from torch.utils.data import random_split
 
+from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.emotions import EMOTIONS
 from emotion_utils.errors import DivergedError, ShapeError
 from emotion_utils.evaluation.comparison import compare_with_baseline
@@ -110,6 +111,15 @@ def test_measure_sees_the_validation_faces_as_training_does(faces):
 def test_a_misfit_is_explained_before_any_training(faces):
     with pytest.raises(ShapeError, match=r"classifier\.1.*3 logits.*7 classes"):
         measure(LinearModel(classes=3, image_size=16), *faces, CONFIG)
+
+
+def test_networks_for_colours_are_measured_compared_and_timed():
+    pixels = torch.randint(0, 256, (70, 3, 16, 20), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    coloured = FaceDataset(pixels, torch.arange(70) % 7, EMOTIONS)
+    own = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 7))
+    found = measure(own, coloured, coloured, CONFIG)
+    assert found.trace.input_shape == (1, 3, 16, 20)
+    assert min(found.milliseconds, *compare_with_baseline(found, found).milliseconds, milliseconds(own, 16)) > 0
 
 
 def test_milliseconds_keeps_the_mode():

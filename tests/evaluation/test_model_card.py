@@ -58,6 +58,12 @@ def test_what_is_not_known_is_said_to_be_so(tmp_path):
     assert "EmotionCNN" in card
 
 
+@pytest.mark.parametrize(("channels", "word"), [(1, "grey"), (3, "coloured")])
+def test_the_card_says_which_images_go_in(tmp_path, channels, word):
+    card = read(EmotionCNN((4,), image_size=16, in_channels=channels), folder=tmp_path)
+    assert f"- Input: {word} images of 16 × 16 pixels" in card
+
+
 def test_notes_of_the_weights_are_listed(tmp_path):
     model = network()
     set_facts(model, (0.5, 0.2), EMOTIONS, {"seed": 3, "protocol": "two | three\n# four", "teacher": None})
