@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from emotion_utils.errors import check_whole
 from emotion_utils.models.arguments import MOST_PIXELS
 from emotion_utils.models.facts import facts_of
-from emotion_utils.models.handling import check_model
+from emotion_utils.models.handling import check_model, unwrap
 
 
 class FlipAverage(nn.Module):
@@ -25,6 +25,11 @@ class FlipAverage(nn.Module):
         super().__init__()
         check_model(model)
         self.model, self.shift = model, check_whole(0, MOST_PIXELS, shift=shift)
+
+    @property
+    def image_size(self) -> int | None:
+        """Height and width of the images that the network is built for, None if it does not say."""
+        return getattr(unwrap(self.model), "image_size", None)
 
     def normalisation(self) -> tuple[float, float] | None:
         """Return the mean and standard deviation that the network was trained with, None if it does not know them."""

@@ -178,6 +178,13 @@ def test_a_network_of_ones_own_may_say_its_size_as_a_pair(scene, network, image_
     assert prediction.crop.shape == (1, side, side)
 
 
+def test_a_mean_over_views_takes_images_of_the_size_of_its_network(scene):
+    model = EmotionCNN((4,), hidden=4, classes=EMOTIONS, image_size=32)
+    model.set_normalisation(0.5, 0.2)
+    (prediction,) = predict_photo(scene, FlipAverage(model), faces=BOX)
+    assert prediction.crop.shape == (1, 32, 32)
+
+
 def test_a_network_is_left_as_it_was(scene, network):
     network.train()
     predict_photo(scene, network, faces=BOX)
