@@ -47,5 +47,6 @@ class FlipAverage(nn.Module):
         k, (height, width) = self.shift, images.shape[2:]
         wide = F.pad(images, (k, k, k, k), mode="replicate")  # (N, 1, H + 2k, W + 2k)
         corners = ((k, k), (k, 0), (k, 2 * k), (0, k), (2 * k, k))
-        # Copies, as the parts overlap and a network may work in place.
-        return [wide[:, :, y : y + height, x : x + width].contiguous() for y, x in corners]
+        # Copies, as the parts overlap and a network may work in place; a clone keeps the order in memory, see
+        # `order_in_memory`.
+        return [wide[:, :, y : y + height, x : x + width].clone() for y, x in corners]

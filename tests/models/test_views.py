@@ -56,3 +56,12 @@ def test_views_of_a_network_that_works_in_place_are_those_of_one_that_does_not(s
     head, images = plain(), torch.randn(3, 1, 16, 16)
     found, wanted = (FlipAverage(nn.Sequential(Centred(how), head), shift)(images.clone()) for how in (True, False))
     assert torch.equal(found, wanted)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_views_lie_in_memory_as_the_images_do(channels):
+    """Networks are a third slower where images come in another order than `order_in_memory` chose."""
+    images = torch.rand(2, channels, 8, 10).to(memory_format=torch.channels_last)
+    for view in FlipAverage(plain(), shift=2).shifted(images):
+        assert view.stride() == images.stride()
+        assert view.untyped_storage().nbytes() == 4 * view.numel()  # none shares its numbers with another
