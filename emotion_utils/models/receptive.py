@@ -123,9 +123,12 @@ def _check_chain(model: nn.Module, names: list[str]) -> None:
         name, came = step.name or step.kind, set().union(*(last.get(source, set()) for source in step.sources))
         shape = step.output_shape[2:]
         given = {(side, side) if source == IMAGE else steps[source].output_shape[2:] for source in step.sources}
-        if isinstance(modules.get(step.name), _GLOBAL) or len(shape) != 2 or shape == (1, 1):
+        layer = modules.get(step.name)
+        followed = isinstance(layer, (nn.Conv2d, *_POOLS))
+        shrinks_to_one = shape == (1, 1) and shape not in given and not followed  # by a mean over all places
+        if isinstance(layer, _GLOBAL) or len(shape) != 2 or shrinks_to_one:
             break
-        if isinstance(modules.get(step.name), (nn.Conv2d, *_POOLS)):
+        if followed:
             before = met[-1] if met else ""
             if came and before not in came:
                 others = listed(sorted(came - {""}), 3, 120) or "the image"

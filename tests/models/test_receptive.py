@@ -9,6 +9,7 @@ from network_styles import Centred, Lazy, build, data_parallel
 from torch import nn
 
 from emotion_utils.errors import ShapeError
+from emotion_utils.models.networks import EmotionCNN
 from emotion_utils.models.receptive import influence, receptive_field
 
 STACKS = {
@@ -212,3 +213,10 @@ def test_what_cannot_be_run_is_believed_and_stays_as_it_is():
     assert part.training
     assert part[1].num_batches_tracked == 0
     assert receptive_field(nn.Conv2d(3, 2, 3))[0].size == 3
+
+
+def test_maps_of_a_single_place_are_followed():
+    features = EmotionCNN(widths=(8,) * 5).features  # 48, 24, 12, 6, 3, 1 pixels wide
+    assert receptive_field(features)[-1].size == 94
+    longer = nn.Sequential(features, nn.Conv2d(8, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
+    assert [field.size for field in receptive_field(longer)][-2:] == [94, 158]
