@@ -1,5 +1,6 @@
 """Follow an image through a network: the shape after each layer, what it costs, and where the layers do not fit."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -130,8 +131,7 @@ def trace_shapes(model: nn.Module, input_shape: tuple[int, ...] = (1, 1, 48, 48)
 @contextmanager
 def counted(model: nn.Module) -> Iterator[Callable[[], int]]:
     """Count what runs: the function says how many multiplications (each with its addition) there were so far."""
-    from torch.utils.flop_counter import FlopCounterMode  # here, because it takes a tenth of a second to import
-
+    FlopCounterMode = _flop_counter()
     # The counter knows products of matrices; the quick ways for attention and recurrent layers hide theirs.
     recurrent = any(isinstance(module, nn.RNNBase) for module in model.modules())
     known = {torch.ops.aten.mkldnn_rnn_layer: _flops_of_lstm}
@@ -141,6 +141,21 @@ def counted(model: nn.Module) -> Iterator[Callable[[], int]]:
         FlopCounterMode(display=False, custom_mapping=known) as counter,
     ):
         yield lambda: counter.get_total_flops() // 2
+
+
+def _flop_counter() -> type:
+    """Import PyTorch's counter, here and not above, because that takes a tenth of a second.
+
+    Beside a PyTorch that knows GPUs it complains where Triton is missing, whose kernels nobody counts here.
+    """
+    logger = logging.getLogger("torch.utils.flop_counter")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        from torch.utils.flop_counter import FlopCounterMode
+    finally:
+        logger.setLevel(level)
+    return FlopCounterMode
 
 
 def _flops_of_lstm(steps: tuple[int, ...], of_input: tuple[int, ...], of_state: tuple[int, ...], *_: Any, **__: Any):

@@ -1,8 +1,12 @@
 """`trace_shapes` and `check_fit`: what each layer gives and costs, and which layer does not fit, in words that help."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from network_styles import build
+from places import REPOSITORY
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -141,3 +145,11 @@ def test_a_layer_whose_weights_are_computed_is_named_when_it_does_not_fit():
     model = nn.Sequential(weight_norm(nn.Conv2d(3, 4, 3)))
     with pytest.raises(ShapeError, match=r"Layer '0', ParametrizedConv2d.*in_channels=1"):
         trace_shapes(model)
+
+
+@pytest.mark.slow
+def test_the_first_trace_of_a_process_says_nothing_of_triton():
+    """A build of PyTorch that knows GPUs complains on import where Triton is missing, as on Windows."""
+    code = "import sys; sys.modules['triton'] = None; from emotion_utils.models import *; trace_shapes(EmotionCNN())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.returncode, done.stderr) == (0, "")
