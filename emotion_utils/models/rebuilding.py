@@ -20,19 +20,19 @@ KINDS = {kind.__name__: kind for kind in (EmotionCNN, FaceNet, FaceVGG, LinearMo
 Factory = Callable[..., nn.Module] | Mapping[str, Callable[..., nn.Module]]
 
 
-def is_one_of_ours(network: nn.Module) -> bool:
+def is_one_of_ours(network: nn.Module, dropout: bool = False) -> bool:
     """Say whether this package builds the same network from its arguments: none of its layers was replaced.
 
-    Dropout does not count, which does nothing in a trained network.
+    Dropout counts only where it is asked for: it does nothing in a trained network, and much in one that learns.
     """
     if KINDS.get(type(network).__name__) is not type(network):
         return False
     with torch.device("meta"):
         rebuilt = type(network)(**network.config)
-    return layers_of(network) == layers_of(rebuilt)
+    return layers_of(network, dropout) == layers_of(rebuilt, dropout)
 
 
-def layers_of(network: nn.Module) -> list[tuple]:
+def layers_of(network: nn.Module, dropout: bool = False) -> list[tuple]:
     """List what a network computes with: the kinds of its modules, their settings, and the shapes of its weights.
 
     A block counts as its layers do: one that adds its input is another block. So does a `forward` that was put in the
@@ -42,7 +42,7 @@ def layers_of(network: nn.Module) -> list[tuple]:
         (name, type(layer).__module__, type(layer).__qualname__, "" if any(layer.children()) else str(layer),
          id(vars(layer).get("forward")))
         for name, layer in network.named_modules()
-        if not isinstance(layer, nn.Dropout)
+        if dropout or not isinstance(layer, nn.Dropout)
     ]  # fmt: skip
     return layers + [(name, tuple(getattr(value, "shape", ()))) for name, value in network.state_dict().items()]
 

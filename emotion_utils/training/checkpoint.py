@@ -21,6 +21,8 @@ from emotion_utils.training.folder import check_held
 from emotion_utils.training.history import COLUMNS
 
 FORMAT = 3  # in 2, the content of data and loss was not noted; in 1, device and progress were settings of a run
+# What files of earlier versions do not hold, which go on all the same.
+NOT_NOTED_BEFORE = {"arguments": "layers", "data": "digest of augmentation"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class RunDescription:
     """What a run is. A run goes on only from a checkpoint that agrees on all of it.
 
     Attributes:
-        network: name of the model's class.
+        network: name of the model's class; it says so if layers of one of this package were changed.
         arguments: what it was built with, by name, if it is of this package; of all others, and of one whose layers
             were changed, its layers: their kinds, and the settings of PyTorch's.
         classes: names of the classes.
@@ -48,10 +50,9 @@ class RunDescription:
         """Raise CheckpointError, naming what differs, unless `other`, read from `path`, describes the same run."""
         for part, here in vars(self).items():
             there = vars(other)[part]
-            if part == "arguments" and not there:  # of a network of one's own, in a file of an earlier version
-                continue
-            if part == "data" and "digest of augmentation" not in there:  # which earlier versions did not note
-                here = {name: value for name, value in here.items() if name != "digest of augmentation"}
+            new = NOT_NOTED_BEFORE.get(part)
+            if new and new not in there:
+                here = {name: value for name, value in here.items() if name != new}
             if there != here:
                 differences = listed(_differences(there, here), limit=3, length=180, between="; ")
                 old = "the old one, made anew if it remembers what it saw" if part == "loss" else "the old ones"

@@ -31,9 +31,11 @@ def describe_run(
     augment = config.augment or train_set.augment
     if not (augment is None or is_dataclass(augment)):  # whose name says all
         data["digest of augmentation"] = identity_of(augment)
+    as_built = is_one_of_ours(model, dropout=True)
+    changed = type(model) in KINDS.values() and not as_built
     return RunDescription(
-        network=type(model).__name__ + " with other layers" * _is_changed(model),
-        arguments=_arguments(model),
+        network=type(model).__name__ + " with other layers" * changed,
+        arguments=_arguments(model, as_built),
         classes=as_plain(list(train_set.classes)),
         settings=config.to_dict(),
         data=as_plain(data),
@@ -41,21 +43,17 @@ def describe_run(
     )
 
 
-def _is_changed(model: nn.Module) -> bool:
-    return type(model) in KINDS.values() and not is_one_of_ours(model)
-
-
-def _arguments(model: nn.Module) -> dict[str, Any]:
+def _arguments(model: nn.Module, as_built: bool) -> dict[str, Any]:
     """Give what a network was built with, equal whether it was built by hand or from a file of weights.
 
     Of any network but ours as they are built, give its layers as well: weights alone do not tell whether a ReLU became
-    a Tanh, or a stride 2.
+    a Tanh, a stride 2, or a share of dropout 0.1.
     """
     arguments = {}
     if isinstance(model, FaceModel):
         plain = as_plain({**model.config, "classes": model.num_classes})  # the description has their names
         arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}
-    if not is_one_of_ours(model):
+    if not as_built:
         arguments["layers"] = {name: _kind(layer) for name, layer in model.named_modules() if name}
     return arguments
 

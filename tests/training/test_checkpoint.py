@@ -195,12 +195,42 @@ def test_a_setting_of_a_layer_in_a_network_of_ones_own_is_noticed(tmp_path, befo
     assert len(run(tmp_path, make(before), resume=True)) == 2
 
 
-def test_a_run_of_an_earlier_version_that_noted_no_layers_goes_on(tmp_path):
-    run(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(256, 7)))
+def test_a_share_of_dropout_in_a_network_of_ours_is_noticed(tmp_path):
+    """What it was built with says another one."""
+
+    def make(share):
+        model = EmotionCNN((4,), hidden=8, dropout=0.5, image_size=16)
+        for layer in model.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.p = share
+        return model
+
+    run(tmp_path, make(0.5))
+    assert "layers" not in load_checkpoint(tmp_path / "last.pt")["run"]["arguments"], "as earlier versions wrote it"
+    with pytest.raises(CheckpointError, match=r"other network.*other layers"):
+        run(tmp_path, make(0.9), resume=True)
+    assert len(run(tmp_path, make(0.5), resume=True)) == 2
+    run(tmp_path, make(0.9))
+    for now, message in ((0.1, r"0\.9.*0\.1"), (0.5, "other network")):
+        with pytest.raises(CheckpointError, match=message):
+            run(tmp_path, make(now), resume=True)
+    assert len(run(tmp_path, make(0.9), resume=True)) == 2
+
+
+class Wider(EmotionCNN):
+    """A class of one's own, made of ours: it has arguments and layers."""
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), lambda: Wider((8,), hidden=8, image_size=16)],
+)
+def test_a_run_of_an_earlier_version_that_noted_no_layers_goes_on(tmp_path, make):
+    run(tmp_path, make())
     content = load_checkpoint(tmp_path / "last.pt")
-    content["run"]["arguments"] = {}
+    del content["run"]["arguments"]["layers"]
     save_checkpoint(content | {"holder": None}, tmp_path / "last.pt")
-    assert len(run(tmp_path, nn.Sequential(nn.Flatten(), nn.Linear(256, 7)), resume=True)) == 2
+    assert len(run(tmp_path, make(), resume=True)) == 2
 
 
 class Counts(nn.Module):
