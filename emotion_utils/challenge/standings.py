@@ -203,11 +203,13 @@ def _tell_apart(files: Sequence[Path]) -> dict[Path, str]:
 
 
 def _expand(path: Path) -> list[Path]:
-    if path.is_dir():
-        # Hidden ones are none of a learner's, such as the copies that Jupyter keeps in .ipynb_checkpoints.
-        found = path.rglob("*.json")
-        return sorted(file for file in found if not any(part[0] == "." for part in file.relative_to(path).parts))
-    return resolve_pattern(path)
+    return [file for found in resolve_pattern(path) for file in (_files_in(found) if found.is_dir() else [found])]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    # Hidden ones are none of a learner's, such as the copies that Jupyter keeps in .ipynb_checkpoints.
+    found = folder.rglob("*.json")
+    return sorted(file for file in found if not any(part[0] == "." for part in file.relative_to(folder).parts))
 
 
 def is_merged(path: Path) -> bool:

@@ -87,6 +87,15 @@ def test_a_merged_league_that_is_among_the_files_is_not_merged_into_itself(files
     assert "all.json" in capsys.readouterr().err
 
 
+def test_nor_where_a_pattern_finds_the_folder_that_it_lies_in(tmp_path, capsys):
+    """The shell of Windows leaves patterns alone."""
+    hand_in(tmp_path / "ada" / "league.json", entry("ada"))
+    command = ["league", str(tmp_path / "*"), "--output", str(tmp_path / "ada" / "all.json")]
+    assert main(command) == 0
+    assert main(command) == 1
+    assert "all.json" in capsys.readouterr().err
+
+
 def test_two_files_are_not_one(files, tmp_path, capsys):
     both = str(tmp_path / "both.txt")
     assert main(["league", *files, "--csv", both, "--output", both]) == 1
