@@ -74,6 +74,8 @@ def run(options: argparse.Namespace) -> None:
             options.refuse(f"--{name} is for photographs and folders, not for --camera.")
     if str(options.csv) == str(options.json) == "-":
         options.refuse("--csv - and --json - both print: give one of them a file.")
+    if options.csv is not None and options.csv == options.json:
+        options.refuse(f"--csv and --json both name {show(options.csv)}: give each a file of its own.")
     for name, kind in (("csv", CsvTable), ("json", JsonTable)):
         path = getattr(options, name)
         if path is None or str(path) == "-":

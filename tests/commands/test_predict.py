@@ -316,6 +316,7 @@ def test_a_pipe_among_pictures_is_not_waited_for(predict, face_file):
         (("--camera", "--json", "table.json"), "--json"),
         (("--camera", "--draw", "drawings"), "--draw"),
         ((PORTRAIT, "--csv", "-", "--json", "-"), "--json"),
+        ((PORTRAIT, "--csv", "faces", "--json", "./faces"), "--json"),
     ],
 )
 def test_options_that_do_not_go_together_end_with_2(predict, arguments, why):
