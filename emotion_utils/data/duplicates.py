@@ -10,7 +10,7 @@ from emotion_utils.data.contents import as_pixels
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.splits import group_identical, members_of
 from emotion_utils.data.variants import as_face_dataset
-from emotion_utils.emotions import label_of
+from emotion_utils.emotions import EMOTIONS, label_of
 from emotion_utils.errors import check_number, listed
 
 
@@ -56,10 +56,10 @@ def find_duplicates(*datasets: FaceDataset) -> Duplicates:
 
 def _comparable_labels(datasets: Sequence[FaceDataset]) -> Tensor:
     """Number the labels of all data sets alike, by the names of classes: int64, one data set after another."""
-    numbers: dict[str | int, int] = {}
+    numbers: dict[str, int] = {}
     parts = []
     for dataset in datasets:
-        keys = [name if label_of(name) is None else label_of(name) for name in dataset.classes]
+        keys = [name if (label := label_of(name)) is None else EMOTIONS[label] for name in dataset.classes]
         alike = keys if len(set(keys)) == len(keys) else dataset.classes
         table = torch.tensor([numbers.setdefault(key, len(numbers)) for key in alike])
         parts.append(table[dataset.labels.cpu()])

@@ -53,6 +53,8 @@ def test_labels_are_compared_by_name():
         found = find_duplicates(faces, other)
         assert (len(found.across), len(found.conflicting)) == (14, 0)
     assert len(find_duplicates(faces, turned.with_labels(turned.labels, faces.classes)).conflicting) == 12
+    more = faces.with_labels(faces.labels, (*faces.classes, "joy"))  # a second word for one of them
+    assert find_duplicates(faces, more).conflicting == ()
 
 
 def test_colours_beside_grey_are_told():
