@@ -69,7 +69,7 @@ def read_rows(table: Path, columns: Mapping[str, str | int] | None) -> Table:
     numbered = [(number, row) for number, row in cells if any(row)]
     if not numbered:
         raise ValueError(f"{show(table, 100)} holds no rows.")
-    place, has_names = _places(table, numbered[0][1], columns)
+    place, has_names = _places(table, [row for _, row in numbered], columns)
     body = numbered[has_names:]
     if not body:
         raise ValueError(f"{show(table, 100)} has names of columns, and no rows.")
@@ -95,11 +95,12 @@ def _delimiter(line: str) -> str:
     return next((sign for sign in (",", ";", "\t", " ") if sign in line), ",")
 
 
-def _places(table: Path, first: list[str], columns: Mapping[str, str | int] | None) -> tuple[dict[str, int], bool]:
+def _places(table: Path, rows: list[list[str]], columns: Mapping[str, str | int] | None) -> tuple[dict[str, int], bool]:
     """Find the columns by the cells of the first row; say whether these are names."""
+    first = rows[0]
     if columns is not None:
         place = _chosen(table, first, columns)
-        return place, not first[place["path"]].lower().endswith(SUFFIXES)
+        return place, any(isinstance(name, str) for name in columns.values()) or not _is_image(rows, place)
     if first[0].lower().endswith(SUFFIXES):
         if len(first) < 2:
             raise ValueError(f"{show(table, 100)}: a row has a path and no label; give both, apart by a comma.")
@@ -116,6 +117,12 @@ def _places(table: Path, first: list[str], columns: Mapping[str, str | int] | No
             f"{{{known}}}, and 'person': … if one tells who is shown."
         )
     return place, True
+
+
+def _is_image(rows: list[list[str]], place: dict[str, int]) -> bool:
+    """Say whether the first row is one of an image: a path's ending may be left out, yet most labels come again."""
+    first, at = rows[0], place["label"]
+    return first[place["path"]].lower().endswith(SUFFIXES) or any(row[at : at + 1] == [first[at]] for row in rows[1:])
 
 
 def _chosen(table: Path, first: list[str], columns: Any) -> dict[str, int]:

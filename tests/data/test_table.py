@@ -159,6 +159,10 @@ def test_columns_without_names_by_their_numbers(tmp_path, capsys):
             load_table(path, columns={"path": 0, "label": wrong})
     path = table(tmp_path, "was,foto\n" + rows("abab", "{1},faces/{0}.png"))
     assert load_table(path, columns={"path": 1, "label": 0}).labels.tolist() == [0, 1, 0, 1]
+    path = table(tmp_path, rows("abab", "faces/{},{}"))  # endings may be left out
+    assert load_table(path, columns={"path": 0, "label": 1}).labels.tolist() == [0, 1, 0, 1]
+    path = table(tmp_path, "foto,a\n" + rows("abab"))  # a column may be called as a class is
+    assert load_table(path, columns={"path": "foto", "label": "a"}).labels.tolist() == [0, 1, 0, 1]
     capsys.readouterr()
     load_table(table(tmp_path, rows("abab", "faces/{}.png,{},more")))
     assert "'a', and 1 more for nothing" in capsys.readouterr().out
