@@ -150,6 +150,12 @@ def read_file(path: str | Path, most: int) -> bytes:
     return content
 
 
+def begins_with(path: str | Path, *heads: bytes) -> bool:
+    """Say whether a file begins with one of `heads`, as those that we wrote do; raises what `open_file` raises."""
+    with open_file(path) as file:
+        return file.read(max(map(len, heads))).startswith(heads)
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path with the name of `path`; on success it is moved into place, on any error it is removed.
@@ -175,8 +181,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         # OSError makes a PermissionError and the like of itself, according to the number.
         raise OSError(
-            error.errno,
-            f"Could not write {show(path)} ({error.strerror or error}). {_advice(error)}",
+            error.errno, f"Could not write {show(path)} ({error.strerror or error}). {_advice(error)}"
         ) from error
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from emotion_utils.challenge.entries import Entry
 from emotion_utils.data.tree import resolve_pattern
 from emotion_utils.errors import brief, listed, reason, show
-from emotion_utils.files import as_path, atomic_write, held, is_file, open_file, read_file, set_aside
+from emotion_utils.files import as_path, atomic_write, begins_with, held, is_file, read_file, set_aside
 from emotion_utils.models.handling import warn
 
 STANDINGS_FORMAT = 1
@@ -219,9 +219,7 @@ def is_merged(path: Path) -> bool:
 
 def is_table(path: Path) -> bool:
     """Say whether a file begins as `League.to_csv` begins one."""
-    head = ",".join(COLUMNS).encode("utf-8-sig") + b"\r\n"
-    with open_file(path) as file:
-        return file.read(len(head)) == head
+    return begins_with(path, ",".join(COLUMNS).encode("utf-8-sig") + b"\r\n")
 
 
 def _read(path: Path) -> list[Entry]:

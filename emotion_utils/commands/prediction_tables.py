@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from emotion_utils.files import atomic_write, open_file
+from emotion_utils.files import atomic_write, begins_with
 from emotion_utils.photos import Photo, Prediction
 
 COLUMNS = (
@@ -39,8 +39,7 @@ class Table:
     @classmethod
     def is_in(cls, path: Path) -> bool:
         """Say whether a file holds such a table; raises as `open_file` does."""
-        with open_file(path) as file:
-            return file.read(max(map(len, cls.heads))).startswith(cls.heads)
+        return begins_with(path, *cls.heads)
 
 
 class CsvTable(Table):

@@ -12,7 +12,7 @@ from torch import nn
 from emotion_utils.errors import brief, one_line, show
 from emotion_utils.evaluation.groups import GroupReport
 from emotion_utils.evaluation.report import Report
-from emotion_utils.files import as_path, atomic_write, open_file
+from emotion_utils.files import as_path, atomic_write, begins_with
 from emotion_utils.models.classes import match_classes
 from emotion_utils.models.facts import ModelFacts, facts_of
 from emotion_utils.models.handling import check_model, unwrap, weights_digest
@@ -90,11 +90,7 @@ def write_model_card(
 
 def _check_place(path: Path) -> None:
     """Refuse to write over anything but a card, such as the README.md of a project."""
-    if not path.exists():
-        return
-    with open_file(path) as file:
-        ours = file.read(len(HEAD)) == HEAD.encode()
-    if not ours:
+    if path.exists() and not begins_with(path, HEAD.encode()):
         raise FileExistsError(f"path={show(path)}: a file is there already, and it is no model card. Name another.")
 
 
