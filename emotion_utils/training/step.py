@@ -26,7 +26,7 @@ def sgd_parameter_groups(
 
     Weights have two or more dimensions. A bias or a batch norm's scale has one, and pulling it to zero would not make
     the function that the network computes any simpler. Parts with a learning rate of their own are groups with a
-    `factor`; see `TrainConfig.layer_rates`. Each group holds the `names` of its parameters.
+    `factor`; see `TrainConfig.layer_rates`. Each group names its parameters, in `param_names` as PyTorch does.
 
     Raises:
         ValueError: a name in `layer_rates` that no part of the network has.
@@ -54,7 +54,7 @@ def sgd_parameter_groups(
             "params": list(own.values()),
             "weight_decay": weight_decay if pulled else 0.0,
             "factor": factor,
-            "names": list(own),
+            "param_names": list(own),
         }
         for (factor, pulled), own in sorted(sorted_.items(), key=lambda item: (-item[0][0], -item[0][1]))
     ]
@@ -134,7 +134,7 @@ def check_same_layers_learn(optimizer: torch.optim.Optimizer, kept: dict[str, An
 
 
 def _names_in(groups: list[dict[str, Any]]) -> list[str]:
-    return [name for group in groups for name in group.get("names", [])]
+    return [name for group in groups for name in group.get("param_names", [])]
 
 
 def epoch_batches(count: int, batch_size: int, seed: int, epoch: int, world_size: int = 1) -> list[Tensor]:

@@ -1,6 +1,7 @@
 """Parts of a network that learn more slowly than others, or not at all."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -138,9 +139,29 @@ def test_a_run_goes_on_only_with_the_same_parts_frozen(tmp_path, then, now, word
     assert len(str(caught.value)) <= 400 + len(str(tmp_path))
     content = load_checkpoint(tmp_path / "last.pt")
     for group in content["state"]["optimizer"]["param_groups"]:
-        del group["names"]  # as an earlier version left it
+        del group["param_names"]  # as an earlier version left it
     save_checkpoint(content | {"holder": None}, tmp_path / "last.pt")
     assert len(start(then, resume=True)) == 2
+
+
+def test_a_run_that_an_earlier_version_began_notes_from_then_on_what_learns(tmp_path):
+    def stop(moment):
+        if moment.done > 1:
+            raise KeyboardInterrupt
+
+    def groups():
+        return content["state"]["optimizer"]["param_groups"]
+
+    model, config = small_cnn(widths=(4, 4)), TrainConfig(epochs=2, batch_size=14, **QUIET)
+    with pytest.raises(KeyboardInterrupt):
+        train(copy.deepcopy(model), small_faces(28), None, replace(config, watch=stop), run_dir=tmp_path)
+    content = load_checkpoint(tmp_path / "last.pt")
+    for group in groups():
+        del group["param_names"]
+    save_checkpoint(content | {"holder": None}, tmp_path / "last.pt")
+    train(model, small_faces(28), None, config, run_dir=tmp_path, resume=True)
+    content = load_checkpoint(tmp_path / "last.pt")
+    assert {name for group in groups() for name in group["param_names"]} == dict(model.named_parameters()).keys()
 
 
 def test_a_part_that_the_network_does_not_have():
