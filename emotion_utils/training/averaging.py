@@ -17,6 +17,7 @@ from emotion_utils.models.handling import as_input, copied, eval_mode
 from emotion_utils.models.inference import normalised_for, spoilt_weights
 from emotion_utils.models.rebuilding import layers_of
 from emotion_utils.randomness import random_state_kept, seed_everything, stream_key
+from emotion_utils.training.step import as_in_training
 from emotion_utils.training.undo import Before
 
 
@@ -156,11 +157,12 @@ def refresh_batch_norm(model: FaceModel, dataset: FaceDataset, batch_size: int =
     """
     batch_size, dataset = check_whole(1, batch_size=batch_size), as_face_dataset(dataset)
     check_fit(model, dataset)  # before anything is changed
-    images = normalised_for(model, dataset).to(device_of(model))
-    before = Before(model)
+    device = device_of(model)
+    images, before = normalised_for(model, dataset).to(device), Before(model)
     momenta = [(norm, norm.momentum) for norm in model.modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm)]
     try:
-        with random_state_kept([device_of(model)]), eval_mode(model):  # dropout is on while batch norm measures
+        # A precision of the caller's would round what is measured; dropout is on while batch norm measures.
+        with as_in_training(device), random_state_kept([device]), eval_mode(model):
             seed_everything(stream_key(dataset.seed, "batch norm"))
             batches = torch.arange(len(images)).split(batch_size)
             update_bn((as_input(images.batch(index)[0], model) for index in batches), model)

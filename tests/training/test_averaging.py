@@ -164,6 +164,17 @@ def test_statistics_of_double_weights_are_measured_as_well():
         torch.testing.assert_close(double.state_dict()[name].to(value.dtype), value, atol=1e-5, rtol=1e-4)
 
 
+def test_statistics_do_not_depend_on_what_the_caller_has_chosen_around_it():
+    model, twin, third = (small_cnn() for _ in range(3))
+    refresh_batch_norm(model, small_faces(60))
+    with torch.autocast("cpu", torch.bfloat16):
+        refresh_batch_norm(twin, small_faces(60))
+    with torch.inference_mode():
+        refresh_batch_norm(third, small_faces(60))
+    assert weights_equal(model, twin)
+    assert weights_equal(model, third)
+
+
 def test_a_measurement_that_is_interrupted_leaves_everything_as_it_was():
     model, batches = small_cnn(), itertools.count()
     model.features.block1.eval()
