@@ -35,11 +35,6 @@ def as_tensor(values: Any, name: str) -> Tensor:
         ) from error
 
 
-def at_precision(number: float, scores: Tensor) -> float:
-    """Round a number to the precision of `scores`, so that 0.7 in float32 reaches 0.7, as where PyTorch compares."""
-    return float(torch.tensor(number, dtype=scores.dtype))
-
-
 def as_list(values: Any) -> Any:
     """Give an array or a data frame's column of texts, of paths, of anything but numbers as a list; all else as it is.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from emotion_utils.errors import check_share
 from emotion_utils.evaluation.confidence import bootstrap_interval, check_probabilities
-from emotion_utils.tensors import as_tensor, at_precision
+from emotion_utils.tensors import as_tensor
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ def answer_above(probabilities: Tensor, labels: Tensor, threshold: float) -> Sel
         ValueError: rows that do not add up to 1, labels that do not fit, no images, or a threshold out of bounds.
     """
     threshold, given = check_share(threshold=threshold), as_tensor(probabilities, "probabilities")
-    probabilities, labels = check_probabilities(given, labels)  # float64
-    confidence, prediction = probabilities.max(1)  # (N,), (N,)
-    right = (prediction == labels)[confidence >= at_precision(threshold, given)]  # (K,)
+    probabilities, labels = check_probabilities(given, labels)
+    # In float64, which `probabilities` are now, 0.7 of float32 would not reach 0.7.
+    sure = given.amax(1).cpu() >= threshold  # (N,)
+    right = (probabilities.argmax(1) == labels)[sure]  # (K,)
     if not len(right):
         return Selection(threshold, 0, 0.0, torch.nan, (torch.nan, torch.nan))
     accuracy = float(right.double().mean())
