@@ -1,12 +1,13 @@
 """Data sets made from others: a part cut by PyTorch, some of the classes, another size."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.nn import functional
 from torch.utils.data import Subset
 
+from emotion_utils.data.contents import check_classes
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.data.pixels import check_size
 from emotion_utils.errors import brief, listed
@@ -37,13 +38,15 @@ def as_face_dataset(dataset: Any, name: str = "dataset") -> FaceDataset:
 def keep_classes(dataset: FaceDataset, classes: Sequence[str]) -> FaceDataset:
     """Return the faces of the named `classes` alone, with labels 0, 1, … in the order of those names.
 
+    Of a dictionary of names and numbers, such as `class_to_idx`, the order is that of the numbers.
+
     Raises:
         ValueError: a name that the data set does not have, a name given twice, fewer than two, no images of them, or a
             set, which has no order.
     """
     dataset = as_face_dataset(dataset)
-    if isinstance(classes, set | frozenset):
-        raise ValueError(f"classes={brief(classes)}: a set has no order, and labels are to have one; give a list.")
+    if isinstance(classes, set | frozenset | Mapping):
+        classes = check_classes(classes)
     classes = tuple(classes) if is_list(classes) and not isinstance(classes, str) else (classes,)
     unknown = [brief(name) for name in classes if name not in dataset.classes]
     if unknown or len(set(classes)) != len(classes) or len(classes) < 2:

@@ -93,3 +93,8 @@ def test_classes_without_an_image():
 def test_a_set_of_names_has_no_order_for_labels():
     with pytest.raises(ValueError, match=r"classes=.*set"):
         keep_classes(small_faces(14), {"happy", "sad"})
+
+
+@pytest.mark.parametrize("classes", [{"sad": 1, "happy": 0}, {1: "sad", 0: "happy"}])
+def test_names_in_a_dictionary_are_kept_in_the_order_of_their_numbers(classes):
+    assert keep_classes(small_faces(14), classes).classes == ("happy", "sad")
