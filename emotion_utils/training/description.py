@@ -1,10 +1,10 @@
 """What a run is, as its checkpoint says: network, classes, settings, data and loss, each by its content."""
 
-from dataclasses import is_dataclass
 from typing import Any
 
 from torch import nn
 
+from emotion_utils.data.augment import Augment, ShiftAndFlip
 from emotion_utils.data.dataset import FaceDataset
 from emotion_utils.models.base import FaceModel
 from emotion_utils.models.rebuilding import KINDS, is_one_of_ours
@@ -18,18 +18,18 @@ def describe_run(
     model: nn.Module, train_set: FaceDataset, val_set: FaceDataset | None, config: TrainConfig, loss: Loss | None
 ) -> RunDescription:
     """Put together what a checkpoint must know of a run to recognise it."""
+    augment = config.augment or train_set.augment
     data = {
         "name": train_set.name,
         "images": len(train_set),
         "validation images": 0 if val_set is None else len(val_set),
         "mean": train_set.mean,
         "std": train_set.std,
-        "augmentation": name_of(config.augment or train_set.augment),
+        "augmentation": name_of(augment),
         "digest of images and labels": train_set.digest(),
         "digest of validation images and labels": None if val_set is None else val_set.digest(),
     }
-    augment = config.augment or train_set.augment
-    if not (augment is None or is_dataclass(augment)):  # whose name says all
+    if augment is not None and type(augment) not in (Augment, ShiftAndFlip):  # whose names say all
         data["digest of augmentation"] = identity_of(augment)
     as_built = is_one_of_ours(model, dropout=True)
     changed = type(model) in KINDS.values() and not as_built

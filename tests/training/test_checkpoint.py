@@ -2,7 +2,8 @@
 
 import os
 import signal
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -286,7 +287,15 @@ class Darker:
         return images * self.by
 
 
-@pytest.mark.parametrize("make", [darker, Darker])
+@dataclass
+class Applies:
+    function: Callable
+
+    def __call__(self, images, index, seed, epoch):
+        return self.function(images)
+
+
+@pytest.mark.parametrize("make", [darker, Darker, lambda by: Applies(darker(by))])
 @pytest.mark.parametrize("of_data", [True, False])
 def test_an_augmentation_of_ones_own_is_known_by_its_content(tmp_path, make, of_data):
     """Two lambdas have one name."""
