@@ -123,7 +123,9 @@ def _network(network: nn.Module, known: ModelFacts, report: Report | None) -> st
     """Tell the network's kind, size, input and classes."""
     count = sum(each.numel() for each in network.parameters())
     side = getattr(network, "image_size", None)
-    size = f"{side} × {side} pixels" if isinstance(side, int) else "a size of its own"
+    sides = side if isinstance(side, tuple | list) else (side, side)  # other libraries write a pair
+    known_size = len(sides) == 2 and all(isinstance(each, int) for each in sides)
+    size = f"{sides[0]} × {sides[1]} pixels" if known_size else "a size of its own"
     colours = "grey" if input_shape_of(network)[1] == 1 else "coloured"
     lines = [f"- Network: {type(network).__name__}, {count:,} parameters", f"- Input: {colours} images of {size}"]
     if known.normalisation:

@@ -156,3 +156,12 @@ def test_figures_of_another_network_are_refused(tmp_path):
         write_model_card(model, path, report)
     assert not list(tmp_path.iterdir())
     write_model_card(model, path, evaluate(model, FACES))
+
+
+@pytest.mark.parametrize(
+    ("side", "words"), [(32, "32 × 32 pixels"), ((40, 32), "40 × 32 pixels"), ("any", "a size of its own")]
+)
+def test_the_size_of_images_is_told_as_the_network_says_it(side, words, tmp_path):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 7))
+    model.image_size = side
+    assert f"grey images of {words}" in read(model, folder=tmp_path)
